@@ -1,0 +1,165 @@
+"""What a network is: frozen descriptions of nodes, links, D-Routers and hosts.
+
+Owns the vocabulary of a topology and its consistency. Knows nothing of Mininet, addresses or
+processes. The roles are those of draft-li-rtgwg-dyncast-architecture figure 1: infrastructure
+routers carry IP only; D-Routers sit at edge sites; clients and service instances hang off D-Routers.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum
+
+import networkx as nx
+
+
+class TopologyError(ValueError):
+    """A topology that cannot be built, with the reason and the way out in one line."""
+
+
+class Role(str, Enum):
+    """What a node is in figure 1 of the Dyncast architecture."""
+
+    ROUTER = "router"
+    D_ROUTER = "d_router"
+    CLIENT = "client"
+    INSTANCE = "instance"
+
+    @property
+    def is_host(self) -> bool:
+        """Tell end systems (client, instance) from forwarding nodes."""
+        return self in (Role.CLIENT, Role.INSTANCE)
+
+
+@dataclass(frozen=True)
+class LinkSpec:
+    """Impairment of one link, the same in both directions. Zero delay/jitter/loss and None mean: none."""
+
+    delay_ms: float = 0.0
+    jitter_ms: float = 0.0
+    loss_percent: float = 0.0
+    rate_mbps: float | None = None
+    queue_packets: int = 1000
+
+    def __post_init__(self) -> None:
+        if self.delay_ms < 0 or self.jitter_ms < 0:
+            raise TopologyError(f"delay_ms and jitter_ms must be >= 0, not {self.delay_ms}, {self.jitter_ms}")
+        if not 0 <= self.loss_percent <= 100:
+            raise TopologyError(f"loss_percent must be in 0..100, not {self.loss_percent}")
+        if self.rate_mbps is not None and self.rate_mbps <= 0:
+            raise TopologyError(f"rate_mbps must be > 0 (leave it out for no limit), not {self.rate_mbps}")
+        if self.queue_packets < 1:
+            raise TopologyError(f"queue_packets must be >= 1, not {self.queue_packets}")
+
+    @property
+    def is_plain(self) -> bool:
+        """Tell whether nothing at all is impaired, so that a bare veth pair serves."""
+        return not (self.delay_ms or self.jitter_ms or self.loss_percent or self.rate_mbps)
+
+
+@dataclass(frozen=True)
+class Node:
+    """One node; `latitude`/`longitude` in degrees where known, for pictures and geographic delay."""
+
+    name: str
+    role: Role = Role.ROUTER
+    latitude: float | None = None
+    longitude: float | None = None
+
+
+@dataclass(frozen=True)
+class Link:
+    """An undirected link between two named nodes. A host's one link goes to its D-Router."""
+
+    a: str
+    b: str
+    spec: LinkSpec = field(default_factory=LinkSpec)
+
+
+@dataclass(frozen=True)
+class Topology:
+    """A checked network. `demands` maps (from, to) router names to a demand in the source's own unit.
+
+    Raises TopologyError on duplicate names, links to unknown nodes, a host that does not hang off
+    exactly one D-Router, or a disconnected network.
+    """
+
+    name: str
+    nodes: tuple[Node, ...]
+    links: tuple[Link, ...]
+    demands: Mapping[tuple[str, str], float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        by_name: dict[str, Node] = {}
+        for node in self.nodes:
+            if node.name in by_name:
+                raise TopologyError(f"topology {self.name!r}: two nodes are called {node.name!r}")
+            by_name[node.name] = node
+        if not by_name:
+            raise TopologyError(f"topology {self.name!r} has no nodes")
+        pairs = set()
+        for link in self.links:
+            for end in (link.a, link.b):
+                if end not in by_name:
+                    raise TopologyError(f"topology {self.name!r}: link {link.a} - {link.b} names {end!r}, which is no node")
+            pair = frozenset((link.a, link.b))
+            if len(pair) == 1:
+                raise TopologyError(f"topology {self.name!r}: link from {link.a!r} to itself")
+            if pair in pairs:
+                raise TopologyError(f"topology {self.name!r}: two links between {link.a!r} and {link.b!r}")
+            pairs.add(pair)
+        graph = self.graph()
+        for node in self.nodes:
+            if node.role.is_host:
+                neighbours = [by_name[name].role for name in graph[node.name]]
+                if neighbours != [Role.D_ROUTER]:
+                    raise TopologyError(
+                        f"topology {self.name!r}: {node.role.value} {node.name!r} must have exactly one link, to a D-Router"
+                    )
+        if not nx.is_connected(graph):
+            parts = sorted((sorted(part) for part in nx.connected_components(graph)), key=len)
+            raise TopologyError(
+                f"topology {self.name!r} is disconnected: no path from {parts[0][0]!r} to {parts[-1][0]!r}; add a link"
+            )
+
+    def graph(self) -> nx.Graph:
+        """Return the network as an undirected graph; edges carry `spec` and `delay_ms`."""
+        graph = nx.Graph()
+        graph.add_nodes_from((node.name, {"node": node}) for node in self.nodes)
+        graph.add_edges_from((link.a, link.b, {"spec": link.spec, "delay_ms": link.spec.delay_ms}) for link in self.links)
+        return graph
+
+    def node(self, name: str) -> Node:
+        """Return the node called `name`; raise TopologyError naming the nearest existing name."""
+        for node in self.nodes:
+            if node.name == name:
+                return node
+        raise unknown_name(f"topology {self.name!r} has no node", name, (node.name for node in self.nodes))
+
+    def with_role(self, role: Role) -> tuple[Node, ...]:
+        """Return the nodes of one role, in order."""
+        return tuple(node for node in self.nodes if node.role is role)
+
+    def d_router_of(self, host: str) -> str:
+        """Return the D-Router a client or instance hangs off."""
+        for link in self.links:
+            if host in (link.a, link.b):
+                return link.b if link.a == host else link.a
+        raise TopologyError(f"topology {self.name!r}: {host!r} has no link")
+
+    def extended(self, nodes: Iterable[Node], links: Iterable[Link]) -> Topology:
+        """Return a checked copy with more nodes and links."""
+        return replace(self, nodes=(*self.nodes, *nodes), links=(*self.links, *links))
+
+
+def unknown_name(what: str, name: str, known: Iterable[str]) -> TopologyError:
+    """Word the error for a name that does not exist, with the closest one that does."""
+    known = sorted(known)
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    lowered = {item.lower(): item for item in known}
+    if name.lower() in lowered:
+        near = [lowered[name.lower()]]
+    hint = f"; did you mean {near[0]!r}?" if near else f"; there are: {', '.join(known[:12])}{' …' if len(known) > 12 else ''}"
+    return TopologyError(f"{what} {name!r}{hint}")
