@@ -1,0 +1,191 @@
+"""The Dyncast ingress app: OpenFlow events and datagrams → `DRouter` → Flow-Mods and datagrams.
+
+A shim: it owns sockets, the clock and OpenFlow sessions, and decides nothing. Start it with
+`python -m ryu_apps.launcher CONFIG.json`, or with `ryu-manager --dyncast-config CONFIG.json`.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterable
+from ipaddress import ip_address
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from ryu_apps import config as control_config
+from ryu_apps import flow_entries
+from ryu_apps.framework import BaseApp, cfg, handler, hub, ofp_event, ofproto_v1_3
+from ryu_apps.journal import Journal
+from ryu_apps.packet_headers import flow_key
+from testbed.dyncast.actions import (
+    Action,
+    Decided,
+    DropPacket,
+    ForwardPacket,
+    InstallAffinity,
+    InterceptService,
+    MetricsReceived,
+    ReadReturnPackets,
+    RemoveAffinity,
+    SendMessage,
+)
+from testbed.dyncast.d_router import DRouter
+from testbed.records import RecordWriter
+
+cfg.CONF.register_cli_opts([cfg.StrOpt("dyncast-config", help="configuration of this D-Router, a JSON file")])
+
+_TICK_S = 0.05
+_FLUSH_INTERVAL_S = 1.0
+_LARGEST_DATAGRAM = 65535
+
+
+class DyncastIngress(BaseApp):  # type: ignore[misc]
+    """One D-Router's control process."""
+
+    OFP_VERSIONS = [ofproto_v1_3.OFP_VERSION]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.settings = control_config.load(Path(cfg.CONF.dyncast_config))
+        self.d_router = DRouter(self.settings.d_router, Random(self.settings.seed))
+        self.journal = Journal(RecordWriter(self.settings.out_dir, self.settings.name), self.settings.site)
+        self._datapath: Any = None
+        self._own_threads: list[Any] = []
+        self._in_band = socket.socket(fileno=self.settings.in_band_fd)
+        self._site_of = {peer.address: peer.site for peer in self.settings.d_router.peers}
+
+    def start(self) -> None:
+        """Start the event loop of the framework, and ours."""
+        super().start()
+        self._own_threads = [hub.spawn(self._hear), hub.spawn(self._tick)]
+
+    def stop(self) -> None:
+        """End our loops, which would never end by themselves, then the framework's."""
+        for thread in self._own_threads:
+            hub.kill(thread)
+        super().stop()
+
+    def close(self) -> None:
+        """Write down what is not written yet."""
+        self.journal.close(time.monotonic())
+
+    # -- OpenFlow --------------------------------------------------------------------------------
+
+    @handler.set_ev_cls(ofp_event.EventOFPSwitchFeatures, handler.CONFIG_DISPATCHER)
+    def on_switch(self, event: Any) -> None:
+        """Take over a switch that connected or came back."""
+        datapath = event.msg.datapath
+        if datapath.id != self.settings.datapath_id:
+            self.logger.warning("switch %s is not ours (%s); ignored", datapath.id, self.settings.datapath_id)
+            return
+        self._datapath = datapath
+        for message in flow_entries.remove_everything_of_ours(datapath):
+            datapath.send_msg(message)
+        datapath.send_msg(flow_entries.ordinary_traffic(datapath))
+        self._perform(self.d_router.on_switch_connected(time.monotonic()))
+        (self.settings.out_dir / f"{self.settings.name}.ready").touch()
+
+    @handler.set_ev_cls(ofp_event.EventOFPPacketIn, handler.MAIN_DISPATCHER)
+    def on_packet_in(self, event: Any) -> None:
+        """Steer the first packet of a flow."""
+        message = event.msg
+        flow = flow_key(message.data)
+        if flow is None:
+            self.d_router.counters["packets_malformed"] += 1
+            return
+        actions = self.d_router.on_packet(flow, time.monotonic())
+        self._perform(actions, message.match["in_port"], message.data)
+
+    @handler.set_ev_cls(ofp_event.EventOFPFlowRemoved, handler.MAIN_DISPATCHER)
+    def on_flow_removed(self, event: Any) -> None:
+        """Hear of an entry that left the switch."""
+        message = event.msg
+        if flow_entries.is_affinity(message.cookie) and message.reason != ofproto_v1_3.OFPRR_DELETE:
+            number = flow_entries.number_of(message.cookie)
+            idle = message.reason == ofproto_v1_3.OFPRR_IDLE_TIMEOUT
+            self._perform(self.d_router.on_forward_entry_removed(number, idle))
+
+    @handler.set_ev_cls(ofp_event.EventOFPFlowStatsReply, handler.MAIN_DISPATCHER)
+    def on_counters(self, event: Any) -> None:
+        """Hear how much came home on a flow whose way to the service idled out."""
+        for entry_read in event.msg.body:
+            number = flow_entries.number_of(entry_read.cookie)
+            entry = self.d_router.affinity.numbered(number)
+            if entry is not None and flow_entries.is_homeward(entry_read.match, entry):
+                packets = entry_read.packet_count
+                self._perform(self.d_router.on_return_packets(number, packets, time.monotonic()))
+
+    @handler.set_ev_cls(ofp_event.EventOFPStateChange, handler.DEAD_DISPATCHER)
+    def on_switch_gone(self, event: Any) -> None:
+        """Forget a switch that went away; it is taken over anew when it comes back."""
+        if event.datapath is self._datapath:
+            self._datapath = None
+            self.d_router.counters["switch_lost"] += 1
+
+    @handler.set_ev_cls(ofp_event.EventOFPErrorMsg, handler.MAIN_DISPATCHER)
+    def on_error(self, event: Any) -> None:
+        """Count what the switch refused."""
+        self.d_router.counters["switch_errors"] += 1
+        self.logger.error("switch refused a message: type %s code %s", event.msg.type, event.msg.code)
+
+    # -- in band ---------------------------------------------------------------------------------
+
+    def _hear(self) -> None:
+        while True:
+            data, address = self._in_band.recvfrom(_LARGEST_DATAGRAM)
+            now_s = time.monotonic()
+            source = ip_address(address[0])
+            self.journal.message("received", self._site_of.get(source, str(source)), "any", len(data))
+            self._perform(self.d_router.on_message(data, source, now_s))
+
+    def _tick(self) -> None:
+        next_flush_s = 0.0
+        while True:
+            now_s = time.monotonic()
+            self._perform(self.d_router.on_timer(now_s))
+            if now_s >= next_flush_s:
+                self.journal.flush(now_s)
+                next_flush_s = now_s + _FLUSH_INTERVAL_S
+            hub.sleep(_TICK_S)
+
+    # -- actions ---------------------------------------------------------------------------------
+
+    def _perform(self, actions: Iterable[Action], in_port: int = 0, data: bytes = b"") -> None:
+        for action in actions:
+            if isinstance(action, SendMessage):
+                self._send(action)
+            elif isinstance(action, Decided):
+                self.journal.decided(action)
+            elif isinstance(action, MetricsReceived):
+                self.journal.metrics(action, self.d_router.bindings)
+            elif not isinstance(action, DropPacket):
+                for message in self._openflow(action, in_port, data):
+                    self._datapath.send_msg(message)
+
+    def _openflow(self, action: Action, in_port: int, data: bytes) -> list[Any]:
+        datapath, uplink = self._datapath, self.settings.uplink_port
+        if datapath is None:  # the switch is away; all bindings are put back when it returns
+            return []
+        if isinstance(action, InterceptService):
+            return [flow_entries.intercept_service(datapath, action.d_sid)]
+        if isinstance(action, InstallAffinity):
+            return flow_entries.affinity(datapath, action.entry, uplink)
+        if isinstance(action, ForwardPacket):
+            return [flow_entries.forward_packet(datapath, action.entry, uplink, in_port, data)]
+        if isinstance(action, ReadReturnPackets):
+            return [flow_entries.read_counters(datapath, action.entry)]
+        if isinstance(action, RemoveAffinity):
+            return [flow_entries.remove_affinity(datapath, action.entry)]
+        raise TypeError(f"no OpenFlow for {action}")
+
+    def _send(self, message: SendMessage) -> None:
+        try:
+            self._in_band.sendto(message.data, (str(message.to), self.settings.in_band_port))
+        except OSError as error:  # no route, a full queue: as lost as any datagram, but counted
+            self.d_router.counters["messages_unsent"] += 1
+            self.logger.debug("not sent to %s: %s", message.to, error)
+            return
+        peer = self._site_of.get(message.to, str(message.to))
+        self.journal.message("sent", peer, message.kind, len(message.data))

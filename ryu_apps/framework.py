@@ -1,0 +1,50 @@
+"""The one place that imports the controller framework: os-ken, or stock Ryu where os-ken is absent.
+
+Both have the same modules under another name. The eventlet hub is asked for before the first import,
+for the native hub of os-ken 4.2 neither ends a timed wait nor shuts down.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import warnings
+
+os.environ.setdefault("OSKEN_HUB_TYPE", "eventlet")
+warnings.filterwarnings("ignore", category=DeprecationWarning, module="eventlet")
+warnings.filterwarnings("ignore", message="(?s).*Eventlet is deprecated")
+
+
+def _restore_for_ryu() -> None:
+    """Put back what stock Ryu 4.34 imports from eventlet and newer releases took away."""
+    wsgi = importlib.import_module("eventlet.wsgi")
+    if not hasattr(wsgi, "ALREADY_HANDLED"):
+        wsgi.ALREADY_HANDLED = object()  # type: ignore[attr-defined]
+
+
+try:
+    importlib.import_module("os_ken")
+    NAME = "os_ken"
+except ImportError:
+    try:
+        _restore_for_ryu()
+        importlib.import_module("ryu")
+    except ImportError as error:
+        raise ImportError("neither os-ken nor Ryu is installed: pip install os-ken") from error
+    NAME = "ryu"
+
+hub = importlib.import_module(f"{NAME}.lib.hub")
+cfg = importlib.import_module(f"{NAME}.cfg")
+app_manager = importlib.import_module(f"{NAME}.base.app_manager")
+ofp_event = importlib.import_module(f"{NAME}.controller.ofp_event")
+handler = importlib.import_module(f"{NAME}.controller.handler")
+ofproto_v1_3 = importlib.import_module(f"{NAME}.ofproto.ofproto_v1_3")
+ofproto_v1_3_parser = importlib.import_module(f"{NAME}.ofproto.ofproto_v1_3_parser")
+packet = importlib.import_module(f"{NAME}.lib.packet.packet")
+ipv4 = importlib.import_module(f"{NAME}.lib.packet.ipv4")
+ipv6 = importlib.import_module(f"{NAME}.lib.packet.ipv6")
+tcp = importlib.import_module(f"{NAME}.lib.packet.tcp")
+udp = importlib.import_module(f"{NAME}.lib.packet.udp")
+
+BaseApp = app_manager.OSKenApp if NAME == "os_ken" else app_manager.RyuApp
+HANDLER_MODULE = f"{NAME}.controller.ofp_handler"

@@ -1,0 +1,109 @@
+"""What a D-Router leaves behind: decisions, metrics received, signalling counts.
+
+Turns the core's records into rows of `testbed.records`. Knows no OpenFlow.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+
+from testbed.dyncast.actions import Decided, MetricsReceived
+from testbed.dyncast.bindings import BindingTable
+from testbed.dyncast.flows import TCP, UDP
+from testbed.records import RecordWriter
+
+_PROTOCOLS = {TCP: "tcp", UDP: "udp"}
+
+
+class Journal:
+    """Write the rows of one D-Router."""
+
+    def __init__(self, writer: RecordWriter, site: str) -> None:
+        self._writer = writer
+        self._site = site
+        self._messages: Counter[tuple[str, str, str]] = Counter()
+        self._bytes: Counter[tuple[str, str, str]] = Counter()
+
+    def decided(self, decision: Decided) -> None:
+        """Record a decision with all that was weighed."""
+        flow = decision.flow
+        candidates = [
+            {
+                "d_bid": str(item.d_bid),
+                "site": item.site,
+                "weight": decision.weights.get(item.d_bid, 0.0),
+                "cost_ms": round(decision.costs_ms[item.d_bid], 3) if item.d_bid in decision.costs_ms else None,
+                "age_s": round(item.metrics_age_s, 4),
+                "rtt_ms": round(item.rtt_s * 1e3, 3),
+                "sessions": item.metrics.sessions if item.metrics else None,
+                "unseen": item.unseen,
+            }
+            for item in decision.candidates
+        ]
+        self._writer.write(
+            "decisions",
+            {
+                "time_s": decision.time_s,
+                "d_router": self._site,
+                "service": decision.service,
+                "policy": decision.policy,
+                "proto": "" if flow.proto is None else _PROTOCOLS.get(flow.proto, flow.proto),
+                "src": flow.src,
+                "src_port": flow.src_port,
+                "d_sid": flow.dst,
+                "dst_port": flow.dst_port,
+                "d_bid": decision.d_bid,
+                "egress": decision.egress,
+                "metrics_age_s": decision.metrics_age_s,
+                "candidates": json.dumps(candidates, separators=(",", ":")),
+            },
+        )
+
+    def metrics(self, record: MetricsReceived, bindings: BindingTable) -> None:
+        """Record a report that arrived, or why it was dropped."""
+        row: dict[str, object] = {
+            "time_s": record.time_s,
+            "node": self._site,
+            "event": record.event,
+            "reason": record.reason,
+            "source": record.site,
+            "sequence": record.sequence,
+            "d_sid": record.d_sid,
+            "d_bid": record.d_bid,
+        }
+        if record.d_sid is not None and record.d_bid is not None:
+            binding = bindings.get(record.d_sid, record.d_bid)
+            if binding is not None:
+                row |= {"score": binding.score, "age_s": record.time_s - binding.measured_s}
+                if binding.raw is not None:
+                    raw = dict(vars(binding.raw))
+                    row |= {"service_time_ms": raw.pop("service_time_s") * 1e3, **raw}
+        self._writer.write("metrics", row)
+
+    def message(self, direction: str, peer: str, kind: str, size: int) -> None:
+        """Count a message in or out."""
+        self._messages[direction, peer, kind] += 1
+        self._bytes[direction, peer, kind] += size
+
+    def flush(self, now_s: float) -> None:
+        """Write the signalling counts as they stand and push everything to the files."""
+        for (direction, peer, kind), messages in self._messages.items():
+            self._writer.write(
+                "control",
+                {
+                    "time_s": now_s,
+                    "node": self._site,
+                    "direction": direction,
+                    "peer": peer,
+                    "kind": kind,
+                    "messages": messages,
+                    "bytes": self._bytes[direction, peer, kind],
+                },
+            )
+        self._writer.flush()
+
+    def close(self, now_s: float) -> None:
+        """Flush and close."""
+        self.flush(now_s)
+        self._writer.close()

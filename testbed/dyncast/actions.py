@@ -1,0 +1,103 @@
+"""What a D-Router asks its adapter to do. Pure data; the adapter turns it into OpenFlow and datagrams."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from testbed.dyncast.affinity import AffinityEntry
+from testbed.dyncast.codec import Address
+from testbed.dyncast.flows import FlowKey
+from testbed.dyncast.policies import Candidate
+
+
+@dataclass(frozen=True)
+class InterceptService:
+    """Have first packets to this D-SID brought to the D-Router."""
+
+    d_sid: Address
+
+
+@dataclass(frozen=True)
+class InstallAffinity:
+    """Put the two entries of a bound flow into the switch: D-SID → D-BID, and back on the way home."""
+
+    entry: AffinityEntry
+
+
+@dataclass(frozen=True)
+class ForwardPacket:
+    """Send the packet at hand the way its entry says. Nothing is lost while the entry is on its way."""
+
+    entry: AffinityEntry
+
+
+@dataclass(frozen=True)
+class DropPacket:
+    """Drop the packet at hand; `reason` is counted."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class ReadReturnPackets:
+    """Ask the switch how many packets came home on this flow, and tell `DRouter.on_return_packets`."""
+
+    entry: AffinityEntry
+
+
+@dataclass(frozen=True)
+class RemoveAffinity:
+    """Take both entries of a flow out of the switch."""
+
+    entry: AffinityEntry
+
+
+@dataclass(frozen=True)
+class SendMessage:
+    """Send `data` in band to the D-Router at `to`. `kind` is for the signalling count."""
+
+    to: Address
+    data: bytes
+    kind: str
+
+
+@dataclass(frozen=True)
+class Decided:
+    """A decision, for the record."""
+
+    time_s: float
+    service: str
+    policy: str
+    flow: FlowKey
+    d_bid: Address
+    egress: str
+    metrics_age_s: float
+    candidates: tuple[Candidate, ...]
+    weights: dict[Address, float]
+    costs_ms: dict[Address, float]
+
+
+@dataclass(frozen=True)
+class MetricsReceived:
+    """A report that arrived, or was dropped for `reason`, for the record."""
+
+    time_s: float
+    site: str
+    sequence: int
+    event: str
+    reason: str
+    d_sid: Address | None = None
+    d_bid: Address | None = None
+
+
+Action = (
+    InterceptService
+    | InstallAffinity
+    | ForwardPacket
+    | DropPacket
+    | ReadReturnPackets
+    | RemoveAffinity
+    | SendMessage
+    | Decided
+    | MetricsReceived
+)

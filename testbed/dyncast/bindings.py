@@ -1,0 +1,75 @@
+"""D-SID ↔ D-BID bindings with the metrics that came with them, as one D-Router knows them.
+
+Soft state: a binding whose metrics were not refreshed for `lifetime_s` is no candidate any more.
+Section 4.1 of the Dyncast architecture.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from testbed.dyncast.codec import Address, Report
+from testbed.dyncast.metrics import RawMetrics, State
+
+_SEQUENCE_SPACE = 1 << 32
+
+
+@dataclass
+class Binding:
+    """One instance of a service. `measured_s` is when its site measured, `received_s` when we heard."""
+
+    d_sid: Address
+    d_bid: Address
+    site: str
+    state: State
+    raw: RawMetrics | None
+    score: int
+    measured_s: float
+    received_s: float
+
+
+class BindingTable:
+    """All bindings, by D-SID. Reports that are older than what is known are refused."""
+
+    def __init__(self, lifetime_s: float) -> None:
+        self.lifetime_s = lifetime_s
+        self._by_d_sid: dict[Address, dict[Address, Binding]] = {}
+        self._last_sequence: dict[str, int] = {}
+        self._last_heard_s: dict[str, float] = {}
+
+    def apply(self, report: Report, now_s: float) -> bool:
+        """Take in a report; return False, and change nothing, if it is a replay or overtaken.
+
+        An agent that restarts counts from one again; it is believed once its site was silent for a lifetime.
+        """
+        last = self._last_sequence.get(report.site)
+        silent = now_s - self._last_heard_s.get(report.site, now_s) > self.lifetime_s
+        if last is not None and not silent and not _is_newer(report.sequence, last):
+            return False
+        self._last_sequence[report.site] = report.sequence
+        self._last_heard_s[report.site] = now_s
+        for told in report.bindings:
+            self._by_d_sid.setdefault(told.d_sid, {})[told.d_bid] = Binding(
+                told.d_sid, told.d_bid, report.site, told.state, told.raw, told.score, report.sent_s, now_s
+            )
+        return True
+
+    def usable(self, d_sid: Address, now_s: float) -> list[Binding]:
+        """Return the bindings of a service that may take a new flow now."""
+        return [
+            binding
+            for binding in self._by_d_sid.get(d_sid, {}).values()
+            if binding.state is State.UP and now_s - binding.received_s <= self.lifetime_s
+        ]
+
+    def get(self, d_sid: Address, d_bid: Address) -> Binding | None:
+        """Return what is known of one binding."""
+        return self._by_d_sid.get(d_sid, {}).get(d_bid)
+
+    def all(self) -> list[Binding]:
+        """Return every binding ever heard of, usable or not."""
+        return [binding for bindings in self._by_d_sid.values() for binding in bindings.values()]
+
+
+def _is_newer(sequence: int, last: int) -> bool:
+    return 0 < (sequence - last) % _SEQUENCE_SPACE < _SEQUENCE_SPACE // 2

@@ -1,0 +1,29 @@
+"""Who gets the next flow: one file per policy, one registration each.
+
+A policy gives weights over the candidates. Reactive mode draws one instance from them; a datapath mode
+can write the same weights into a group. "Pick the best" is a weight of one.
+"""
+
+from testbed.dyncast.policies import closest, dyncast, least_loaded, random_choice, round_robin
+from testbed.dyncast.policies.base import Candidate, Policy, PolicyFactory
+
+POLICIES: dict[str, PolicyFactory] = {
+    "closest": closest.Closest,
+    "random": random_choice.RandomChoice,
+    "round_robin": round_robin.RoundRobin,
+    "least_loaded": least_loaded.LeastLoaded,
+    "dyncast": dyncast.DyncastPolicy,
+}
+
+
+def create(name: str, **parameters: float) -> Policy:
+    """Return a new policy. Raises ValueError naming the policies there are, or the bad parameter."""
+    if name not in POLICIES:
+        raise ValueError(f"unknown policy {name!r}; there are: {', '.join(sorted(POLICIES))}")
+    try:
+        return POLICIES[name](**parameters)
+    except TypeError as error:
+        raise ValueError(f"policy {name!r}: {error}") from error
+
+
+__all__ = ["POLICIES", "Candidate", "Policy", "PolicyFactory", "create"]

@@ -1,0 +1,68 @@
+"""The Dyncast policy: least predicted time until the service is done, network and compute together.
+
+    cost = measured round trip + predicted wait + service time + penalty x chance of refusal
+
+The load an instance will have when this flow arrives is counted in workers kept busy:
+
+    A = (sessions reported + flows this ingress sent since + this one) x workers per session
+
+Two pictures of waiting apply, and `u`, the workers one session takes, says how much of each:
+
+* a request takes a whole worker until it is done (u = 1): A - c requests stand ahead, each service time / c;
+* a media stream adds a little steady load (u << 1): the stationary M/M/c wait at A/c, by Sakasegawa's
+  approximation  W = s * rho^(sqrt(2(c+1))) / (c (1 - rho)) / rho, bounded by the waiting room.
+
+Beyond the waiting room requests are refused, and above rho = 1 a share 1 - 1/rho of a stream's packets.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from testbed.dyncast.codec import Address
+from testbed.dyncast.policies.base import Candidate, StatelessPolicy, all_equal_to_least
+
+
+class DyncastPolicy(StatelessPolicy):
+    """Weight one for the least predicted cost. `refusal_penalty_ms` is what a refused flow is reckoned to cost."""
+
+    def __init__(self, refusal_penalty_ms: float = 5000.0) -> None:
+        if refusal_penalty_ms < 0:
+            raise ValueError(f"refusal_penalty_ms must be >= 0, not {refusal_penalty_ms}")
+        self.refusal_penalty_ms = refusal_penalty_ms
+
+    def weights(self, candidates: Sequence[Candidate], now_s: float) -> dict[Address, float]:  # noqa: ARG002
+        """Weight one for the least cost; exact ties share evenly."""
+        return all_equal_to_least(self.costs_ms(candidates))
+
+    def costs_ms(self, candidates: Sequence[Candidate]) -> dict[Address, float]:
+        """Predict the cost of each candidate, in ms."""
+        return {item.d_bid: self._cost_ms(item) for item in candidates}
+
+    def _cost_ms(self, item: Candidate) -> float:
+        cost_ms = item.rtt_s * 1e3
+        if item.metrics is None:
+            return cost_ms
+        workers, room = item.metrics.workers, item.metrics.queue_limit
+        load = (item.metrics.sessions + item.unseen + 1) * item.load_per_session
+        service_ms = item.metrics.service_time_s * 1e3
+        full_wait_ms = room * service_ms / workers
+
+        ahead = max(0.0, load - workers)
+        request_wait_ms = min(ahead * service_ms / workers, full_wait_ms)
+        request_refused = 1.0 if ahead > room else 0.0
+
+        rho = load / workers
+        stream_wait_ms = full_wait_ms if rho >= 1 else min(_stationary_wait(workers, rho) * service_ms, full_wait_ms)
+        stream_refused = max(0.0, 1.0 - 1.0 / rho) if rho > 0 else 0.0
+
+        share = min(1.0, item.load_per_session)
+        wait_ms = share * request_wait_ms + (1 - share) * stream_wait_ms
+        refused = share * request_refused + (1 - share) * stream_refused
+        return cost_ms + wait_ms + service_ms + refused * self.refusal_penalty_ms
+
+
+def _stationary_wait(workers: int, rho: float) -> float:
+    """Return the mean M/M/c wait in service times (Sakasegawa 1977), for 0 <= rho < 1."""
+    return float(rho ** (math.sqrt(2 * (workers + 1)) - 1) / (workers * (1 - rho)))
