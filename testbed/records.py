@@ -15,38 +15,121 @@ from types import TracebackType
 TABLES: Mapping[str, tuple[str, ...]] = {
     # One row per flow offered by a generator. `requested_*` is what the schedule asked for.
     "flows": (
-        "flow_id", "workload", "kind", "service", "client", "ingress", "instance", "site",
-        "proto", "src", "src_port", "d_sid", "dst_port",
-        "due_s", "started_s", "connected_s", "finished_s", "completion_ms",
-        "bytes_sent", "bytes_received", "packets_sent", "packets_received",
-        "requested_rate_pps", "achieved_rate_pps", "work_ms", "outcome",
+        "flow_id",
+        "workload",
+        "kind",
+        "service",
+        "client",
+        "ingress",
+        "instance",
+        "site",
+        "proto",
+        "src",
+        "src_port",
+        "d_sid",
+        "dst_port",
+        "due_s",
+        "started_s",
+        "connected_s",
+        "finished_s",
+        "completion_ms",
+        "bytes_sent",
+        "bytes_received",
+        "packets_sent",
+        "packets_received",
+        "requested_rate_pps",
+        "achieved_rate_pps",
+        "work_ms",
+        "outcome",
     ),
     # RFC 3550 statistics of one stream at one receiver. direction: up (at the instance), echo (back at the client).
     "rtp": (
-        "flow_id", "receiver", "direction", "src", "src_port", "ssrc", "payload_type", "first_s", "last_s",
-        "packets_expected", "packets_received", "packets_lost", "loss_fraction", "duplicates", "reordered",
-        "jitter_ms", "delay_mean_ms", "delay_p95_ms", "delay_max_ms",
+        "flow_id",
+        "receiver",
+        "direction",
+        "src",
+        "src_port",
+        "ssrc",
+        "payload_type",
+        "first_s",
+        "last_s",
+        "packets_expected",
+        "packets_received",
+        "packets_lost",
+        "loss_fraction",
+        "duplicates",
+        "reordered",
+        "jitter_ms",
+        "delay_mean_ms",
+        "delay_p95_ms",
+        "delay_max_ms",
     ),
     # One row per decision of an ingress D-Router. `candidates` is JSON: [{d_bid, site, weight, cost_ms, age_s, rtt_ms}].
     "decisions": (
-        "time_s", "d_router", "service", "policy", "proto", "src", "src_port", "d_sid", "dst_port",
-        "d_bid", "egress", "metrics_age_s", "candidates",
+        "time_s",
+        "d_router",
+        "service",
+        "policy",
+        "proto",
+        "src",
+        "src_port",
+        "d_sid",
+        "dst_port",
+        "d_bid",
+        "egress",
+        "metrics_age_s",
+        "candidates",
     ),
     # Metric reports as sent by D-MAs and as received (or dropped) by D-Routers.
     "metrics": (
-        "time_s", "node", "event", "reason", "source", "sequence", "d_sid", "d_bid", "score", "workers",
-        "busy_workers", "queue_length", "queue_limit", "sessions", "utilisation", "service_time_ms", "age_s",
+        "time_s",
+        "node",
+        "event",
+        "reason",
+        "source",
+        "sequence",
+        "d_sid",
+        "d_bid",
+        "score",
+        "workers",
+        "busy_workers",
+        "queue_length",
+        "queue_limit",
+        "sessions",
+        "utilisation",
+        "service_time_ms",
+        "age_s",
     ),
     # Load of an instance over time, written by the instance itself. `completed`/`refused` count since its start.
     "instances": (
-        "time_s", "instance", "service", "site", "workers", "busy_workers", "queue_length", "sessions",
-        "utilisation", "completed", "refused", "cpu_s",
+        "time_s",
+        "instance",
+        "service",
+        "site",
+        "workers",
+        "busy_workers",
+        "queue_length",
+        "sessions",
+        "utilisation",
+        "completed",
+        "refused",
+        "cpu_s",
     ),
     # Signalling: messages and payload bytes per node, direction, peer and kind, cumulative.
     "control": ("time_s", "node", "direction", "peer", "kind", "messages", "bytes"),
     # Every flow key an instance saw: the ground truth for affinity.
     "affinity": (
-        "instance", "service", "proto", "src", "src_port", "dst", "dst_port", "first_s", "last_s", "packets", "bytes",
+        "instance",
+        "service",
+        "proto",
+        "src",
+        "src_port",
+        "dst",
+        "dst_port",
+        "first_s",
+        "last_s",
+        "packets",
+        "bytes",
     ),
     "faults": ("time_s", "fault", "target", "event", "detail"),
 }
@@ -71,9 +154,9 @@ class RecordWriter:
             writer = csv.DictWriter(stream, columns, restval="")
             writer.writeheader()
             self._open[table] = (writer, stream)
-        self._open[table][0].writerow({
-            key: f"{value:.6f}" if isinstance(value, float) else value for key, value in row.items()
-        })
+        self._open[table][0].writerow(
+            {key: f"{value:.6f}" if isinstance(value, float) else value for key, value in row.items()}
+        )
 
     def flush(self) -> None:
         """Push what is buffered to the files, so that a live reader sees it."""
@@ -89,5 +172,7 @@ class RecordWriter:
     def __enter__(self) -> RecordWriter:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()

@@ -1,0 +1,4 @@
+"""What a network is: frozen specs, a catalogue of real and drawn networks, addresses and routes.
+
+Pure: no Mininet, no processes. `catalogue.load` is the door.
+"""

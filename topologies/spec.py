@@ -103,7 +103,9 @@ class Topology:
         for link in self.links:
             for end in (link.a, link.b):
                 if end not in by_name:
-                    raise TopologyError(f"topology {self.name!r}: link {link.a} - {link.b} names {end!r}, which is no node")
+                    raise TopologyError(
+                        f"topology {self.name!r}: link {link.a} - {link.b} names {end!r}, which is no node"
+                    )
             pair = frozenset((link.a, link.b))
             if len(pair) == 1:
                 raise TopologyError(f"topology {self.name!r}: link from {link.a!r} to itself")
@@ -128,7 +130,9 @@ class Topology:
         """Return the network as an undirected graph; edges carry `spec` and `delay_ms`."""
         graph = nx.Graph()
         graph.add_nodes_from((node.name, {"node": node}) for node in self.nodes)
-        graph.add_edges_from((link.a, link.b, {"spec": link.spec, "delay_ms": link.spec.delay_ms}) for link in self.links)
+        graph.add_edges_from(
+            (link.a, link.b, {"spec": link.spec, "delay_ms": link.spec.delay_ms}) for link in self.links
+        )
         return graph
 
     def node(self, name: str) -> Node:
@@ -161,5 +165,9 @@ def unknown_name(what: str, name: str, known: Iterable[str]) -> TopologyError:
     lowered = {item.lower(): item for item in known}
     if name.lower() in lowered:
         near = [lowered[name.lower()]]
-    hint = f"; did you mean {near[0]!r}?" if near else f"; there are: {', '.join(known[:12])}{' …' if len(known) > 12 else ''}"
+    hint = (
+        f"; did you mean {near[0]!r}?"
+        if near
+        else f"; there are: {', '.join(known[:12])}{' …' if len(known) > 12 else ''}"
+    )
     return TopologyError(f"{what} {name!r}{hint}")

@@ -1,0 +1,159 @@
+"""The metric agent (D-MA): `python -m testbed.agents.metric_agent CONFIG.json` (docs/processes.md).
+
+Owns the sockets of the D-MA: it polls the instances of its site, and sends what the pure `MetricAgent`
+makes of it to its D-Router. Section 3 of draft-li-rtgwg-dyncast-architecture.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+from collections.abc import Mapping
+
+from testbed.agents.metric_agent_config import MetricAgentConfig, PolledInstance, metric_agent_config
+from testbed.agents.metrics_client import MalformedAnswer, Polled, PollTally, poll
+from testbed.agents.process import announce_ready, end_tasks, run
+from testbed.dyncast.agent import AgentBinding, MetricAgent
+from testbed.dyncast.codec import BindingReport, Report, encode
+from testbed.records import RecordWriter
+
+_LEAST_POLL_TIMEOUT_S = 1.0
+_MOST_GRACE_S = 0.2
+_CONTROL_ROWS_EVERY_S = 1.0
+
+
+class Agent:
+    """Poll, report, record; from construction to `close`."""
+
+    def __init__(self, config: MetricAgentConfig, records: RecordWriter) -> None:
+        self._config = config
+        self._records = records
+        self._loop = asyncio.get_running_loop()
+        self._by_binding = {AgentBinding(entry.d_sid, entry.d_bid): entry for entry in config.instances}
+        self._agent = MetricAgent(config.site, self._by_binding, config.interval_s)
+        self._polls: dict[AgentBinding, asyncio.Task[None]] = {}
+        self._observed_s: dict[AgentBinding, float] = {}
+        self._tallies = {entry.metrics_url: PollTally() for entry in config.instances}
+        self._reports_sent = self._report_bytes = 0
+        self._control_written_s = float("-inf")
+        address, port = config.d_router
+        self._d_router = (str(address), port)
+        family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
+        self._socket = socket.socket(family, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
+
+    async def serve(self) -> None:
+        """Poll and report at each interval; never returns.
+
+        A report waits a moment for the polls of its own interval, so that it tells of now; an instance
+        that takes longer is told of as last seen, and as down once its poll has timed out.
+        """
+        grace_s = min(self._config.interval_s / 2, _MOST_GRACE_S)
+        while True:
+            await asyncio.sleep(max(0.0, self._agent.next_due_s(self._loop.time()) - self._loop.time()))
+            for binding, entry in self._by_binding.items():
+                if binding not in self._polls or self._polls[binding].done():
+                    self._polls[binding] = asyncio.create_task(self._observe(binding, entry))
+            done, _ = await asyncio.wait(self._polls.values(), timeout=grace_s)
+            for task in done:
+                task.result()  # a bug in a poll must not pass in silence
+            for report in self._agent.reports(self._loop.time()):
+                self._send(report)
+            if self._loop.time() - self._control_written_s >= _CONTROL_ROWS_EVERY_S:
+                self._write_control()
+            self._records.flush()
+
+    async def close(self) -> None:
+        """End what is under way; write the last of the signalling counters."""
+        await end_tasks(*self._polls.values())
+        self._socket.close()
+        self._write_control()
+
+    async def _observe(self, binding: AgentBinding, entry: PolledInstance) -> None:
+        """Poll one instance; whoever does not answer, or not sensibly, is down."""
+        timeout_s = max(self._config.interval_s, _LEAST_POLL_TIMEOUT_S)
+        answer: Polled | None = None
+        try:
+            answer = await asyncio.wait_for(poll(entry, self._tallies[entry.metrics_url]), timeout_s)
+        except MalformedAnswer as error:
+            self._write_dropped(str(error), str(binding.d_sid), str(binding.d_bid))
+        except (OSError, EOFError, asyncio.TimeoutError):
+            pass
+        self._observed_s[binding] = self._loop.time()
+        self._agent.observe(binding, answer.raw if answer else None, draining=bool(answer and answer.is_draining))
+
+    def _send(self, report: Report) -> None:
+        data = encode(report)
+        try:
+            self._socket.sendto(data, self._d_router)
+        except OSError as error:
+            for binding in report.bindings:
+                self._write_dropped(f"not sent: {error.strerror}", str(binding.d_sid), str(binding.d_bid))
+            return
+        self._reports_sent += 1
+        self._report_bytes += len(data)
+        for binding in report.bindings:
+            self._records.write("metrics", self._metrics_row(report, binding))
+
+    def _metrics_row(self, report: Report, binding: BindingReport) -> Mapping[str, object]:
+        raw = binding.raw
+        observed_s = self._observed_s[AgentBinding(binding.d_sid, binding.d_bid)]
+        row: dict[str, object] = {
+            "time_s": report.sent_s,
+            "node": self._config.name,
+            "event": "sent",
+            "reason": "" if raw else binding.state.name.lower(),
+            "source": self._config.site,
+            "sequence": report.sequence,
+            "d_sid": binding.d_sid,
+            "d_bid": binding.d_bid,
+            "score": binding.score,
+            "age_s": report.sent_s - observed_s,
+        }
+        if raw:
+            for column in ("workers", "busy_workers", "queue_length", "queue_limit", "sessions", "utilisation"):
+                row[column] = getattr(raw, column)
+            row["service_time_ms"] = raw.service_time_s * 1e3
+        return row
+
+    def _write_dropped(self, reason: str, d_sid: str, d_bid: str) -> None:
+        self._records.write(
+            "metrics",
+            {
+                "time_s": self._loop.time(),
+                "node": self._config.name,
+                "event": "dropped",
+                "reason": reason,
+                "source": self._config.site,
+                "d_sid": d_sid,
+                "d_bid": d_bid,
+            },
+        )
+
+    def _write_control(self) -> None:
+        """Write the cumulative signalling counters, of reports and of polls (payload bytes, HTTP included)."""
+        now_s = self._control_written_s = self._loop.time()
+        to_d_router = f"{self._d_router[0]} {self._d_router[1]}"
+        rows = [("sent", to_d_router, "report", self._reports_sent, self._report_bytes)]
+        for url, tally in self._tallies.items():
+            rows.append(("sent", url, "poll", tally.requests, tally.request_bytes))
+            rows.append(("received", url, "poll", tally.answers, tally.answer_bytes))
+        columns = ("direction", "peer", "kind", "messages", "bytes")
+        for row in rows:
+            named = dict(zip(columns, row, strict=True))
+            self._records.write("control", {"time_s": now_s, "node": self._config.name, **named})
+
+
+async def serve(config: MetricAgentConfig, records: RecordWriter) -> None:
+    """Be a metric agent until cancelled."""
+    agent = Agent(config, records)
+    try:
+        announce_ready(config)
+        await agent.serve()
+    finally:
+        await agent.close()
+
+
+if __name__ == "__main__":
+    sys.exit(run(metric_agent_config, serve, sys.argv))

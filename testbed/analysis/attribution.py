@@ -1,0 +1,114 @@
+"""Who served which flow: offered flows matched with the flow keys that instances saw.
+
+Owns the meaning of an affinity violation (draft-li-rtgwg-dyncast-architecture: all packets of a flow
+reach one service instance). The `affinity` table is the ground truth; `flows` is what clients believe.
+Knows no files and no pictures.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from pandas.api.types import union_categoricals
+
+from testbed.analysis.load import RunData
+
+# The flow key as an instance sees it: the D-SID is already rewritten, so the service stands for it.
+FLOW_KEY = ("service", "proto", "src", "src_port", "dst_port")
+
+# Both ends stamp in user space: an instance may run before the client has noted that it began.
+_STAMP_SLACK_S = 0.001
+
+
+def seen_flows(run: RunData) -> pd.DataFrame:
+    """Return the `affinity` rows with `flow`, the row number in `flows` they belong to (-1: none), and `key`.
+
+    Ports are used again, so a key alone does not name a flow: a row belongs to the flow that was the
+    last to start with its key. Traffic that no generator offered (somebody's curl) has no flow.
+    """
+    key_of_flow, key_of_row = _key_numbers(run.flows, run.affinity)
+    started = pd.DataFrame(
+        {"key": key_of_flow, "time_s": run.flows["started_s"].to_numpy(), "flow": np.arange(len(run.flows))}
+    )
+    seen = pd.DataFrame(
+        {
+            "key": key_of_row,
+            "time_s": run.affinity["first_s"].to_numpy() + _STAMP_SLACK_S,
+            "row": np.arange(len(run.affinity)),
+        }
+    )
+    matched = pd.merge_asof(
+        seen.sort_values("time_s", kind="stable"),
+        started.dropna(subset="time_s").sort_values("time_s", kind="stable"),
+        on="time_s",
+        by="key",
+    ).sort_values("row")
+    flow = matched["flow"].fillna(-1).astype("int64").to_numpy()
+    return run.affinity.assign(key=key_of_row, flow=flow)
+
+
+def affinity_violations(seen: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per flow that more than one instance saw, with the `instances`; takes `seen_flows`."""
+    pairs = seen.drop_duplicates(["key", "flow", "instance"])
+    broken = pairs[pairs.duplicated(["key", "flow"], keep=False)]
+    columns = [*FLOW_KEY, "instances", "first_s"]
+    if broken.empty:
+        return pd.DataFrame(columns=columns)
+    rows = [
+        {
+            **{column: group[column].iloc[0] for column in FLOW_KEY},
+            "instances": ", ".join(group.sort_values("first_s")["instance"].astype(str)),
+            "first_s": group["first_s"].min(),
+        }
+        for _, group in broken.groupby(["key", "flow"], sort=False)
+    ]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def directory(run: RunData) -> pd.DataFrame:
+    """Return `service`, `site`, `workers` of every instance, by name: those of the manifest and those that acted."""
+    columns = ["service", "site", "workers"]
+    declared = pd.DataFrame(
+        [{"instance": item["name"], **{key: item.get(key) for key in columns}} for item in run.manifest.instances],
+        columns=["instance", *columns],
+    )
+    acted = run.instances.drop_duplicates("instance")[["instance", *columns]]
+    answered = run.flows.dropna(subset="instance").drop_duplicates("instance")[["instance", "service", "site"]]
+    saw = run.affinity.drop_duplicates("instance")[["instance", "service"]]
+    known = [frame.astype(object) for frame in (declared, acted, answered, saw) if not frame.empty]
+    if not known:
+        return pd.DataFrame(columns=columns, index=pd.Index([], name="instance"))
+    merged = pd.concat(known, ignore_index=True).groupby("instance", sort=False)[columns].first()
+    merged["workers"] = pd.to_numeric(merged["workers"])
+    return merged.sort_index()
+
+
+def served_flows(run: RunData, seen: pd.DataFrame) -> pd.DataFrame:
+    """Return `flows` with `instance` and `site` filled in from what instances saw, where the client cannot know.
+
+    An HTTP answer names its instance, an RTP echo does not. Flows that reached nobody keep neither.
+    """
+    known = directory(run)
+    first_seen = seen[seen["flow"] >= 0].sort_values("first_s").drop_duplicates("flow").set_index("flow")["instance"]
+    codes = pd.Series(known.index.get_indexer(first_seen.astype(object)), index=first_seen.index)
+    truth = codes.reindex(np.arange(len(run.flows)), fill_value=-1).to_numpy()
+    stated = pd.Categorical(run.flows["instance"], categories=known.index).codes
+    instance = pd.Categorical.from_codes(np.where(stated >= 0, stated, truth), categories=known.index)
+    sites = pd.Categorical(known["site"].dropna().unique()).categories
+    site_of_instance = np.append(pd.Categorical(known["site"], categories=sites).codes, -1)
+    site = pd.Categorical.from_codes(site_of_instance[instance.codes], categories=sites)
+    return run.flows.assign(instance=instance, site=site)
+
+
+def _key_numbers(*frames: pd.DataFrame) -> list[np.ndarray]:
+    """Number the distinct flow keys across frames; the same key has the same number in each."""
+    lengths = [len(frame) for frame in frames]
+    numbers = np.zeros(sum(lengths), dtype="int64")
+    for column in FLOW_KEY:
+        parts = [frame[column] for frame in frames]
+        if isinstance(parts[0].dtype, pd.CategoricalDtype):
+            codes = union_categoricals(parts).codes.astype("int64")
+        else:
+            codes, _ = pd.factorize(np.concatenate([part.to_numpy("float64", na_value=-1.0) for part in parts]))
+        numbers = numbers * (codes.max(initial=0) + 2) + codes + 1
+    return np.split(numbers, np.cumsum(lengths)[:-1])

@@ -1,0 +1,47 @@
+"""`rtp_quality.png`: loss, jitter and delay of RTP streams (RFC 3550), per service, one way and round trip."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from testbed.analysis import drawing
+from testbed.analysis.load import RunData
+from testbed.analysis.summary import streams
+
+NAME = "rtp_quality.png"
+_WAYS = {"echo": "round trip", "up": "to the instance"}
+
+
+def draw(run: RunData, path: Path) -> None:
+    """Draw the picture. Raises NothingToDrawError when there were no streams."""
+    table = streams(run)
+    if table.empty:
+        raise drawing.NothingToDrawError("there were no RTP streams")
+    title = f"RTP streams: {run.scenario}, policy {run.policy}"
+    with drawing.canvas(path, 9.6, 3.6, title, drawing.marks(run)) as figure:
+        panels = figure.subplots(1, 3, sharey=True)
+        colours = {
+            service: drawing.SERIES[index % 8] for index, service in enumerate(sorted(table["service"].unique()))
+        }
+        for axes, column, heading, label in (
+            (panels[0], "loss_percent", "Loss", "packets lost (%)"),
+            (panels[1], "jitter_ms", "Interarrival jitter", "jitter (ms)"),
+            (panels[2], "delay_mean_ms", "Delay", "mean delay of a stream (ms)"),
+        ):
+            end = drawing.value_axis(axes, label, table[column].dropna().to_numpy())
+            for (service, direction), group in table.groupby(["service", "direction"]):
+                values = group[column].dropna().to_numpy()
+                if len(values):
+                    drawing.share_curve(
+                        axes,
+                        values,
+                        len(group),
+                        end,
+                        color=colours[service],
+                        linestyle="-" if direction == "echo" else "--",
+                        label=f"{service}, {_WAYS.get(direction, direction)}: {len(group):,} streams",
+                    )
+            axes.set_title(heading)
+        drawing.share_axis(panels[0], "share of streams")
+        handles, names = panels[0].get_legend_handles_labels()
+        figure.legend(handles, names, loc="outside lower center", ncols=min(4, max(1, len(names))))

@@ -1,0 +1,230 @@
+"""The commands of `dyncast`: arguments in, exit codes out.
+
+Owns the wording of help and errors. Heavy packages are imported by the command that needs them, so that
+`dyncast --help` and `dyncast validate` answer at once. Exit codes: 0 done, 1 it went wrong, 2 wrong usage
+or input, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    help="Emulate an edge network, steer real flows by compute and network state (Dyncast/CATS), and measure what it does.",
+)
+_out = Console(highlight=False)
+_err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+ScenarioPath = Annotated[Path, typer.Argument(metavar="SCENARIO", help="Scenario file, YAML.")]
+Settings = Annotated[
+    list[str], typer.Option("--set", metavar="KEY=VALUE", help="Set a scenario key, such as metrics.interval_s=0.5.")
+]
+Seed = Annotated[int | None, typer.Option(min=0, help="Seed of all workload randomness.")]
+Out = Annotated[Path, typer.Option(help="Folder for results.")]
+
+
+@app.command()
+def demo(
+    out: Out = Path("results"),
+    duration: Annotated[float, typer.Option(min=5, help="Seconds of traffic per policy.")] = 45.0,
+    seed: Seed = None,
+) -> None:
+    """Run Abilene with a regional hot spot under `closest` and under `dyncast`, and compare them."""
+    from testbed.experiment import demo as demonstration
+
+    demonstration.run(out, duration, seed, _out)
+
+
+@app.command()
+def run(
+    scenario: ScenarioPath, out: Out = Path("results"), settings: Settings = [], seed: Seed = None  # noqa: B006
+) -> None:
+    """Run a scenario and leave tables, pictures and a manifest under results/<scenario>/<run-id>."""
+    from testbed.analysis import plots, tables
+    from testbed.analysis.load import load
+    from testbed.analysis.summary import summarise
+    from testbed.experiment import runner
+    from testbed.experiment.progress import Terminal
+
+    plan = _plan(scenario, settings, seed)
+    with Terminal(_out).showing() as terminal:
+        result = runner.run(plan, scenario, out, terminal)
+        terminal.phase("drawing")
+        data = load(result.run_dir)
+        tables.print_summary(summarise(data), _out)
+        plots.report(result.run_dir)
+    runner.give_to_caller(result.run_dir)
+    _out.print(f"[bold]{result.run_dir}[/bold]")
+
+
+@app.command()
+def validate(scenario: ScenarioPath, settings: Settings = [], seed: Seed = None) -> None:  # noqa: B006
+    """Check a scenario and say what it would build. Touches nothing and needs no root."""
+    plan = _plan(scenario, settings, seed)
+    routers = len(plan.topology.nodes) - len(plan.sites) - len(plan.instances) - len(plan.clients)
+    _out.print(
+        f"{scenario}: good. {routers} routers, {len(plan.sites)} sites, {len(plan.instances)} instances, "
+        f"{len(plan.clients)} clients, {len(plan.topology.links)} links, {plan.scenario.duration_s:g} s."
+    )
+
+
+@app.command()
+def report(run_dir: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="Folder of a run.")]) -> None:
+    """Print the summary of a run again and redraw its pictures, from its files alone."""
+    from testbed.analysis import plots, tables
+    from testbed.analysis.load import load
+    from testbed.analysis.summary import summarise
+
+    tables.print_summary(summarise(load(run_dir)), _out)
+    for path in plots.report(run_dir):
+        _out.print(str(path))
+
+
+@app.command()
+def topology(
+    name: Annotated[str | None, typer.Argument(help="Catalogue name or YAML file; none: list the catalogue.")] = None,
+    plot: Annotated[bool, typer.Option("--plot", help="Draw it to a PNG.")] = False,
+    out: Annotated[Path | None, typer.Option(help="File of the drawing; default: <name>.png here.")] = None,
+    as_yaml: Annotated[bool, typer.Option("--yaml", help="Print it as YAML, to edit into one of your own.")] = False,
+) -> None:
+    """List the catalogue of networks, or show one."""
+    from topologies import catalogue, yaml_form
+
+    if name is None:
+        for source, names in catalogue.names().items():
+            _out.print(f"[bold]{source}[/bold] ({len(names)}): {', '.join(names)}")
+        return
+    found = catalogue.load(name)
+    if as_yaml:
+        sys.stdout.write(yaml_form.dump(found))
+        return
+    delays = sorted(link.spec.delay_ms for link in found.links)
+    roles = ", ".join(
+        f"{count} {role}" for role in ("router", "d_router", "client", "instance")
+        if (count := sum(node.role.value == role for node in found.nodes))
+    )  # fmt: skip
+    _out.print(
+        f"{found.name}: {roles}; {len(found.links)} links of {delays[0]:g} to {delays[-1]:g} ms one way; "
+        f"{len(found.demands)} demands"
+    )
+    if plot:
+        from testbed.analysis import topology_plot
+
+        path = out or Path(f"{found.name.replace('/', '-')}.png")
+        topology_plot.draw(found, path)
+        _out.print(str(path))
+
+
+@app.command()
+def doctor(as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False) -> None:
+    """Say what this machine can do, try TCP and UDP through a real link and bridge, and how to mend what is missing."""
+    from testbed.emulation import doctor as examination
+
+    raise typer.Exit(examination.run(as_json))
+
+
+@app.command()
+def clean(
+    everything: Annotated[bool, typer.Option("--all", help="Also runs that are still going on.")] = False,
+) -> None:
+    """Remove what dead runs left behind: namespaces, links, bridges, processes. Nothing else is touched."""
+    from testbed.emulation import cleanup
+
+    if os.geteuid() != 0:
+        raise _Refused("clean needs root: start it with sudo")
+    found = cleanup.clean(only_dead=not everything, progress=lambda text: _out.print(f"[dim]·[/dim] {text}"))
+    _out.print(found.summary())
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of scenario files, with every key described."""
+    from testbed.experiment.scenario import Scenario
+
+    sys.stdout.write(json.dumps(Scenario.model_json_schema(), indent=2) + "\n")
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def test(
+    context: typer.Context,
+    slow: Annotated[bool, typer.Option("--slow", help="Also the slow and exhaustive tests.")] = False,
+    bench: Annotated[bool, typer.Option("--bench", help="Also the benchmarks.")] = False,
+) -> None:
+    """Run linters and tests; further arguments go to pytest."""
+    from testbed import run_tests
+
+    raise typer.Exit(run_tests.run(slow, bench, context.args))
+
+
+class _Refused(Exception):
+    """Something the user can mend, said in one line."""
+
+
+def _plan(path: Path, settings: list[str], seed: int | None):  # type: ignore[no-untyped-def]  # imported lazily
+    from testbed.experiment import plan, scenario
+
+    overrides = dict(scenario.parse_setting(text) for text in settings)
+    if seed is not None:
+        overrides["seed"] = seed
+    return plan.make_plan(scenario.load(path, overrides), path)
+
+
+# Errors that say in one line what is wrong and what to do; anything else is a fault of ours and shows its trace.
+_EXPECTED: dict[str, int] = {
+    "_Refused": 2,
+    "ScenarioError": 2,
+    "TopologyError": 2,
+    "ArrivalsError": 2,
+    "ServiceTimeError": 2,
+    "StreamError": 2,
+    "RunDataError": 2,
+    "RunError": 1,
+    "CapabilityError": 1,
+    "NetworkError": 1,
+    "NamespaceError": 1,
+    "BridgeError": 1,
+    "LinkError": 1,
+    "RunTagError": 1,
+    "OSError": 1,
+}
+
+
+def main() -> None:
+    """Run the command line; turn expected errors into one line and an exit code."""
+    sys.exit(_guarded(lambda: app(standalone_mode=False)))
+
+
+def _guarded(command: Callable[[], object]) -> int:
+    try:
+        code = command()
+    except typer.Exit as done:
+        return int(done.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        _err.print("dyncast: interrupted; everything was removed")
+        return 130
+    except Exception as error:
+        if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # a usage error of the command line
+            _err.print(f"dyncast: {error.format_message()}; see dyncast --help", markup=False)
+            return 2
+        for kind in type(error).__mro__:
+            if kind.__name__ in _EXPECTED:
+                _err.print(f"dyncast: {error}", markup=False)
+                return _EXPECTED[kind.__name__]
+        raise
+    return code if isinstance(code, int) else 0
+
+
+if __name__ == "__main__":
+    main()

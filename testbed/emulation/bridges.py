@@ -1,0 +1,143 @@
+"""The Open vSwitch bridges of a run's D-Routers.
+
+Owns every ovs-vsctl and ovs-ofctl call. Each ovs-vsctl call makes the daemon reconfigure all its bridges,
+so everything that concerns several bridges is one transaction. Knows nothing of topologies or Mininet.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from testbed.emulation.run_tag import RunTag
+
+UPLINK_PORT = 1
+
+_RUN_KEY = "dyncast-run"
+_TIMEOUT_S = 60
+_MAX_BACKOFF_MS = 1000  # by default a bridge waits up to 8 s before it tries its controller again
+
+
+class BridgeError(RuntimeError):
+    """Open vSwitch refused or is not there; one line that says which and the way out."""
+
+
+@dataclass(frozen=True)
+class Bridge:
+    """The bridge of one D-Router.
+
+    `uplink_port` leads to the D-Router's namespace, `ports` maps each host of the site to its OpenFlow port
+    number; `interfaces` maps port numbers to root-namespace interfaces. `controller`: (address, TCP port), once set.
+    """
+
+    name: str
+    datapath_id: int
+    uplink_port: int
+    ports: Mapping[str, int]
+    interfaces: Mapping[int, str]
+    controller: tuple[str, int] | None = field(default=None)
+
+
+def create_bridges(bridges: Iterable[Bridge], tag: RunTag, *, datapath_type: str) -> None:
+    """Create bridges with all their ports in one transaction; they switch ordinary traffic without a controller.
+
+    Raises BridgeError, also when Open vSwitch could not give an interface the port number asked for.
+    """
+    bridges = list(bridges)
+    if not bridges:
+        return
+    _vsctl(*creation(bridges, tag, datapath_type=datapath_type))
+    _check_ports(bridges)
+    _switch_ordinary_traffic(bridge.name for bridge in bridges)
+
+
+def creation(bridges: Iterable[Bridge], tag: RunTag, *, datapath_type: str) -> list[str]:
+    """Return the ovs-vsctl arguments that create `bridges`."""
+    arguments: list[str] = []
+    for bridge in bridges:
+        arguments += ["--", "add-br", bridge.name, "--", "set", "Bridge", bridge.name]
+        arguments += [f"datapath_type={datapath_type}", "fail_mode=secure", "protocols=OpenFlow10,OpenFlow13"]
+        arguments += [f"other_config:datapath-id={bridge.datapath_id:016x}", "other_config:disable-in-band=true"]
+        arguments += [f"external_ids:{_RUN_KEY}={tag}"]
+        for number, interface in sorted(bridge.interfaces.items()):
+            arguments += ["--", "add-port", bridge.name, interface]
+            arguments += ["--", "set", "Interface", interface, f"ofport_request={number}"]
+    return arguments
+
+
+def set_controllers(ports: Mapping[str, int]) -> None:
+    """Give each bridge (by name) its controller at a TCP port of 127.0.0.1, in one transaction."""
+    arguments: list[str] = []
+    for number, (bridge, port) in enumerate(sorted(ports.items())):
+        arguments += ["--", f"--id=@c{number}", "create", "Controller", f'target="tcp:127.0.0.1:{port}"']
+        arguments += ["connection_mode=out-of-band", f"max_backoff={_MAX_BACKOFF_MS}"]
+        arguments += ["--", "set", "Bridge", bridge, f"controller=@c{number}"]
+    if arguments:
+        _vsctl(*arguments)
+        # Open vSwitch empties the tables of a bridge that gets its first controller.
+        _switch_ordinary_traffic(ports)
+
+
+def tagged_bridges() -> dict[RunTag, list[str]]:
+    """Return the bridges of every run on this machine. Raises BridgeError if Open vSwitch does not answer."""
+    table = json.loads(_vsctl("--format=json", "--columns=name,external_ids", "list", "Bridge"))
+    found: dict[RunTag, list[str]] = {}
+    for name, (_, external_ids) in table["data"]:
+        tag = RunTag.parse(dict(external_ids).get(_RUN_KEY, ""))
+        if tag is not None:
+            found.setdefault(tag, []).append(name)
+    return found
+
+
+def delete_bridges(names: Iterable[str]) -> None:
+    """Delete bridges in one transaction; those already gone are no error."""
+    arguments: list[str] = []
+    for name in names:
+        arguments += ["--", "--if-exists", "del-br", name]
+    if arguments:
+        _vsctl(*arguments)
+
+
+def _check_ports(bridges: Sequence[Bridge]) -> None:
+    wanted = {interface: number for bridge in bridges for number, interface in bridge.interfaces.items()}
+    table = json.loads(_vsctl("--format=json", "--columns=name,ofport,error", "list", "Interface", *wanted))
+    for name, given, error in table["data"]:
+        if given != wanted[name]:
+            reason = error if isinstance(error, str) else f"it became port {given}"
+            raise BridgeError(f"Open vSwitch did not take interface {name} as port {wanted[name]}: {reason}")
+
+
+def _switch_ordinary_traffic(names: Iterable[str]) -> None:
+    # In secure mode an empty table drops all; the table-miss entry switches as usual.
+    def add(name: str) -> None:
+        _call(["ovs-ofctl", "-O", "OpenFlow13", "add-flow", name, "priority=0,actions=NORMAL"])
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(add, names))
+
+
+def _vsctl(*arguments: str) -> str:
+    return _call(["ovs-vsctl", f"--timeout={_TIMEOUT_S}", *arguments])
+
+
+def _call(command: list[str]) -> str:
+    # A session of its own: Ctrl-C at the terminal must not cut a clean-up transaction short.
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, start_new_session=True, stdin=subprocess.DEVNULL, check=False
+        )
+    except FileNotFoundError as error:
+        raise BridgeError(f"{command[0]} is not installed; install the package openvswitch-switch") from error
+    if done.returncode != 0:
+        reason = (done.stderr.strip() or f"exit code {done.returncode}").splitlines()[-1]
+        way_out = "" if _daemon_answers() else "; start Open vSwitch: /usr/share/openvswitch/scripts/ovs-ctl start"
+        raise BridgeError(f"{command[0]} failed: {reason}{way_out}")
+    return done.stdout
+
+
+def _daemon_answers() -> bool:
+    return Path("/var/run/openvswitch/db.sock").is_socket()

@@ -1,0 +1,323 @@
+"""Build an emulated network with Mininet, and take it down again.
+
+Owns the order of construction, the nodes' namespaces and the processes started in them. What connects to
+what is decided in `wiring`, how packets are delayed in `links`; the structure of a D-Router is explained in
+docs/decisions/0001. Knows nothing of services, policies or scenarios.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any, NoReturn, TypeVar
+
+from testbed.emulation import bridges, cleanup, processes, run_tag
+from testbed.emulation.bridges import Bridge
+from testbed.emulation.capabilities import Backends
+from testbed.emulation.cleanup import CleanReport
+from testbed.emulation.links import LinkEnd, LinkRequest, Links, create_links
+from testbed.emulation.mininet_nodes import EmulatedMininet
+from testbed.emulation.namespaces import entered
+from testbed.emulation.run_tag import RunTag
+from testbed.emulation.wiring import End, Wiring, wire
+from topologies.addressing import AddressPlan
+from topologies.spec import Topology, unknown_name
+
+Input = TypeVar("Input")
+
+_THREADS = 4
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class NetworkError(RuntimeError):
+    """The network cannot be built or used; one line that names the node or resource."""
+
+
+class EmulatedNetwork:
+    """A running network of namespaces, links and bridges, all under one run tag.
+
+    A context manager: however its block ends (normally, by an exception, by Ctrl-C, by SIGTERM or SIGHUP),
+    nothing of the run stays. One object serves for one start and one stop. `work_dir` takes the link statistics;
+    `seed` drives the links' jitter and loss.
+    """
+
+    def __init__(
+        self,
+        topology: Topology,
+        plan: AddressPlan,
+        *,
+        tag: RunTag,
+        backends: Backends,
+        work_dir: Path,
+        seed: int = 0,
+    ) -> None:
+        self.topology = topology
+        self.plan = plan
+        self.tag = tag
+        self.backends = backends
+        self.work_dir = work_dir
+        self.seed = seed
+        self.startup_seconds: float | None = None
+        self.clean_report: CleanReport | None = None
+        self._wiring: Wiring = wire(topology, plan, tag)
+        self._bridges: dict[str, Bridge] = dict(self._wiring.bridges)
+        self._mininet: EmulatedMininet | None = None
+        self._links: Links | None = None
+        self._children: list[subprocess.Popen[bytes]] = []
+        self._progress: Callable[[str], None] = _silent
+        self._former_handlers: dict[signal.Signals, Any] = {}
+
+    # Life ---------------------------------------------------------------------------------------------------------
+
+    def __enter__(self) -> EmulatedNetwork:
+        atexit.register(self.stop)  # should a signal arrive between the block's end and stop()
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGTERM, signal.SIGHUP):
+                if signal.getsignal(number) is signal.SIG_DFL:  # who handles it already will end the block
+                    self._former_handlers[number] = signal.signal(number, _exit_on_signal)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._stop(redeliver=kind is None)
+        for number, handler in self._former_handlers.items():
+            signal.signal(number, handler)
+        self._former_handlers.clear()
+        atexit.unregister(self.stop)
+
+    def start(self, progress: Callable[[str], None] | None = None) -> None:
+        """Build the network; on return it carries traffic between all hosts and routers.
+
+        Removes the remains of dead runs first. Raises NetworkError, BridgeError or the link backend's error.
+        """
+        if self._mininet is not None:
+            raise NetworkError("this network was started before; make a new EmulatedNetwork with a new tag")
+        self._progress = progress or _silent
+        begin_s = time.monotonic()
+        cleanup.clean(only_dead=True, progress=self._progress)
+        self.work_dir.mkdir(parents=True, exist_ok=True)
+        run_tag.record_bridges(self.tag, [bridge.name for bridge in self._bridges.values()])
+
+        names = [node.name for node in self.topology.nodes]
+        self._progress(f"starting {len(names)} nodes")
+        self._mininet = EmulatedMininet(self.tag)
+        self._mininet.add_nodes(names)
+        # Before any interface exists, so that each one inherits the defaults.
+        self._in_each_node(_write_settings, self._wiring.kernel_settings)
+
+        self._progress(f"creating {len(self._wiring.wires)} links")
+        requests = [
+            LinkRequest(a=self._link_end(item.a), b=self._link_end(item.b), spec=item.spec, label=item.label)
+            for item in self._wiring.wires
+        ]
+        self._links = create_links(
+            requests, self.backends.link, out_dir=self.work_dir, seed=self.seed, environment=self.tag.environment
+        )
+        _run_ip("bridge ports", self._wiring.root_commands)
+
+        self._progress(f"configuring addresses, routes and {len(self._bridges)} bridges")
+        with ThreadPoolExecutor(1) as beside:
+            switching = beside.submit(
+                bridges.create_bridges,
+                list(self._bridges.values()),
+                self.tag,
+                datapath_type=self.backends.datapath,
+            )
+            self._in_each_node(_run_ip, self._wiring.ip_commands)
+            switching.result()
+        for interface in self._wiring.interfaces:
+            self._mininet.note_interface(interface)
+        self.startup_seconds = time.monotonic() - begin_s
+        self._progress(f"network ready after {self.startup_seconds:.1f} s")
+
+    def stop(self) -> None:
+        """Remove everything of this run. Safe to call twice, and not disturbed by Ctrl-C or SIGTERM."""
+        self._stop(redeliver=True)
+
+    # Use ----------------------------------------------------------------------------------------------------------
+
+    @property
+    def mininet(self) -> EmulatedMininet:
+        """Return the Mininet object; nodes are looked up by name: `network.mininet['client-1'].cmd('ip route')`."""
+        if self._mininet is None:
+            raise NetworkError("the network is not running; call start() first")
+        return self._mininet
+
+    @property
+    def links(self) -> Links:
+        """Return the links, for their statistics (the final ones after `stop`)."""
+        if self._links is None:
+            raise NetworkError("the network is not running; call start() first")
+        return self._links
+
+    def pid(self, node: str) -> int:
+        """Return the process that holds the node's namespace open."""
+        self.topology.node(node)
+        return int(self.mininet[node].pid)
+
+    def popen(
+        self,
+        node: str | None,
+        argv: Sequence[str],
+        *,
+        name: str,
+        log_path: Path,
+        env: Mapping[str, str] | None = None,
+        pass_fds: Collection[int] = (),
+    ) -> subprocess.Popen[bytes]:
+        """Start a process in a node's namespace (None: the root namespace) in a session of its own.
+
+        Its output goes to the end of `log_path`. `stop` ends it, if it still runs.
+        """
+        try:
+            log_path.parent.mkdir(parents=True, exist_ok=True)
+            with log_path.open("ab") as log:
+                child = subprocess.Popen(
+                    self._inside(node, argv),
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    env={**os.environ, **(env or {}), **self.tag.environment},
+                    pass_fds=tuple(pass_fds),
+                    start_new_session=True,
+                )
+        except OSError as error:
+            raise NetworkError(f"cannot start {name}: {error}") from error
+        self._children.append(child)
+        return child
+
+    def run(self, node: str | None, argv: Sequence[str], timeout_s: float) -> subprocess.CompletedProcess[str]:
+        """Run a command in a node's namespace to its end. Raises subprocess.TimeoutExpired after `timeout_s`."""
+        return subprocess.run(
+            self._inside(node, argv),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            env={**os.environ, **self.tag.environment},
+            start_new_session=True,
+            check=False,
+        )
+
+    def bridge(self, d_router: str) -> Bridge:
+        """Return the bridge of a D-Router."""
+        try:
+            return self._bridges[d_router]
+        except KeyError:
+            raise unknown_name(f"topology {self.topology.name!r} has no D-Router", d_router, self._bridges) from None
+
+    def set_controller(self, d_router: str, port: int) -> None:
+        """Connect one D-Router's bridge to the controller at 127.0.0.1:`port`."""
+        self.set_controllers({d_router: port})
+
+    def set_controllers(self, ports: Mapping[str, int]) -> None:
+        """Connect several bridges (D-Router name → TCP port of 127.0.0.1) in one step."""
+        bridges.set_controllers({self.bridge(d_router).name: port for d_router, port in ports.items()})
+        for d_router, port in ports.items():
+            self._bridges[d_router] = replace(self._bridges[d_router], controller=("127.0.0.1", port))
+
+    # Construction and removal -------------------------------------------------------------------------------------
+
+    def _inside(self, node: str | None, argv: Sequence[str]) -> list[str]:
+        return list(argv) if node is None else ["mnexec", "-a", str(self.pid(node)), *argv]
+
+    def _link_end(self, end: End) -> LinkEnd:
+        pid = None if end.node is None else self.pid(end.node)
+        return LinkEnd(netns_pid=pid, interface=end.interface, mac=end.mac)
+
+    def _in_each_node(self, action: Callable[[str, Input], None], inputs: Mapping[str, Input]) -> None:
+        def act(item: tuple[str, Input]) -> None:
+            node, given = item
+            with entered(self.pid(node)):
+                action(node, given)
+
+        with ThreadPoolExecutor(_THREADS) as pool:
+            list(pool.map(act, inputs.items()))
+
+    def _stop(self, *, redeliver: bool) -> None:
+        with _undisturbed(redeliver=redeliver), ExitStack() as steps:
+            # Last in, first out; a step that fails does not keep the next ones from running.
+            steps.callback(self._remove_remains)
+            steps.callback(self._close_links)
+            steps.callback(self._end_children)
+
+    def _end_children(self) -> None:
+        running = [child.pid for child in self._children if child.poll() is None]
+        if running:
+            self._progress(f"ending {len(running)} processes")
+        known = [(pid, run_tag.start_ticks(pid)) for pid in running]
+        processes.end(
+            [processes.Process(pid, ticks) for pid, ticks in known if ticks is not None], grace_s=cleanup.GRACE_S
+        )
+        for child in self._children:
+            with suppress(subprocess.TimeoutExpired):
+                child.wait(timeout=0.1)
+        self._children.clear()
+
+    def _close_links(self) -> None:
+        if self._links is not None:
+            self._links.close()
+
+    def _remove_remains(self) -> None:
+        if self.clean_report is not None:
+            return
+        self._progress("removing the network")
+        report = cleanup.clean_run(self.tag)
+        if self._mininet is not None:
+            self._mininet.stop()
+        for problem in report.problems:
+            self._progress(problem)
+        self.clean_report = report
+
+
+def _write_settings(node: str, settings: Mapping[str, int]) -> None:
+    for path, value in settings.items():
+        try:
+            Path("/proc/sys/net", path).write_text(str(value))
+        except OSError as error:
+            raise NetworkError(f"{node}: cannot set net/{path} to {value}: {error.strerror}") from error
+
+
+def _run_ip(where: str, commands: str) -> None:
+    done = subprocess.run(
+        ["ip", "-batch", "-"], input=commands, text=True, capture_output=True, start_new_session=True, check=False
+    )
+    if done.returncode != 0:
+        raise NetworkError(f"{where}: ip failed: {' '.join(done.stderr.split())}")
+
+
+def _silent(_message: str) -> None:
+    return
+
+
+def _exit_on_signal(number: int, _frame: FrameType | None) -> NoReturn:
+    raise SystemExit(128 + number)
+
+
+@contextmanager
+def _undisturbed(*, redeliver: bool) -> Iterator[None]:
+    """Keep back Ctrl-C, SIGTERM and SIGHUP; hand them on afterwards if `redeliver`."""
+    if threading.current_thread() is not threading.main_thread():  # signals reach the main thread only
+        yield
+        return
+    noted: list[int] = []
+    former = {number: signal.signal(number, lambda received, _: noted.append(received)) for number in _ENDING}
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        if redeliver:
+            for received in noted[:1]:
+                signal.raise_signal(received)

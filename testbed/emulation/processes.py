@@ -1,0 +1,122 @@
+"""The processes of a run: find them by their tag, end them by identity.
+
+Owns the walk through /proc and the signals. Processes are held by pidfd, so that a signal can never
+reach a stranger who was given a reused process id. Knows nothing of networks or bridges.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import time
+from collections.abc import Collection, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from testbed.emulation.run_tag import ENVIRONMENT_KEY, RunTag, start_ticks
+
+_NODE_SHELL = "mininet:"
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process, identified by id and start time (clock ticks since boot)."""
+
+    pid: int
+    start_ticks: int
+    command: tuple[str, ...] = ()
+
+    @property
+    def is_node_shell(self) -> bool:
+        """Tell whether this is the shell that holds a Mininet node's namespace open."""
+        return bool(self.command) and self.command[-1].startswith(_NODE_SHELL)
+
+
+def tagged_processes() -> dict[RunTag, list[Process]]:
+    """Return the processes of every run on this machine, without this process and its ancestors."""
+    key = f"{ENVIRONMENT_KEY}=".encode()
+    spared = ancestors()
+    found: dict[RunTag, list[Process]] = {}
+    for path in Path("/proc").iterdir():
+        if not path.name.isdigit() or int(path.name) in spared:
+            continue
+        try:
+            environment = (path / "environ").read_bytes()
+            if key not in environment:
+                continue
+            command = (path / "cmdline").read_bytes()
+        except OSError:  # ended meanwhile, or not ours to read
+            continue
+        value = next((item[len(key) :] for item in environment.split(b"\0") if item.startswith(key)), b"")
+        tag = RunTag.parse(value.decode(errors="replace"))
+        ticks = start_ticks(int(path.name))
+        if tag is not None and ticks is not None:
+            words = command.rstrip(b"\0").decode(errors="replace").split("\0")
+            found.setdefault(tag, []).append(Process(int(path.name), ticks, tuple(words)))
+    return found
+
+
+def ancestors() -> set[int]:
+    """Return the ids of this process and of all it descends from."""
+    pid = os.getpid()
+    line = {pid}
+    while pid > 1:
+        try:
+            pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+        except (OSError, ValueError):
+            break
+        line.add(pid)
+    return line
+
+
+def end(processes: Iterable[Process], *, grace_s: float) -> list[Process]:
+    """Ask processes to end (SIGTERM), kill the rest after `grace_s` seconds; return those that outlived even that.
+
+    Shells of Mininet nodes are killed at once, after the others: interactive shells ignore SIGTERM, and they
+    hold the namespaces that the others may still need for an orderly end.
+    """
+    shells: list[Process] = []
+    others: list[Process] = []
+    for process in processes:
+        (shells if process.is_node_shell else others).append(process)
+    stubborn = signal_and_wait(others, signal.SIGTERM, timeout_s=grace_s)
+    return signal_and_wait([*stubborn, *shells], signal.SIGKILL, timeout_s=5.0)
+
+
+def signal_and_wait(processes: Collection[Process], number: signal.Signals, *, timeout_s: float) -> list[Process]:
+    """Send one signal to all, wait up to `timeout_s` for their end; return those still there."""
+    waiting: dict[int, Process] = {}
+    poll = select.poll()
+    try:
+        for process in processes:
+            descriptor = _open(process)
+            if descriptor is None:
+                continue
+            waiting[descriptor] = process
+            poll.register(descriptor, select.POLLIN)
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(descriptor, number)
+        deadline_s = time.monotonic() + timeout_s
+        while waiting and (left_s := deadline_s - time.monotonic()) > 0:
+            for descriptor, _ in poll.poll(left_s * 1000):
+                poll.unregister(descriptor)
+                os.close(descriptor)
+                del waiting[descriptor]
+        return list(waiting.values())
+    finally:
+        for descriptor in waiting:
+            os.close(descriptor)
+
+
+def _open(process: Process) -> int | None:
+    # The id may have been given to another process since it was read: hold it first, then compare.
+    try:
+        descriptor = os.pidfd_open(process.pid)
+    except OSError:
+        return None
+    if start_ticks(process.pid) != process.start_ticks:
+        os.close(descriptor)
+        return None
+    return descriptor

@@ -1,0 +1,282 @@
+"""The relay process: carries Ethernet frames between pairs of TAP interfaces, impaired on the way.
+
+Owns the loop: read, ask `relay_core` when the frame comes out, keep it, write it then. One process, one epoll
+set and one timer serve all links of a run. Follows docs/processes.md; writes `<out_dir>/<name>.json` at its end
+and on SIGUSR1. Stdlib only.
+
+A TAP interface is made by a thread that has entered the interface's namespace, under its final name; the
+descriptor stays valid here. Frames that wait longer than their due time are counted (`Lateness`), since a run whose
+relay was late has not emulated the delays it claims.
+"""
+
+from __future__ import annotations
+
+import gc
+import heapq
+import json
+import os
+import resource
+import select
+import signal
+import socket
+import sys
+import time
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from testbed.emulation.interfaces import InterfaceError, configure, open_tap
+from testbed.emulation.namespaces import NamespaceError, entered
+from testbed.emulation.relay_config import ConfigError, RelayConfig, RelayEnd, read
+from testbed.emulation.relay_core import Lateness, LinkDirection
+from testbed.emulation.timer import DeadlineTimer
+from testbed.event_loop import end_with_parent
+
+_FRAME_BYTES = 2048  # an Ethernet frame of MTU 1500 with room for tags
+_BURST_FRAMES = 64  # read from one interface before the others and the due frames have their turn
+_TAP_QUEUE_PACKETS = 2000  # frames the kernel keeps while this process does something else
+_CLOSING_THREADS = 32
+_NICE = -10
+
+
+class Direction:
+    """One direction of a link: frames read from `source` are written to `sink` when `core` lets them go."""
+
+    __slots__ = ("core", "lateness", "name", "queue", "rejected", "rng", "sink", "source", "written")
+
+    def __init__(self, name: str, core: LinkDirection, source: int, sink: int, seed: str) -> None:
+        self.name = name
+        self.core = core
+        self.source = source
+        self.sink = sink
+        self.rng = Random(seed)
+        self.queue: deque[tuple[float, bytes]] = deque()
+        self.lateness = Lateness()
+        self.written = 0
+        self.rejected = 0  # by the kernel: the interface is down or gone, or its buffers are full
+
+
+class Relay:
+    """All links of a run between the TAP interfaces that it makes."""
+
+    def __init__(self, config: RelayConfig) -> None:
+        self._config = config
+        self._directions: list[Direction] = []
+        self._descriptors: list[int] = []
+        self._busy = Lateness()
+        self._scheduling = "nice 0"
+
+    def open(self) -> None:
+        """Make all interfaces, up, in their namespaces. Raises InterfaceError or NamespaceError."""
+        for link in self._config.links:
+            a, b = self._open_end(link.a), self._open_end(link.b)
+            for name, source, sink in (("a_to_b", a, b), ("b_to_a", b, a)):
+                seed = f"{self._config.seed}/{link.label}/{name}"
+                self._directions.append(Direction(name, LinkDirection(link.impairment), source, sink, seed))
+
+    def close(self) -> None:
+        """Remove all interfaces."""
+        # Each removal waits some 15 ms for the kernel, but they can wait together.
+        with ThreadPoolExecutor(_CLOSING_THREADS) as pool:
+            list(pool.map(os.close, self._descriptors))
+        self._descriptors.clear()
+
+    def take_precedence(self) -> None:
+        """Ask the scheduler to run this process soon after a frame arrives or is due."""
+        # Not SCHED_RR: on two cores that delays whoever sends and receives the frames, and more of them are lost.
+        try:
+            self._scheduling = f"nice {os.nice(_NICE)}"
+        except OSError:
+            self._scheduling = f"nice {os.nice(0)}"
+
+    def run(self, signals: socket.socket) -> None:
+        """Carry frames until SIGTERM or SIGINT is read from `signals`; write the statistics on SIGUSR1."""
+        monotonic, write = time.monotonic, os.write
+        due: list[
+            tuple[float, int]
+        ] = []  # a heap of (release of its first frame, direction), one for each busy direction
+        by_source = {direction.source: index for index, direction in enumerate(self._directions)}
+        directions, busy = self._directions, self._busy
+        epoll, timer = select.epoll(), DeadlineTimer()
+        for descriptor in (signals.fileno(), timer.fileno(), *by_source):
+            epoll.register(descriptor, select.EPOLLIN)
+        try:
+            woken_s = monotonic()
+            while True:
+                now_s = monotonic()
+                while due and due[0][0] <= now_s:
+                    index = due[0][1]
+                    direction = directions[index]
+                    queue, sink, record = direction.queue, direction.sink, direction.lateness.record
+                    while queue and queue[0][0] <= now_s:
+                        release_s, frame = queue.popleft()
+                        try:
+                            write(sink, frame)
+                            direction.written += 1
+                        except OSError:
+                            direction.rejected += 1
+                        record(monotonic() - release_s)
+                    if queue:
+                        heapq.heapreplace(due, (queue[0][0], index))
+                    else:
+                        heapq.heappop(due)
+                now_s = monotonic()
+                busy.record(now_s - woken_s)
+                if due and due[0][0] <= now_s:
+                    events = epoll.poll(0)
+                else:
+                    timer.set(due[0][0] if due else None)
+                    events = epoll.poll()
+                woken_s = monotonic()
+                for descriptor, _ in events:
+                    index = by_source.get(descriptor, -1)
+                    if index >= 0:
+                        if not self._take_in(index, due):
+                            epoll.unregister(descriptor)
+                    elif descriptor == timer.fileno():
+                        timer.clear()
+                    elif self._must_end(signals):
+                        return
+        finally:
+            epoll.close()
+            timer.close()
+
+    def _take_in(self, index: int, due: list[tuple[float, int]]) -> bool:
+        """Read a burst of frames; tell whether the interface is still there."""
+        direction = self._directions[index]
+        queue, arrive, source, rng = direction.queue, direction.core.arrive, direction.source, direction.rng
+        was_empty = not queue
+        monotonic, take, append = time.monotonic, os.read, queue.append
+        try:
+            for _ in range(_BURST_FRAMES):
+                frame = take(source, _FRAME_BYTES)
+                outcome = arrive(monotonic(), len(frame), rng)
+                if outcome.__class__ is float:
+                    append((outcome, frame))  # type: ignore[arg-type]
+        except BlockingIOError:
+            return True
+        except OSError:  # the interface was deleted; the other direction finds out by its writes
+            return False
+        finally:
+            if was_empty and queue:
+                heapq.heappush(due, (queue[0][0], index))
+        return True
+
+    def _must_end(self, signals: socket.socket) -> bool:
+        numbers = set(signals.recv(64))
+        if signal.SIGUSR1 in numbers:
+            self.write_statistics()
+        return bool(numbers & {signal.SIGTERM, signal.SIGINT})
+
+    def write_statistics(self) -> None:
+        """Write what was carried, dropped and late so far; readers see the former file or this one, never a part."""
+        path = self._config.out_dir / f"{self._config.name}.json"
+        partial = path.with_name(f".{path.name}.partial")
+        try:
+            partial.write_text(json.dumps(self.statistics(), indent=1) + "\n")
+            partial.replace(path)
+        except OSError as error:
+            print(f"{self._config.name}: cannot write {path}: {error.strerror}", file=sys.stderr)
+
+    def statistics(self) -> dict[str, Any]:
+        """Return the statistics of all links, and the relay's own."""
+        total = Lateness()
+        links: dict[str, Any] = {}
+        for index, link in enumerate(self._config.links):
+            both = self._directions[2 * index : 2 * index + 2]
+            links[link.label] = {
+                direction.name: _statistics(direction, end)
+                for direction, end in zip(both, (link.a, link.b), strict=True)
+            }
+            for direction in both:
+                total.merge(direction.lateness)
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        return {
+            "backend": "relay",
+            "time_s": time.monotonic(),
+            "scheduling": self._scheduling,
+            "cpu_s": usage.ru_utime + usage.ru_stime,
+            # From a due time to the write.
+            "lateness": total.summary(),
+            # From waking up to waiting again: a frame that arrives meanwhile is noticed that much later at most.
+            "busy": self._busy.summary(),
+            "links": links,
+        }
+
+    def _open_end(self, end: RelayEnd) -> int:
+        with entered(end.netns_pid), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+            descriptor = open_tap(end.interface)
+            self._descriptors.append(descriptor)
+            # A TAP without vnet_hdr has no offloads to switch off: the kernel finishes each frame before it is read.
+            configure(control, end.interface, mac=end.mac, transmit_queue=_TAP_QUEUE_PACKETS)
+        return descriptor
+
+
+def _statistics(direction: Direction, source: RelayEnd) -> dict[str, Any]:
+    core = direction.core
+    return {
+        "packets": core.packets,
+        "bytes": core.bytes,
+        "delivered": direction.written,
+        "waiting": len(direction.queue),
+        "dropped_loss": core.dropped_loss,
+        "dropped_queue": core.dropped_queue,
+        "dropped_interface": direction.rejected,
+        # Frames that the kernel threw away since this process did not read them in time.
+        "dropped_overload": _dropped_unread(source),
+        "lateness": direction.lateness.summary(),
+    }
+
+
+def _dropped_unread(end: RelayEnd) -> int | None:
+    try:
+        table = Path(f"/proc/{end.netns_pid or 'self'}/net/dev").read_text()
+    except OSError:
+        return None  # the namespace went first
+    for line in table.splitlines():
+        name, _, counters = line.partition(":")
+        if name.strip() == end.interface:
+            return int(counters.split()[11])
+    return None
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the relay on the configuration file that `arguments` name; return the exit code."""
+    if len(arguments) != 2:
+        print("usage: python -m testbed.emulation.relay CONFIG.json", file=sys.stderr)
+        return 2
+    end_with_parent()
+    try:
+        config = read(Path(arguments[1]))
+    except ConfigError as error:
+        print(f"{arguments[1]}: {error}", file=sys.stderr)
+        return 2
+    reading, writing = socket.socketpair()
+    reading.setblocking(False)
+    writing.setblocking(False)
+    signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
+        signal.signal(number, lambda *_: None)  # noted by number in the socket
+    relay = Relay(config)
+    try:
+        relay.open()
+        relay.take_precedence()
+        (config.out_dir / f"{config.name}.ready").touch()
+        gc.collect()
+        gc.freeze()
+        gc.disable()  # frames are freed by reference count; a collection would hold them up
+        relay.run(reading)
+        relay.write_statistics()
+    except (InterfaceError, NamespaceError) as error:
+        print(f"{config.name}: {error.strerror or error}", file=sys.stderr)
+        return 1
+    finally:
+        relay.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))

@@ -1,0 +1,226 @@
+"""What is connected to what, under which name and address: the plan of an emulated network.
+
+Pure: turns a topology and its address plan into interface names, links, bridges and the commands that
+configure each node. Touches nothing; `network` carries it out. Names: in a namespace `eth0` (a host's only
+interface), `r<n>` (a router's link to node n of the topology, counted from 1 as in its addresses), `uplink` (a
+D-Router's way to its bridge); in the root namespace `dy<tag>-p<n>` (bridge port n) and `dy<tag>-b<n>` (bridge n).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Interface, IPv6Interface
+from itertools import count
+
+from testbed.emulation.bridges import UPLINK_PORT, Bridge
+from testbed.emulation.run_tag import RunTag
+from topologies.addressing import AddressPlan
+from topologies.routing import Route, routes
+from topologies.spec import Link, LinkSpec, Node, Role, Topology
+
+HOST_INTERFACE = "eth0"
+UPLINK_INTERFACE = "uplink"
+
+# Set as defaults before a namespace has interfaces, so that each new interface inherits them.
+_EVERY_NODE = {
+    # Neither filter nor redirect: steered packets come back out of the interface they came in by.
+    "ipv4/conf/{scope}/rp_filter": 0,
+    "ipv4/conf/{scope}/send_redirects": 0,
+    "ipv4/conf/{scope}/accept_redirects": 0,
+    "ipv6/conf/{scope}/accept_redirects": 0,
+    # All addresses are ours and unique: no waiting for duplicates, no searching for routers.
+    "ipv6/conf/{scope}/accept_dad": 0,
+    "ipv6/conf/{scope}/dad_transmits": 0,
+    "ipv6/conf/{scope}/accept_ra": 0,
+    "ipv6/conf/{scope}/autoconf": 0,
+    "ipv6/conf/{scope}/router_solicitations": 0,
+}
+_ROUTERS = {"ipv4/ip_forward": 1, "ipv6/conf/all/forwarding": 1, "ipv6/conf/default/forwarding": 1}
+
+
+@dataclass(frozen=True)
+class End:
+    """One end of a link: an interface of a node, or of the root namespace (`node` None)."""
+
+    node: str | None
+    interface: str
+    mac: str | None = None
+
+
+@dataclass(frozen=True)
+class Wire:
+    """One link to create; `label` names it in statistics."""
+
+    a: End
+    b: End
+    spec: LinkSpec
+    label: str
+
+
+@dataclass(frozen=True)
+class Interface:
+    """A configured interface of a node."""
+
+    node: str
+    name: str
+    mac: str
+    addresses: tuple[IPv4Interface | IPv6Interface, ...]
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """Everything `network` carries out, by node or D-Router name.
+
+    `kernel_settings`: values of files under /proc/sys/net; `ip_commands`, `root_commands`: the text of an `ip -batch`.
+    """
+
+    wires: tuple[Wire, ...]
+    bridges: Mapping[str, Bridge]
+    interfaces: tuple[Interface, ...]
+    kernel_settings: Mapping[str, Mapping[str, int]]
+    ip_commands: Mapping[str, str]
+    root_commands: str
+
+
+def wire(topology: Topology, plan: AddressPlan, tag: RunTag) -> Wiring:
+    """Plan the network under the names of one run."""
+    return _Planner(topology, plan, tag).wiring()
+
+
+class _Planner:
+    """One plan in the making: the topology, its addresses, and what is looked up in them again and again."""
+
+    def __init__(self, topology: Topology, plan: AddressPlan, tag: RunTag) -> None:
+        self.topology = topology
+        self.plan = plan
+        self.nodes = {node.name: node for node in topology.nodes}
+        self.number = {node.name: number for number, node in enumerate(topology.nodes, 1)}
+        self.neighbours = {name: list(peers) for name, peers in topology.graph().adjacency()}
+        self.bridges = self._bridges(tag)
+
+    def wiring(self) -> Wiring:
+        interfaces = {name: self._interfaces(node) for name, node in self.nodes.items()}
+        paths = routes(self.topology, self.plan)
+        return Wiring(
+            wires=(*self._uplinks(), *map(self._wire, self.topology.links)),
+            bridges=self.bridges,
+            interfaces=tuple(interface for group in interfaces.values() for interface in group),
+            kernel_settings={name: _kernel_settings(node) for name, node in self.nodes.items()},
+            ip_commands={
+                name: "".join(
+                    f"{line}\n"
+                    for line in (
+                        *self._address_commands(node, interfaces[name]),
+                        *(self._host_routes(node) if node.role.is_host else self._router_routes(node, paths[name])),
+                    )
+                )
+                for name, node in self.nodes.items()
+            },
+            root_commands=_root_commands(self.bridges),
+        )
+
+    # Names --------------------------------------------------------------------------------------------------------
+
+    def _bridges(self, tag: RunTag) -> dict[str, Bridge]:
+        bridges: dict[str, Bridge] = {}
+        root_port = count()
+        for number, d_router in enumerate(self.topology.with_role(Role.D_ROUTER)):
+            hosts = [name for name in self.neighbours[d_router.name] if self.nodes[name].role.is_host]
+            ports = {
+                host: UPLINK_PORT + 1 + index for index, host in enumerate(sorted(hosts, key=self.number.__getitem__))
+            }
+            bridges[d_router.name] = Bridge(
+                name=tag.bridge(number),
+                datapath_id=number + 1,  # zero is no valid datapath id
+                uplink_port=UPLINK_PORT,
+                ports=ports,
+                interfaces={port: tag.port(next(root_port)) for port in (UPLINK_PORT, *ports.values())},
+            )
+        return bridges
+
+    def _router_interface(self, peer: str) -> str:
+        return f"r{self.number[peer]}"
+
+    def _router_peers(self, router: str) -> list[str]:
+        return [peer for peer in self.neighbours[router] if not self.nodes[peer].role.is_host]
+
+    # Links --------------------------------------------------------------------------------------------------------
+
+    def _uplinks(self) -> Iterable[Wire]:
+        for d_router, bridge in self.bridges.items():
+            inside = End(d_router, UPLINK_INTERFACE, self.plan.site(d_router).mac)
+            yield Wire(inside, End(None, bridge.interfaces[UPLINK_PORT]), LinkSpec(), f"{d_router} uplink")
+
+    def _wire(self, link: Link) -> Wire:
+        return Wire(self._end(link.a, link.b), self._end(link.b, link.a), link.spec, f"{link.a} - {link.b}")
+
+    def _end(self, name: str, peer: str) -> End:
+        if self.nodes[name].role.is_host:
+            return End(name, HOST_INTERFACE, self.plan.mac(name, peer))
+        if self.nodes[peer].role.is_host:
+            bridge = self.bridges[name]
+            return End(None, bridge.interfaces[bridge.ports[peer]])
+        return End(name, self._router_interface(peer), self.plan.mac(name, peer))
+
+    # Configuration ------------------------------------------------------------------------------------------------
+
+    def _interfaces(self, node: Node) -> list[Interface]:
+        if node.role.is_host:
+            (d_router,) = self.neighbours[node.name]
+            mac = self.plan.mac(node.name, d_router)
+            return [Interface(node.name, HOST_INTERFACE, mac, tuple(self.plan.host(node.name)))]
+        found = []
+        if node.role is Role.D_ROUTER:
+            site = self.plan.site(node.name)
+            found.append(Interface(node.name, UPLINK_INTERFACE, site.mac, (site.gateway4, site.gateway6)))
+        for peer in self._router_peers(node.name):
+            mac, ends = self.plan.mac(node.name, peer), self.plan.link(node.name, peer)
+            found.append(Interface(node.name, self._router_interface(peer), mac, tuple(ends[node.name])))
+        return found
+
+    def _address_commands(self, node: Node, interfaces: Iterable[Interface]) -> Iterable[str]:
+        yield "link set dev lo up"
+        if not node.role.is_host:
+            yield from (_address("lo", address) for address in self.plan.router_id(node.name))
+        for interface in interfaces:
+            yield from (_address(interface.name, address) for address in interface.addresses)
+            yield f"link set dev {interface.name} up"
+
+    def _host_routes(self, host: Node) -> Iterable[str]:
+        (d_router,) = self.neighbours[host.name]
+        site = self.plan.site(d_router)
+        yield f"route add default via {site.gateway4.ip}"
+        yield f"route add ::/0 via {site.gateway6.ip}"
+
+    def _router_routes(self, router: Node, paths: Iterable[Route]) -> Iterable[str]:
+        for peer in self._router_peers(router.name):
+            # Routers know their neighbours from the start, as routers with a routing protocol do; else the first
+            # packet on each link would pay for a resolution, a full round trip of that link.
+            mac, name = self.plan.mac(peer, router.name), self._router_interface(peer)
+            for address in self.plan.link(router.name, peer)[peer]:
+                yield f"neighbour add {address.ip} lladdr {mac} dev {name} nud permanent"
+        # A router speaks from its router id, which all can reach, not from the address of a link.
+        source = {address.version: address.ip for address in self.plan.router_id(router.name)}
+        for path in paths:
+            way = f"via {path.next_hop} dev {self._router_interface(path.peer)}"
+            yield f"route add {path.prefix} {way} src {source[path.prefix.version]}"
+
+
+def _root_commands(bridges: Mapping[str, Bridge]) -> str:
+    # The machine's own IP stack must not take part in the sites' networks: it would answer ARP for its
+    # addresses, should they be in use there too, and send router solicitations.
+    ports = [interface for bridge in bridges.values() for interface in bridge.interfaces.values()]
+    return "".join(f"link set dev {port} arp off addrgenmode none\n" for port in ports)
+
+
+def _kernel_settings(node: Node) -> dict[str, int]:
+    settings = {path.format(scope=scope): value for path, value in _EVERY_NODE.items() for scope in ("all", "default")}
+    if not node.role.is_host:
+        settings |= _ROUTERS
+    return settings
+
+
+def _address(interface: str, address: IPv4Interface | IPv6Interface) -> str:
+    # Without `nodad` an IPv6 address is tentative for a moment, and no route may name it as its source.
+    return f"address add {address} dev {interface}{' nodad' if address.version == 6 else ''}"

@@ -1,0 +1,123 @@
+"""Start the processes of a run in their namespaces, wait until they serve, watch them, end them.
+
+Owns their life and nothing of what they do. A process that dies while the run goes on ends the run, with
+the last lines of its log.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from testbed.emulation.network import EmulatedNetwork
+
+_POLL_S = 0.05
+_GRACE_S = 8.0
+
+
+class RunError(RuntimeError):
+    """A run that cannot go on; one line that says what happened and where to look."""
+
+
+@dataclass
+class _Process:
+    name: str
+    popen: subprocess.Popen[bytes]
+    log_path: Path
+    may_end: bool
+
+
+class Processes:
+    """The processes of one run. `folder` takes configurations, parts and ready files; `logs` their output."""
+
+    def __init__(self, network: EmulatedNetwork, folder: Path, logs: Path) -> None:
+        self._network = network
+        self._folder = folder
+        self._logs = logs
+        self._processes: dict[str, _Process] = {}
+
+    def start(
+        self,
+        node: str | None,
+        module: str,
+        document: Mapping[str, Any],
+        *,
+        may_end: bool = False,
+        pass_fds: Collection[int] = (),
+    ) -> None:
+        """Start `python -m module CONFIG` in a node's namespace. `may_end`: it ends by itself when done."""
+        name = str(document["name"])
+        config_path = self._folder / f"{name}.json"
+        config_path.write_text(json.dumps(document, indent=1), encoding="utf-8")
+        log_path = self._logs / f"{name}.log"
+        popen = self._network.popen(
+            node, [sys.executable, "-m", module, str(config_path)], name=name, log_path=log_path, pass_fds=pass_fds
+        )
+        self._processes[name] = _Process(name, popen, log_path, may_end)
+
+    def wait_ready(self, names: Collection[str], timeout_s: float) -> None:
+        """Wait until each has made its ready file. Raises RunError naming who did not."""
+        waiting = set(names)
+
+        def all_ready() -> bool:
+            waiting.difference_update({name for name in waiting if (self._folder / f"{name}.ready").exists()})
+            return not waiting
+
+        if not self.wait_until(all_ready, timeout_s):
+            late = sorted(waiting)[0]
+            raise RunError(f"{late} was not ready after {timeout_s:g} s; see {self._processes[late].log_path}")
+
+    def wait_until(self, condition: Callable[[], bool], timeout_s: float) -> bool:
+        """Poll a condition, watching the processes meanwhile. Returns whether it came true in time."""
+        deadline_s = time.monotonic() + timeout_s
+        while not condition():
+            self.check()
+            if time.monotonic() > deadline_s:
+                return False
+            time.sleep(_POLL_S)
+        return True
+
+    def check(self) -> None:
+        """Raise RunError if a process has died that should live, or failed."""
+        for process in self._processes.values():
+            code = process.popen.poll()
+            if code is not None and (code != 0 or not process.may_end):
+                raise RunError(f"{process.name} ended with code {code}: {_last_line(process.log_path)}")
+
+    def have_ended(self, names: Collection[str]) -> bool:
+        """Tell whether all of these have ended."""
+        return all(self._processes[name].popen.poll() is not None for name in names)
+
+    def end(self, names: Collection[str]) -> list[str]:
+        """Ask processes to end and wait; return the names of those that had to be killed or failed."""
+        chosen = [self._processes.pop(name) for name in names if name in self._processes]
+        for process in chosen:
+            if process.popen.poll() is None:
+                process.popen.send_signal(signal.SIGTERM)
+        deadline_s = time.monotonic() + _GRACE_S
+        unclean = []
+        for process in chosen:
+            try:
+                code = process.popen.wait(max(0.1, deadline_s - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.popen.kill()
+                code = process.popen.wait()
+            if code != 0:
+                unclean.append(f"{process.name} (code {code}; {process.log_path})")
+        return unclean
+
+    def names(self, prefix: str = "") -> list[str]:
+        """Return the names of those that run, by prefix."""
+        return [name for name in self._processes if name.startswith(prefix)]
+
+
+def _last_line(log_path: Path) -> str:
+    lines = log_path.read_text(encoding="utf-8", errors="replace").strip().splitlines() if log_path.exists() else []
+    return f"{lines[-1]} (all of it in {log_path})" if lines else f"nothing in {log_path}"

@@ -1,0 +1,427 @@
+"""The scenario file: every key a run has, its meaning, default and bounds.
+
+Owns the schema (pydantic) and the wording of its errors. Touches no machine; `load` reads one file.
+The descriptions here are the documentation: `dyncast schema` prints them.
+"""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, IPvAnyAddress, ValidationError, model_validator
+
+from testbed.dyncast.flows import FIVE_TUPLE
+from testbed.dyncast.policies import POLICIES
+from topologies.spec import LinkSpec
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=40)]
+
+
+class ScenarioError(ValueError):
+    """A scenario that cannot run; one line that names file, key and way out."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class LinkKeys(_Part):
+    """Impairment of a link, the same both ways."""
+
+    delay_ms: float = Field(0.0, ge=0, le=10_000)
+    """One-way delay."""
+    jitter_ms: float = Field(0.0, ge=0)
+    """Spread of the delay."""
+    loss_percent: float = Field(0.0, ge=0, le=100)
+    """Random loss."""
+    rate_mbps: float | None = Field(None, gt=0)
+    """Rate limit; none: as fast as the machine."""
+    queue_packets: int = Field(1000, ge=1)
+    """Packets that wait for the rate limit before more are dropped."""
+
+    def spec(self) -> LinkSpec:
+        """Return it in the topology's own terms."""
+        return LinkSpec(**self.model_dump())
+
+
+class SiteKeys(_Part):
+    """An edge site: a D-Router attached to an infrastructure router."""
+
+    at: str
+    """Name of the infrastructure router in the topology."""
+    link: LinkKeys = LinkKeys(delay_ms=0.5)
+    """The link between the two."""
+
+
+class AffinityKeys(_Part):
+    """What a flow is, and how long its binding outlives its last packet."""
+
+    fields: tuple[Literal["src", "dst", "proto", "src_port", "dst_port"], ...] = FIVE_TUPLE
+    """Header fields that identify a flow."""
+    timeout_s: int = Field(30, ge=1, le=65535)
+    """Idle time after which the binding ends."""
+
+
+class ServiceKeys(_Part):
+    """A service, offered at an anycast address by all its instances."""
+
+    d_sid: IPvAnyAddress
+    """Dyncast Service ID: the address clients use. Must overlap no address of the network."""
+    kind: Literal["http", "rtp"] = "http"
+    """What the instances serve."""
+    port: int | None = Field(None, ge=1, le=65534)
+    """TCP (http, default 80) or UDP (rtp, default 5004; RTCP one above) port."""
+    policy: str | None = None
+    """Policy of this service; default: the scenario's."""
+    affinity: AffinityKeys = AffinityKeys()
+    """What a flow is, and for how long."""
+
+    @property
+    def service_port(self) -> int:
+        """The port, or the default of the kind."""
+        return self.port or {"http": 80, "rtp": 5004}[self.kind]
+
+
+class DistributionKeys(_Part):
+    """A random time, by its mean."""
+
+    distribution: Literal["constant", "exponential", "lognormal", "bounded_pareto"] = "exponential"
+    """Family."""
+    mean_ms: float = Field(gt=0)
+    """Mean."""
+    sigma: float | None = Field(None, gt=0)
+    """Lognormal: standard deviation of the logarithm."""
+    alpha: float | None = Field(None, gt=0)
+    """Bounded Pareto: tail index."""
+    max_ms: float | None = Field(None, gt=0)
+    """Bounded Pareto: upper bound."""
+
+    @model_validator(mode="after")
+    def _parameters_fit(self) -> DistributionKeys:
+        wanted = {"lognormal": {"sigma"}, "bounded_pareto": {"alpha", "max_ms"}}.get(self.distribution, set())
+        given = {key for key in ("sigma", "alpha", "max_ms") if getattr(self, key) is not None}
+        if given != wanted:
+            needs = f"needs {', '.join(sorted(wanted))}" if wanted else "takes mean_ms only"
+            raise ValueError(f"{self.distribution} {needs}")
+        return self
+
+
+class InstanceKeys(_Part):
+    """Service instances of one kind at one place."""
+
+    service: str
+    """Name of the service."""
+    site: str | None = None
+    """Edge site to put them at."""
+    host: str | None = None
+    """Or: the instance host of the topology that runs it."""
+    count: int = Field(1, ge=1, le=200)
+    """How many, each on a host of its own."""
+    workers: int = Field(1, ge=1, le=1024)
+    """Requests (or RTP packets) served at once."""
+    queue_limit: int = Field(50, ge=0)
+    """Requests that wait for a worker before more are refused."""
+    speed: float = Field(1.0, gt=0)
+    """Work takes work / speed."""
+    service_time: DistributionKeys = DistributionKeys(mean_ms=50.0)
+    """Work of a request that brings none of its own."""
+    packet_time: DistributionKeys = DistributionKeys(distribution="constant", mean_ms=0.1)
+    """Work of one RTP packet."""
+    mode: Literal["clock", "burn"] = "clock"
+    """clock: service is modelled by waiting. burn: real CPU, under `cpu_limit`."""
+    cpu_limit: float | None = Field(None, gt=0)
+    """burn: cores the instance may use."""
+    link: LinkKeys = LinkKeys()
+    """Link between the instance and its D-Router."""
+
+    @model_validator(mode="after")
+    def _placed(self) -> InstanceKeys:
+        if (self.site is None) == (self.host is None):
+            raise ValueError("say either site or host")
+        if self.host is not None and self.count != 1:
+            raise ValueError("a host of the topology runs one instance; leave out count")
+        return self
+
+
+class ClientKeys(_Part):
+    """Client hosts at a site."""
+
+    site: str
+    """Edge site they are attached to: its D-Router is their ingress."""
+    count: int = Field(1, ge=1, le=200)
+    """How many hosts."""
+    link: LinkKeys = LinkKeys()
+    """Link between each client and its D-Router."""
+
+
+class ArrivalKeys(_Part):
+    """When flows begin: open loop, whatever became of earlier ones."""
+
+    process: Literal["poisson", "constant", "on_off", "trace"] = "poisson"
+    """Arrival process."""
+    rate_per_s: float | None = Field(None, gt=0)
+    """Flows per second over all clients of the workload (on_off: while on)."""
+    on_s: float | None = Field(None, gt=0)
+    """on_off: mean length of an on period."""
+    off_s: float | None = Field(None, gt=0)
+    """on_off: mean length of an off period."""
+    path: str | None = None
+    """trace: CSV file with a column offset_s."""
+    start_s: float = Field(0.0, ge=0)
+    """Begin of the window, from the start of the run."""
+    end_s: float | None = Field(None, gt=0)
+    """End of the window; default: the end of the run."""
+
+    @model_validator(mode="after")
+    def _parameters_fit(self) -> ArrivalKeys:
+        wanted = {"on_off": {"rate_per_s", "on_s", "off_s"}, "trace": {"path"}}.get(self.process, {"rate_per_s"})
+        given = {key for key in ("rate_per_s", "on_s", "off_s", "path") if getattr(self, key) is not None}
+        if given != wanted:
+            raise ValueError(f"{self.process} takes {', '.join(sorted(wanted))}; given: {', '.join(sorted(given))}")
+        return self
+
+    def process_config(self) -> dict[str, Any]:
+        """Return the keys that are set, as the arrival processes take them."""
+        return self.model_dump(exclude_none=True)
+
+
+class WorkloadKeys(_Part):
+    """Flows from clients to one service."""
+
+    name: Name
+    """Name in the results."""
+    service: str
+    """Name of the service."""
+    clients: tuple[str, ...] = Field(min_length=1)
+    """Sites whose clients take part."""
+    arrivals: ArrivalKeys
+    """When flows begin."""
+    work: DistributionKeys | None = None
+    """http: work a request carries; default: the instance draws it."""
+    response_bytes: int = Field(1000, ge=0, le=100_000_000)
+    """http: size of the answer."""
+    request_bytes: int = Field(200, ge=0, le=1_000_000)
+    """http: least size of the request."""
+    timeout_s: float = Field(10.0, gt=0)
+    """http: give up after; rtp: wait for the last echoes."""
+    media: Literal["audio", "video"] = "audio"
+    """rtp: G.711 audio (50 packets/s) or video (30 frames/s, fragmented)."""
+    video_kbps: float = Field(1000.0, gt=0)
+    """rtp video: mean bit rate."""
+    call_duration: DistributionKeys = DistributionKeys(mean_ms=20_000.0)
+    """rtp: how long a call lasts."""
+
+
+class MetricKeys(_Part):
+    """How fresh the ingress's picture is."""
+
+    interval_s: float = Field(1.0, gt=0, le=3600)
+    """Each D-MA reports this often."""
+    lifetime_s: float = Field(10.0, gt=0)
+    """A binding not refreshed for so long is no candidate."""
+    probe_interval_s: float = Field(1.0, gt=0)
+    """D-Routers probe the paths to each other this often."""
+
+
+class EmulationKeys(_Part):
+    """Backends; `auto` takes what the machine has."""
+
+    datapath: Literal["auto", "system", "netdev"] = "auto"
+    """Open vSwitch datapath: kernel (system) or userspace (netdev)."""
+    link: Literal["auto", "netem", "relay"] = "auto"
+    """Link impairment: kernel netem or the userspace TAP relay."""
+
+
+class Scenario(_Part):
+    """One experiment."""
+
+    name: Name
+    """Name of the folder under results/."""
+    description: str = ""
+    """What it asks, in a sentence."""
+    topology: str
+    """Catalogue name (topozoo/Abilene, sndlib/germany50, draft/…) or a YAML file."""
+    rate_mbps: float | None = Field(None, gt=0)
+    """Rate of the topology's links that state none; none: as fast as the machine."""
+    sites: dict[Name, SiteKeys] = {}
+    """Edge sites to attach to the topology, by name."""
+    services: dict[Name, ServiceKeys] = Field(min_length=1)
+    """Services, by name."""
+    instances: tuple[InstanceKeys, ...] = ()
+    """Service instances."""
+    clients: tuple[ClientKeys, ...] = ()
+    """Client hosts, besides those the topology has."""
+    workloads: tuple[WorkloadKeys, ...] = ()
+    """What clients do."""
+    policy: str = "dyncast"
+    """Policy of every service that names none."""
+    policy_parameters: dict[str, dict[str, float]] = {}
+    """Parameters by policy name."""
+    metrics: MetricKeys = MetricKeys()
+    """Metric reports and probes."""
+    duration_s: float = Field(30.0, gt=0, le=86_400)
+    """How long flows arrive."""
+    seed: int = Field(1, ge=0)
+    """All randomness of the workloads comes from it."""
+    emulation: EmulationKeys = EmulationKeys()
+    """Backends."""
+
+    @model_validator(mode="after")
+    def _names_exist(self) -> Scenario:
+        for name, service in self.services.items():
+            if service.policy is not None:
+                _known(f"services.{name}.policy", service.policy, POLICIES)
+        _known("policy", self.policy, POLICIES)
+        for name in self.policy_parameters:
+            _known("policy_parameters", name, POLICIES)
+        for number, instance in enumerate(self.instances):
+            _known(f"instances[{number}].service", instance.service, self.services)
+        served = {instance.service for instance in self.instances}
+        for name in self.services:
+            if name not in served:
+                raise ValueError(f"services.{name} has no instances; add one under instances")
+        used = set()
+        for number, workload in enumerate(self.workloads):
+            _known(f"workloads[{number}].service", workload.service, self.services)
+            if workload.name in used:
+                raise ValueError(f"workloads[{number}].name: {workload.name!r} is used twice")
+            used.add(workload.name)
+            end_s = workload.arrivals.end_s
+            if workload.arrivals.start_s >= (self.duration_s if end_s is None else min(end_s, self.duration_s)):
+                raise ValueError(f"workloads[{number}].arrivals: the window is empty (duration_s is {self.duration_s})")
+        d_sids: dict[Any, str] = {}
+        for name, service in self.services.items():
+            if service.d_sid in d_sids:
+                raise ValueError(f"services.{name}.d_sid: {service.d_sid} is that of {d_sids[service.d_sid]!r} too")
+            d_sids[service.d_sid] = name
+        return self
+
+    def policy_of(self, service: str) -> str:
+        """Return the policy that steers a service."""
+        return self.services[service].policy or self.policy
+
+
+def load(path: Path, overrides: dict[str, Any] | None = None) -> Scenario:
+    """Read a scenario file, with `overrides` by dotted key. Raises ScenarioError in one line."""
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ScenarioError(f"{path}: {error.strerror or error}; is the path right?") from error
+    except UnicodeDecodeError as error:
+        raise ScenarioError(f"{path}: is no text file: {error}") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" line {mark.line + 1}" if mark else ""
+        raise ScenarioError(f"{path}{where}: is no YAML: {getattr(error, 'problem', error)}") from error
+    if not isinstance(document, dict):
+        raise ScenarioError(f"{path}: must hold keys and values, such as 'name: my-first'")
+    for key, value in (overrides or {}).items():
+        _override(document, key, value, path)
+    return parse(document, str(path))
+
+
+def parse(document: dict[str, Any], source: str) -> Scenario:
+    """Check a document; `source` names it in errors. Raises ScenarioError in one line."""
+    try:
+        return Scenario.model_validate(document)
+    except ValidationError as error:
+        raise ScenarioError(f"{source}: {_worded(error)}") from error
+
+
+def parse_setting(text: str) -> tuple[str, Any]:
+    """Read `key.sub=value` of `--set`. Raises ScenarioError."""
+    key, separator, value = text.partition("=")
+    if not separator or not key:
+        raise ScenarioError(f"--set {text}: write key=value, such as --set metrics.interval_s=0.5")
+    try:
+        return key.strip(), yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ScenarioError(f"--set {text}: the value is no YAML") from error
+
+
+def dump(scenario: Scenario) -> str:
+    """Return the scenario with every default written out, as YAML."""
+    return yaml.safe_dump(scenario.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def _override(document: dict[str, Any], key: str, value: Any, path: Path) -> None:
+    place: Any = document
+    parts = key.split(".")
+    for part in parts[:-1]:
+        if isinstance(place, list):
+            if not part.isdigit() or int(part) >= len(place):
+                raise ScenarioError(f"--set {key}: {path} has no element {part!r} there")
+            place = place[int(part)]
+        elif isinstance(place, dict):
+            place = place.setdefault(part, {})
+        else:
+            raise ScenarioError(f"--set {key}: there is nothing below {part!r} in {path}")
+    last = parts[-1]
+    if isinstance(place, list):
+        if not last.isdigit() or int(last) >= len(place):
+            raise ScenarioError(f"--set {key}: {path} has no element {last!r} there")
+        place[int(last)] = value
+    elif isinstance(place, dict):
+        place[last] = value
+    else:
+        raise ScenarioError(f"--set {key}: there is nothing below {parts[-2]!r} in {path}")
+
+
+def _known(key: str, name: str, known: Any) -> str:
+    if name not in known:
+        near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(sorted(known))}"
+        raise ValueError(f"{key}: {name!r} does not exist; {hint}")
+    return name
+
+
+def _worded(error: ValidationError) -> str:
+    problem = error.errors()[0]
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    place = _place(problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        fields = _fields_at(problem["loc"][:-1])
+        near = difflib.get_close_matches(str(problem["loc"][-1]), fields, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(fields)}"
+        return f"{place}: unknown key; {hint}{more}"
+    message = problem["msg"].removeprefix("Value error, ")
+    got = problem.get("input")
+    shown = f", not {got!r}" if isinstance(got, str | int | float) and problem["type"] != "value_error" else ""
+    return f"{place}: {message}{shown}{more}" if place else f"{message}{more}"
+
+
+def _place(location: tuple[Any, ...]) -> str:
+    text = ""
+    for part in location:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        else:
+            text += f".{part}" if text else str(part)
+    return text
+
+
+def _fields_at(location: tuple[Any, ...]) -> list[str]:
+    """Return the keys the schema knows at a place, for the hint on a mistyped one."""
+    schema = Scenario.model_json_schema()
+    here = schema
+    for part in location:
+        here = _dereferenced(here, schema)
+        if isinstance(part, int):
+            here = here.get("items", {})
+        elif part in here.get("properties", {}):
+            here = here["properties"][part]
+        else:
+            here = next(iter(here.get("patternProperties", {}).values()), {})
+    return list(_dereferenced(here, schema).get("properties", {}))
+
+
+def _dereferenced(here: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    for option in here.get("anyOf", []):
+        if "$ref" in option:
+            here = option
+    if "$ref" in here:
+        return dict(schema["$defs"][here["$ref"].rsplit("/", 1)[-1]])
+    return here

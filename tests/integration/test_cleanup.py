@@ -1,0 +1,238 @@
+"""Cleaning up after runs: all of a dead run goes, whatever is not tagged or still alive stays."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from testbed.emulation import bridges, cleanup, processes, run_tag
+from testbed.emulation.run_tag import RunTag
+from tests.polling import wait_until
+
+pytestmark = pytest.mark.root
+
+# A run without a network of nodes: everything of which clean-up must find the owner, made by hand.
+_OWNER = """
+import subprocess, sys, time
+from pathlib import Path
+from testbed.emulation import bridges, run_tag
+tag = run_tag.claim("a run to be killed")
+subprocess.run(["ip", "link", "add", tag.port(0), "type", "veth", "peer", "name", tag.port(1)], check=True)
+bridge = bridges.Bridge(tag.bridge(0), 1, 1, {}, {1: tag.port(0)})
+bridges.create_bridges([bridge], tag, datapath_type="netdev")
+run_tag.record_bridges(tag, [bridge.name])
+stubborn = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True); time.sleep(600)"
+family = "trap '' TERM; sleep 600 & echo up; wait"
+for argv in (["sleep", "600"], [sys.executable, "-c", stubborn], ["sh", "-c", family]):
+    child = subprocess.Popen(argv, env=tag.environment, start_new_session=True, stdout=subprocess.PIPE)
+    if argv[0] != "sleep":
+        child.stdout.readline()
+print(tag, flush=True)
+time.sleep(600)
+"""
+
+
+def _start_owner() -> tuple[subprocess.Popen[str], RunTag]:
+    owner = subprocess.Popen([sys.executable, "-c", _OWNER], stdout=subprocess.PIPE, text=True, start_new_session=True)
+    assert owner.stdout is not None
+    return owner, RunTag(owner.stdout.readline().strip())
+
+
+def _everything_of(tag: RunTag) -> cleanup.Remains | None:
+    problems: list[str] = []
+    remains = cleanup.find_remains(problems).get(tag)
+    assert problems == []
+    return remains
+
+
+@pytest.fixture
+def foreign_process() -> Iterator[subprocess.Popen[bytes]]:
+    with subprocess.Popen(["sleep", "600"], env={**os.environ, "DYNCAST_RUN": "not-a-tag"}) as process:
+        yield process
+        process.kill()
+
+
+@pytest.fixture
+def foreign_bridge() -> Iterator[str]:
+    name = f"foreign-{secrets.token_hex(2)}"
+    set_type = ["--", "set", "Bridge", name, "datapath_type=netdev", "external_ids:dyncast-run=x"]
+    subprocess.run(["ovs-vsctl", "add-br", name, *set_type], check=True)
+    yield name
+    subprocess.run(["ovs-vsctl", "--if-exists", "del-br", name], check=True)
+
+
+@pytest.fixture
+def foreign_interface() -> Iterator[str]:
+    name = f"dyx-{secrets.token_hex(2)}"
+    subprocess.run(["ip", "link", "add", name, "type", "veth", "peer", "name", f"{name}p"], check=True)
+    yield name
+    subprocess.run(["ip", "link", "delete", name], check=False)
+
+
+@pytest.fixture
+def owner_started() -> Iterator[Callable[[], tuple[subprocess.Popen[str], RunTag]]]:
+    started: list[tuple[subprocess.Popen[str], RunTag]] = []
+
+    def start() -> tuple[subprocess.Popen[str], RunTag]:
+        started.append(_start_owner())
+        return started[-1]
+
+    yield start
+    for owner, tag in started:
+        owner.kill()
+        owner.wait()
+        cleanup.clean(tags=[tag])
+
+
+def test_a_killed_run_is_removed_and_strangers_stay(
+    owner_started: Callable[[], tuple[subprocess.Popen[str], RunTag]],
+    foreign_process: subprocess.Popen[bytes],
+    foreign_bridge: str,
+    foreign_interface: str,
+) -> None:
+    owner, tag = owner_started()
+    before = _everything_of(tag)
+    assert before is not None
+    assert len(before.processes) == 4
+    assert before.bridges == (tag.bridge(0),)
+    assert set(before.interfaces) == {tag.port(0), tag.port(1)}
+    owner.kill()
+    owner.wait()
+
+    report = cleanup.clean(tags=[tag])
+
+    assert report.problems == []
+    assert report.runs == [tag.value]
+    assert (report.processes, report.bridges) == (4, [tag.bridge(0)])
+    assert _everything_of(tag) is None
+    assert tag not in run_tag.registrations()
+    assert foreign_process.poll() is None
+    interfaces = {name for _, name in socket.if_nameindex()}
+    assert foreign_interface in interfaces
+    listed = subprocess.run(["ovs-vsctl", "list-br"], capture_output=True, text=True, check=True).stdout.split()
+    assert foreign_bridge in listed
+    assert tag.bridge(0) not in listed
+    assert str(cleanup.clean(tags=[tag])) == "nothing to clean"
+
+
+def test_a_live_run_stays_unless_it_is_asked_for(
+    owner_started: Callable[[], tuple[subprocess.Popen[str], RunTag]],
+) -> None:
+    owner, tag = owner_started()
+    before = _everything_of(tag)
+    assert before is not None
+
+    assert cleanup.clean(only_dead=True).problems == []
+    assert owner.poll() is None
+    after = _everything_of(tag)
+    assert after is not None
+    assert (after.bridges, after.interfaces) == (before.bridges, before.interfaces)
+    assert {process.pid for process in after.processes} == {process.pid for process in before.processes}
+
+    report = cleanup.clean(only_dead=False, tags=[tag])
+    assert report.problems == []
+    assert owner.wait() == -signal.SIGTERM
+    assert _everything_of(tag) is None
+
+
+def test_remains_without_a_registration_are_found_by_their_tag(
+    owner_started: Callable[[], tuple[subprocess.Popen[str], RunTag]],
+) -> None:
+    owner, tag = owner_started()
+    owner.kill()
+    owner.wait()
+    run_tag.release(tag)
+    report = cleanup.clean(tags=[tag])
+    assert report.runs == [tag.value]
+    assert _everything_of(tag) is None
+
+
+def test_a_registration_alone_is_removed() -> None:
+    script = "from testbed.emulation import run_tag; print(run_tag.claim('at once over'))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    tag = RunTag(done.stdout.strip())
+    assert tag in run_tag.registrations()
+    assert str(cleanup.clean(tags=[tag])) == f"removed run {tag}: its registration"
+    assert tag not in run_tag.registrations()
+
+
+def test_control_groups_of_the_run_go_with_what_is_below_them() -> None:
+    hierarchy = next((path for path in (Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/cpu")) if _can_group(path)), None)
+    if hierarchy is None:
+        pytest.skip("no writable control group hierarchy")
+    tag = RunTag(secrets.token_hex(2))
+    (hierarchy / tag.cgroup / "instance-1").mkdir(parents=True)
+    report = cleanup.clean(tags=[tag])
+    assert report.problems == []
+    assert report.cgroups == [str(hierarchy / tag.cgroup)]
+    assert not (hierarchy / tag.cgroup).exists()
+
+
+def test_cleaning_never_ends_itself_or_its_ancestors() -> None:
+    tag = RunTag(secrets.token_hex(2))
+    script = (
+        "import subprocess, sys\n"
+        "inner = 'from testbed.emulation import cleanup; print(cleanup.clean().problems)'\n"
+        "sys.exit(subprocess.run([sys.executable, '-c', inner]).returncode)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, **tag.environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, "[]"), done.stderr
+
+
+def test_a_signal_never_reaches_a_reused_process_id() -> None:
+    with subprocess.Popen(["sleep", "600"]) as stranger:
+        ticks = run_tag.start_ticks(stranger.pid)
+        assert ticks is not None
+        assert processes.end([processes.Process(stranger.pid, ticks - 1)], grace_s=5.0) == []
+        assert stranger.poll() is None
+        assert processes.end([processes.Process(stranger.pid, ticks)], grace_s=5.0) == []
+        assert stranger.wait() == -signal.SIGTERM
+
+
+def test_a_child_started_while_its_parent_is_ended_goes_too() -> None:
+    tag = RunTag(secrets.token_hex(2))
+    script = "trap 'sleep 600 & exit' TERM; echo up; while :; do sleep 0.01; done"
+    with subprocess.Popen(
+        ["bash", "-c", script], env={**os.environ, **tag.environment}, stdout=subprocess.PIPE
+    ) as shell:
+        assert shell.stdout is not None
+        shell.stdout.readline()
+        report = cleanup.clean_run(tag)
+        shell.stdout.close()
+    assert report.problems == []
+    wait_until(lambda: tag not in processes.tagged_processes(), what="the end of all tagged processes")
+
+
+def test_open_vswitch_errors_are_one_line() -> None:
+    with pytest.raises(bridges.BridgeError) as caught:
+        bridges.create_bridges(
+            [bridges.Bridge("dy-no-such", 1, 1, {}, {1: "no-such-if"})], RunTag("ffff"), datapath_type="netdev"
+        )
+    bridges.delete_bridges(["dy-no-such"])
+    assert "no-such-if" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def _can_group(hierarchy: Path) -> bool:
+    probe = hierarchy / f"dyncast-probe-{secrets.token_hex(4)}"
+    with suppress(OSError):
+        probe.mkdir()
+        made = (probe / "cgroup.procs").exists()
+        probe.rmdir()
+        return made
+    return False

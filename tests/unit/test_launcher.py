@@ -1,0 +1,213 @@
+"""The launcher's decisions: what was asked for, what is missing, when an environment counts as whole.
+
+Its functions are called by sourcing the script; what it does to a bare machine takes a bare machine.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+NOBODY = 65534
+OS_RELEASES = {
+    "Debian 12": ('ID=debian\nVERSION_ID="12"\n', "debian"),
+    "Debian 13": ('ID=debian\nVERSION_ID="13"\n', "debian"),
+    "Debian sid": ("ID=debian\n", "debian"),
+    "Debian 11": ('ID=debian\nVERSION_ID="11"\n', "other"),
+    "Ubuntu 22.04": ('ID=ubuntu\nID_LIKE=debian\nVERSION_ID="22.04"\n', "debian"),
+    "Ubuntu 24.04": ('ID=ubuntu\nID_LIKE=debian\nVERSION_ID="24.04"\n', "debian"),
+    "Ubuntu 20.04": ('ID=ubuntu\nID_LIKE=debian\nVERSION_ID="20.04"\n', "other"),
+    "Linux Mint": ('ID=linuxmint\nID_LIKE="ubuntu debian"\nVERSION_ID="22"\n', "debian"),
+    "Fedora": ("ID=fedora\nVERSION_ID=43\n", "other"),
+    "no os-release": ("", "other"),
+}
+
+
+@pytest.fixture
+def checkout():
+    """A checkout (launcher and pins) in a path with a space, readable by every user."""
+    with tempfile.TemporaryDirectory(prefix="dyncast launcher ") as folder:
+        root = Path(folder)
+        root.chmod(0o755)
+        for name in ("dyncast", "requirements.lock"):
+            shutil.copy(CHECKOUT / name, root)
+        yield root
+
+
+def call(checkout: Path, commands: str, path: str | None = None, **variables: str) -> subprocess.CompletedProcess:
+    """Source the launcher, narrow PATH to `path`, run `commands`."""
+    narrowed = f"PATH={path!r}; " if path is not None else ""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("DYNCAST_")} | variables
+    return subprocess.run(
+        ["bash", "-c", f'source "$1"; {narrowed}{commands}', "bash", str(checkout / "dyncast")],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+def folder_of_commands(folder: Path, *names: str) -> str:
+    """Make a PATH on which only `names` are found."""
+    folder.mkdir()
+    for name in names:
+        (folder / name).symlink_to(shutil.which(name) or "/bin/true")
+    return str(folder)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "command"),
+    [
+        ("", "help"),
+        ("demo", "demo"),
+        ("--verbose run scenario.yaml --seed 3", "run"),
+        ("run --help", "help"),
+        ("--version", "help"),
+        ("test -- -h", "test"),
+    ],
+)
+def test_the_command_is_found_among_the_arguments(checkout, arguments, command):
+    assert call(checkout, f"command_name {arguments}").stdout == command
+
+
+def test_a_bare_machine_lacks_every_package_and_ffmpeg_only_for_the_tests(checkout, tmp_path):
+    nothing = folder_of_commands(tmp_path / "nothing")
+    demo = call(checkout, "missing_packages demo", nothing).stdout.split()
+    test = call(checkout, "missing_packages test", nothing).stdout.split()
+    assert {"python3", "openvswitch-switch", "mininet", "iproute2", "ethtool"} <= set(demo)
+    assert set(test) - set(demo) == {"curl", "ffmpeg"}
+
+
+def test_a_command_that_is_there_needs_no_package(checkout, tmp_path):
+    some = folder_of_commands(tmp_path / "some", "python3", "ovs-vsctl")
+    missing = call(checkout, "missing_packages demo", some).stdout.split()
+    assert "mininet" in missing
+    assert not {"python3", "openvswitch-switch"} & set(missing)
+
+
+@pytest.mark.parametrize("name", OS_RELEASES)
+def test_distributions_are_told_apart(checkout, tmp_path, name):
+    text, family = OS_RELEASES[name]
+    release = tmp_path / "os-release"
+    release.write_text(text)
+    with_apt = folder_of_commands(tmp_path / "bin", "apt-get")
+    result = call(checkout, 'distribution; printf %s "$family"', with_apt, DYNCAST_OS_RELEASE=str(release))
+    assert (result.stdout, result.stderr) == (family, "")
+
+
+def test_another_distribution_is_told_what_to_install(checkout, tmp_path):
+    release = tmp_path / "os-release"
+    release.write_text('ID=fedora\nVERSION_ID=43\nPRETTY_NAME="Fedora Linux 43"\n')
+    few = folder_of_commands(tmp_path / "bin", "sha256sum", "readlink", "tr")
+    result = call(checkout, "set_up demo", few, DYNCAST_OS_RELEASE=str(release))
+    assert result.returncode == 2
+    assert "Fedora Linux 43" in result.stderr
+    for word in ("Python 3.10", "Open vSwitch", "mnexec", "ethtool", "requirements.lock", "mininet"):
+        assert word in result.stderr
+    assert not (checkout / ".venv").exists()
+
+
+def make_environment(checkout: Path, venv: Path) -> None:
+    """Lay out what the launcher looks at in an environment, around this Python."""
+    site = venv / "lib" / "python3" / "site-packages"
+    site.mkdir(parents=True)
+    (venv / "bin").mkdir()
+    (venv / "bin" / "python").symlink_to(Path(sys.executable).resolve())
+    result = call(checkout, 'fingerprint >"$stamp"; point_here', DYNCAST_VENV=str(venv))
+    assert result.returncode == 0, result.stderr
+
+
+def is_whole(checkout: Path, venv: Path) -> bool:
+    return call(checkout, "environment_is_whole", DYNCAST_VENV=str(venv)).returncode == 0
+
+
+def test_an_environment_is_whole_until_the_pins_change(checkout):
+    venv = checkout / ".venv"
+    make_environment(checkout, venv)
+    assert is_whole(checkout, venv)
+    with (checkout / "requirements.lock").open("a") as pins:
+        pins.write("another==1.0\n")
+    assert not is_whole(checkout, venv)
+
+
+def test_an_environment_left_half_made_is_not_whole(checkout):
+    venv = checkout / ".venv"
+    make_environment(checkout, venv)
+    (venv / ".dyncast-stamp").write_text("unfinished")
+    assert not is_whole(checkout, venv)
+    (venv / ".dyncast-stamp").unlink()
+    assert not is_whole(checkout, venv)
+
+
+def test_an_environment_whose_python_is_gone_is_not_whole(checkout):
+    venv = checkout / ".venv"
+    make_environment(checkout, venv)
+    (venv / "bin" / "python").unlink()
+    (venv / "bin" / "python").symlink_to("/nowhere/python3.9")
+    assert not is_whole(checkout, venv)
+
+
+def test_a_shared_environment_is_pointed_at_the_checkout_in_use(checkout, tmp_path):
+    venv = tmp_path / "shared venv"
+    make_environment(checkout, venv)
+    other = tmp_path / "other checkout"
+    shutil.copytree(checkout, other)
+    assert is_whole(other, venv)
+    assert call(other, "points_here", DYNCAST_VENV=str(venv)).returncode != 0
+    assert call(other, "point_here; points_here", DYNCAST_VENV=str(venv)).returncode == 0
+
+
+def test_a_folder_that_is_not_ours_is_never_thrown_away(checkout, tmp_path):
+    (tmp_path / "thesis.tex").write_text("three years")
+    commands = f"log={tmp_path}/log; system_python() {{ printf %s '{sys.executable}'; }}; build_environment"
+    result = call(checkout, commands, DYNCAST_VENV=str(tmp_path))
+    assert result.returncode == 2
+    assert "name a new folder" in result.stderr
+    assert (tmp_path / "thesis.tex").read_text() == "three years"
+
+
+def start(*command: str, cwd: Path = Path("/")) -> subprocess.CompletedProcess:
+    """Start the launcher as an ordinary user."""
+    user = NOBODY if os.geteuid() == 0 else None
+    return subprocess.run(command, cwd=cwd, user=user, capture_output=True, text=True, timeout=30, check=False)
+
+
+def test_without_root_a_run_is_refused_in_one_line(checkout):
+    result = start(str(checkout / "dyncast"), "run", "scenario.yaml")
+    assert result.returncode == 1
+    assert len(result.stderr.splitlines()) == 1
+    assert "sudo" in result.stderr
+
+
+def test_without_root_and_not_installed_it_says_how_to_install(checkout):
+    result = start(str(checkout / "dyncast"), "validate", "scenario.yaml")
+    assert result.returncode == 1
+    assert len(result.stderr.splitlines()) == 1
+    assert "sudo" in result.stderr
+
+
+def test_an_installed_one_starts_from_anywhere_and_through_a_symlink(checkout):
+    venv = checkout / ".venv"
+    make_environment(checkout, venv)
+    (venv / "bin" / "python").unlink()
+    (venv / "bin" / "python").symlink_to("/bin/echo")  # tells what would be started; readable by every user
+    assert call(checkout, 'fingerprint >"$stamp"').returncode == 0
+    elsewhere = checkout / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "link").symlink_to(checkout / "dyncast")
+    result = start(str(elsewhere / "link"), "report", "a run", cwd=elsewhere)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout == f"{venv / 'start.py'} report a run\n"
+
+
+def test_it_passes_the_shell_linter():
+    if not shutil.which("shellcheck"):
+        return  # a developer's tool, which the launcher does not install
+    result = subprocess.run(["shellcheck", "dyncast", ".ci/run"], cwd=CHECKOUT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout

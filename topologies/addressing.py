@@ -1,0 +1,157 @@
+"""The addresses of a network: deterministic, dual-stack, from the topology alone.
+
+Pure. The plan (n counts from 1):
+
+    site n            10.n.0.0/16          fd00:d:n::/64      D-Router .0.1 / ::1, hosts from .0.10 / ::a on
+    router n          172.31.x.y/32        fd00:f::n/128      its identifier, on the loopback interface
+    link n            100.64.0.0/10, /31s  fd00:e::/64, /127s between routers and D-Routers
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import (
+    IPv4Address,
+    IPv4Interface,
+    IPv4Network,
+    IPv6Address,
+    IPv6Interface,
+    IPv6Network,
+    ip_address,
+)
+
+from topologies.spec import Role, Topology, TopologyError
+
+_MOST_SITES = 254
+_FIRST_HOST = 10
+_LINKS4 = int(IPv4Address("100.64.0.0"))
+_LINKS6 = int(IPv6Address("fd00:e::"))
+_ROUTERS4 = int(IPv4Address("172.31.0.0"))
+_ROUTERS6 = int(IPv6Address("fd00:f::"))
+
+
+@dataclass(frozen=True)
+class Interfaces:
+    """One interface's addresses with their prefix lengths."""
+
+    ipv4: IPv4Interface
+    ipv6: IPv6Interface
+
+    def __iter__(self) -> Iterator[IPv4Interface | IPv6Interface]:
+        return iter((self.ipv4, self.ipv6))
+
+
+@dataclass(frozen=True)
+class SiteAddresses:
+    """A site's local network and its gateway, which is the D-Router."""
+
+    gateway4: IPv4Interface
+    gateway6: IPv6Interface
+    prefix4: IPv4Network
+    prefix6: IPv6Network
+    mac: str
+
+
+class AddressPlan:
+    """Who has which address. Raises TopologyError for a topology with more sites than addresses."""
+
+    def __init__(self, topology: Topology) -> None:
+        self.topology = topology
+        self._index = {node.name: number for number, node in enumerate(topology.nodes, 1)}
+        self._sites = {node.name: _site(number) for number, node in enumerate(topology.with_role(Role.D_ROUTER), 1)}
+        if len(self._sites) > _MOST_SITES:
+            raise TopologyError(f"topology {topology.name!r} has {len(self._sites)} sites; at most {_MOST_SITES}")
+        self._hosts = self._host_addresses()
+        self._links = self._link_addresses()
+
+    def site(self, d_router: str) -> SiteAddresses:
+        """Return the local network behind a D-Router."""
+        return self._sites[d_router]
+
+    def host(self, name: str) -> Interfaces:
+        """Return the addresses of a client or instance host; those of an instance are its D-BIDs."""
+        return self._hosts[name]
+
+    def link(self, a: str, b: str) -> dict[str, Interfaces]:
+        """Return the addresses at both ends of an infrastructure link, by node."""
+        return self._links[frozenset((a, b))]
+
+    def router_id(self, node: str) -> Interfaces:
+        """Return the loopback addresses that identify a router or D-Router."""
+        number = self._index[node]
+        return Interfaces(
+            IPv4Interface((_ROUTERS4 + number, 32)),
+            IPv6Interface((_ROUTERS6 + number, 128)),
+        )
+
+    def mac(self, node: str, peer: str) -> str:
+        """Return the locally administered MAC address of the interface at `node` towards `peer`."""
+        return _mac(self._index[node] << 16 | self._index[peer])
+
+    def check_d_sid(self, address: IPv4Address | IPv6Address, what: str) -> None:
+        """Raise TopologyError, naming who is in the way, if a D-SID cannot be told from a real address."""
+        if address.is_multicast or address.is_loopback or address.is_unspecified or address.is_link_local:
+            raise TopologyError(f"{what}: {address} is no address clients can reach; take one like 203.0.113.1")
+        for owner, network in self._networks():
+            if address.version == network.version and address in network:
+                raise TopologyError(
+                    f"{what}: {address} overlaps {network} of {owner}; take an address outside, like 203.0.113.1"
+                )
+
+    def _networks(self) -> Iterator[tuple[str, IPv4Network | IPv6Network]]:
+        for name, site in self._sites.items():
+            yield f"site {name!r}", site.prefix4
+            yield f"site {name!r}", site.prefix6
+        for pair, ends in self._links.items():
+            for interface in next(iter(ends.values())):
+                yield f"link {' - '.join(sorted(pair))}", interface.network
+        for node in self.topology.nodes:
+            if not node.role.is_host:
+                for interface in self.router_id(node.name):
+                    yield f"router {node.name!r}", interface.network
+
+    def _host_addresses(self) -> dict[str, Interfaces]:
+        used: dict[str, int] = {}
+        found = {}
+        for node in self.topology.nodes:
+            if node.role.is_host:
+                d_router = self.topology.d_router_of(node.name)
+                site = self._sites[d_router]
+                offset = used[d_router] = used.get(d_router, _FIRST_HOST - 1) + 1
+                found[node.name] = Interfaces(
+                    IPv4Interface((int(site.prefix4[offset]), site.prefix4.prefixlen)),
+                    IPv6Interface((int(site.prefix6[offset]), site.prefix6.prefixlen)),
+                )
+        return found
+
+    def _link_addresses(self) -> dict[frozenset[str], dict[str, Interfaces]]:
+        hosts = set(self._hosts)
+        infrastructure = [link for link in self.topology.links if not {link.a, link.b} & hosts]
+        return {
+            frozenset((link.a, link.b)): {
+                end: Interfaces(
+                    IPv4Interface((_LINKS4 + 2 * number + side, 31)),
+                    IPv6Interface((_LINKS6 + 2 * number + side, 127)),
+                )
+                for side, end in enumerate((link.a, link.b))
+            }
+            for number, link in enumerate(infrastructure)
+        }
+
+
+def _site(number: int) -> SiteAddresses:
+    number = min(number, _MOST_SITES)
+    prefix4 = IPv4Network(f"10.{number}.0.0/16")
+    prefix6 = IPv6Network(f"fd00:d:{number:x}::/64")
+    return SiteAddresses(
+        IPv4Interface(f"{ip_address(int(prefix4[1]))}/16"),
+        IPv6Interface(f"{prefix6[1]}/64"),
+        prefix4,
+        prefix6,
+        _mac(1 << 32 | number),
+    )
+
+
+def _mac(number: int) -> str:
+    return ":".join(f"{octet:02x}" for octet in (0x02, *number.to_bytes(5, "big")))

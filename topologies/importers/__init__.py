@@ -1,0 +1,1 @@
+"""Networks from elsewhere, one file per source."""

@@ -1,0 +1,145 @@
+"""Networks as YAML: `parse` and `dump`.
+
+Owns the form and the wording of its errors:
+
+    name: two-sites
+    nodes:
+      - core                                   # a router
+      - {name: edge, role: d_router, latitude: 52.5, longitude: 13.4}
+    links:
+      - {a: core, b: edge, delay_ms: 5, rate_mbps: 100}
+    demands:
+      - {from: core, to: edge, demand: 3}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from typing import Any
+
+import yaml
+
+from topologies.spec import Link, LinkSpec, Node, Role, Topology, TopologyError, unknown_name
+
+_TOP = ("name", "nodes", "links", "demands")
+_NODE = ("name", "role", "latitude", "longitude")
+_SPEC = tuple(item.name for item in fields(LinkSpec))
+_LINK = ("a", "b", *_SPEC)
+_DEMAND = ("from", "to", "demand")
+
+
+def parse(text: str, source: str) -> Topology:
+    """Read a network; `source` names the text in errors. Raises TopologyError with file and key."""
+    try:
+        document = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" line {mark.line + 1}" if mark else ""
+        raise TopologyError(f"{source}{where}: is no YAML: {getattr(error, 'problem', error)}") from error
+    try:
+        return _topology(document)
+    except TopologyError as error:
+        raise TopologyError(f"{source}: {error}") from error
+
+
+def dump(topology: Topology) -> str:
+    """Write a network; what stands at its default is left out."""
+    plain = asdict(LinkSpec())
+    document: dict[str, Any] = {
+        "name": topology.name,
+        "nodes": [
+            {
+                "name": node.name,
+                "role": node.role.value,
+                **({} if node.latitude is None else {"latitude": node.latitude}),
+                **({} if node.longitude is None else {"longitude": node.longitude}),
+            }
+            for node in topology.nodes
+        ],
+        "links": [
+            {"a": link.a, "b": link.b, **{k: v for k, v in asdict(link.spec).items() if v != plain[k]}}
+            for link in topology.links
+        ],
+    }
+    if topology.demands:
+        document["demands"] = [{"from": a, "to": b, "demand": demand} for (a, b), demand in topology.demands.items()]
+    return str(yaml.safe_dump(document, sort_keys=False, allow_unicode=True))
+
+
+def _topology(document: Any) -> Topology:
+    top = _mapping(document, "", _TOP)
+    nodes = tuple(_node(item, f"nodes[{number}]") for number, item in enumerate(_list(top, "nodes")))
+    links = tuple(_link(item, f"links[{number}]") for number, item in enumerate(_list(top, "links")))
+    names = {node.name for node in nodes}
+    demands: dict[tuple[str, str], float] = {}
+    for number, item in enumerate(_list(top, "demands")):
+        place = f"demands[{number}]"
+        keys = _mapping(item, place, _DEMAND)
+        ends = (_text(keys, "from", place), _text(keys, "to", place))
+        for end in ends:
+            if end not in names:
+                raise unknown_name(f"{place}: there is no node", end, names)
+        demands[ends] = _number(keys.get("demand"), f"{place}.demand")
+    return Topology(_text(top, "name", ""), nodes, links, demands)
+
+
+def _node(item: Any, place: str) -> Node:
+    if isinstance(item, str):
+        return Node(item)
+    keys = _mapping(item, place, _NODE)
+    role = keys.get("role", Role.ROUTER.value)
+    if role not in [known.value for known in Role]:
+        raise TopologyError(f"{place}.role: {role!r} is none of {', '.join(known.value for known in Role)}")
+    degrees = {
+        key: _number(keys[key], f"{place}.{key}") for key in ("latitude", "longitude") if keys.get(key) is not None
+    }
+    return Node(_text(keys, "name", place), Role(role), **degrees)
+
+
+def _link(item: Any, place: str) -> Link:
+    keys = _mapping(item, place, _LINK)
+    given: dict[str, Any] = {}
+    for key in _SPEC:
+        if key in keys and not (key == "rate_mbps" and keys[key] is None):
+            value = _number(keys[key], f"{place}.{key}")
+            if key == "queue_packets" and value != int(value):
+                raise TopologyError(f"{place}.{key}: must be a whole number, not {value}")
+            given[key] = int(value) if key == "queue_packets" else value
+    try:
+        spec = LinkSpec(**given)
+    except TopologyError as error:
+        raise TopologyError(f"{place}: {error}") from error
+    return Link(_text(keys, "a", place), _text(keys, "b", place), spec)
+
+
+def _mapping(item: Any, place: str, known: tuple[str, ...]) -> Mapping[str, Any]:
+    if not isinstance(item, dict):
+        raise TopologyError(f"{place or 'file'}: must hold the keys {', '.join(known)}")
+    for key in item:
+        if key not in known:
+            raise unknown_name(f"{place + '.' if place else ''}{key}: unknown key", str(key), known)
+    return item
+
+
+def _list(keys: Mapping[str, Any], key: str) -> list[Any]:
+    value = keys.get(key) or []
+    if not isinstance(value, list):
+        raise TopologyError(f"{key}: must be a list")
+    return value
+
+
+def _text(keys: Mapping[str, Any], key: str, place: str) -> str:
+    value = keys.get(key)
+    where = f"{place}.{key}" if place else key
+    if value is None or value == "":
+        raise TopologyError(f"{where}: is missing")
+    if not isinstance(value, str | int):
+        raise TopologyError(f"{where}: must be a name, not {value!r}")
+    return str(value)
+
+
+def _number(value: Any, place: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TopologyError(f"{place}: must be a number, not {value!r}")
+    return float(value)

@@ -1,0 +1,148 @@
+"""The traffic generator: the process that plays one client (docs/processes.md, "Generator").
+
+Owns the process: configuration in, the workloads' loads started on one schedule, rows and a summary out. Runs
+inside the client's namespace on the standard library alone. What a flow is, its load knows.
+
+It ends by itself when every flow has its row. `<out_dir>/<name>.generator.json` then says, for the verdict on
+a run's fidelity, what was requested, what was achieved, and how late it was sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import resource
+import sys
+import time
+from typing import Any
+
+from testbed.event_loop import end_with_parent, run_until_terminated
+from testbed.records import RecordWriter
+from traffic.config import ConfigError, GeneratorConfig, HttpWorkload, RtpWorkload
+from traffic.config import load as load_config
+from traffic.flow_log import FlowLog
+from traffic.http_load import HttpLoad
+from traffic.rtp_load import RtpLoad
+from traffic.schedule import Schedule
+from traffic.sockets import SocketSource, raise_descriptor_limit
+
+EXIT_BAD_CONFIG = 2
+EXIT_FAILED = 1
+_FLUSH_INTERVAL_S = 1.0
+
+
+class Generator:
+    """All loads of one client on one schedule."""
+
+    def __init__(self, config: GeneratorConfig, sockets: SocketSource, records: RecordWriter) -> None:
+        self._config = config
+        self._sockets = sockets
+        self._records = records
+        self._schedule = Schedule()
+        self._logs: list[FlowLog] = []
+        self._loads: list[HttpLoad | RtpLoad] = []
+        self._ended = asyncio.Event()
+        self._failure: BaseException | None = None
+
+    async def run(self) -> None:
+        """Send everything, then return; when cancelled, record what is outstanding and return early."""
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(self._fail)
+        for workload in self._config.workloads:
+            self._add_load(workload, loop)
+        # What is loaded by now stays: the collector need not walk it again and make packets late.
+        gc.collect()
+        gc.freeze()
+        (self._config.out_dir / f"{self._config.name}.ready").touch()
+        self._schedule.add(self._config.start_s, self._flush)
+        self._wake(loop)
+        self._end_if_complete()
+        is_interrupted = False
+        try:
+            await self._ended.wait()
+        except asyncio.CancelledError:
+            is_interrupted = True
+        if self._failure is not None:
+            raise self._failure
+        now_s = time.monotonic()
+        for load in self._loads:
+            load.interrupt(now_s)
+        self._write_summary(now_s, is_interrupted)
+
+    def _add_load(self, workload: HttpWorkload | RtpWorkload, loop: asyncio.AbstractEventLoop) -> None:
+        load: HttpLoad | RtpLoad
+        if isinstance(workload, HttpWorkload):
+            log = FlowLog(self._config, workload, "tcp", self._records, self._end_if_complete)
+            load = HttpLoad(workload, log, self._sockets, self._schedule, loop)
+        else:
+            log = FlowLog(self._config, workload, "udp", self._records, self._end_if_complete)
+            load = RtpLoad(workload, log, self._sockets, self._schedule, loop)
+        load.begin(self._config.start_s)
+        self._logs.append(log)
+        self._loads.append(load)
+
+    def _wake(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Do what is due, and set the timer for what is due next."""
+        self._schedule.run(time.monotonic())
+        next_s = self._schedule.next_due_s
+        if next_s is not None:
+            loop.call_at(next_s, self._wake, loop)
+
+    def _flush(self, now_s: float) -> float:
+        self._records.flush()
+        return now_s + _FLUSH_INTERVAL_S
+
+    def _end_if_complete(self) -> None:
+        if all(log.is_complete for log in self._logs):
+            self._ended.set()
+
+    def _fail(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """End the process when a callback fails: asyncio would only log it, and rows would be missing."""
+        self._failure = self._failure or context.get("exception") or RuntimeError(context["message"])
+        self._ended.set()
+
+    def _write_summary(self, now_s: float, is_interrupted: bool) -> None:
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        summary = {
+            "name": self._config.name,
+            "client": self._config.client,
+            "start_s": self._config.start_s,
+            "finished_s": now_s,
+            "interrupted": is_interrupted,
+            "cpu_s": usage.ru_utime + usage.ru_stime,
+            "workloads": {log.name: log.summary() for log in self._logs},
+        }
+        path = self._config.out_dir / f"{self._config.name}.generator.json"
+        path.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+
+
+def main(arguments: list[str]) -> int:
+    """Run the generator whose configuration file is the one argument; return the exit code."""
+    if len(arguments) != 1:
+        return _fail(EXIT_BAD_CONFIG, "usage: python -m traffic.generator CONFIG.json")
+    end_with_parent()
+    try:
+        config = load_config(arguments[0])
+    except ConfigError as error:
+        return _fail(EXIT_BAD_CONFIG, str(error))
+    sockets = SocketSource(config.source, min(raise_descriptor_limit(), config.max_sockets or sys.maxsize))
+    try:
+        sockets.check()
+    except OSError as error:
+        return _fail(EXIT_BAD_CONFIG, f"{arguments[0]}: source: cannot bind to it here: {error.strerror}")
+    try:
+        with RecordWriter(config.out_dir, config.name) as records:
+            run_until_terminated(Generator(config, sockets, records).run())
+    except OSError as error:
+        return _fail(EXIT_FAILED, f"{config.name}: {error.filename or config.out_dir}: {error.strerror or error}")
+    return 0
+
+
+def _fail(code: int, message: str) -> int:
+    print(message, file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
