@@ -24,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Emulate an edge network, steer real flows by compute and network state (Dyncast/CATS), and measure what it does.",
 )
-_out = Console(highlight=False)
+_out = Console(highlight=False, width=None if sys.stdout.isatty() else 120, soft_wrap=True)
 _err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 ScenarioPath = Annotated[Path, typer.Argument(metavar="SCENARIO", help="Scenario file, YAML.")]
@@ -49,7 +49,10 @@ def demo(
 
 @app.command()
 def run(
-    scenario: ScenarioPath, out: Out = Path("results"), settings: Settings = [], seed: Seed = None  # noqa: B006
+    scenario: ScenarioPath,
+    out: Out = Path("results"),
+    settings: Settings = [],
+    seed: Seed = None,  # noqa: B006
 ) -> None:
     """Run a scenario and leave tables, pictures and a manifest under results/<scenario>/<run-id>."""
     from testbed.analysis import plots, tables
@@ -145,7 +148,7 @@ def clean(
     if os.geteuid() != 0:
         raise _Refused("clean needs root: start it with sudo")
     found = cleanup.clean(only_dead=not everything, progress=lambda text: _out.print(f"[dim]·[/dim] {text}"))
-    _out.print(found.summary())
+    _out.print(str(found))
 
 
 @app.command()

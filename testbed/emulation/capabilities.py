@@ -16,6 +16,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -229,16 +230,16 @@ def _namespace_rows() -> Iterator[Capability]:
         return
     with namespace:
         yield Capability("namespaces", True, "made and entered one", needed=True)
-        veth = _attempt("veth", lambda: _probe_veth(namespace), "a pair, its offloads switched off", "modprobe veth")
+        veth = _attempt("veth", partial(_probe_veth, namespace), "a pair, its offloads switched off", "modprobe veth")
         yield replace(veth, needed=True)
         yield _attempt(
-            "tap", lambda: _probe_tap(namespace), "made one", "modprobe tun; in a container: --device /dev/net/tun"
+            "tap", partial(_probe_tap, namespace), "made one", "modprobe tun; in a container: --device /dev/net/tun"
         )
         for name, words in _QDISCS.items():
             command = ["tc", "qdisc", "replace", "dev", "lo", "root", *words.split()]
-            yield _attempt(name, lambda command=command: namespace.run(command), "added one", _module_remedy(name))  # type: ignore[misc]
+            yield _attempt(name, partial(namespace.run, command), "added one", _module_remedy(name))
         command = ["ip", "link", "add", "ifb-probe", "type", "ifb"]
-        yield _attempt("ifb", lambda: namespace.run(command), "made one", _module_remedy("ifb"))
+        yield _attempt("ifb", partial(namespace.run, command), "made one", _module_remedy("ifb"))
 
 
 def _attempt(name: str, action: Callable[[], object], success: str, remedy: str) -> Capability:
@@ -284,9 +285,7 @@ def _open_vswitch_rows() -> Iterator[Capability]:
         return
     for datapath in DATAPATHS:
         remedy = _module_remedy("datapath_system") if datapath == "system" else install
-        row = _attempt(
-            f"datapath_{datapath}", lambda datapath=datapath: _probe_datapath(datapath), "made a bridge", remedy
-        )  # type: ignore[misc]
+        row = _attempt(f"datapath_{datapath}", partial(_probe_datapath, datapath), "made a bridge", remedy)
         if not row.present:
             reason = " (its kernel module openvswitch is not there?)" if datapath == "system" else f": {row.detail}"
             row = replace(row, detail=f"Open vSwitch made no working bridge of this type{reason}")

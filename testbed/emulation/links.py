@@ -69,8 +69,8 @@ def create_links(
 
     `backend`: a name in BACKENDS, used for links whose spec is not plain. `out_dir`: where it writes its statistics
     (default: a folder that goes with the links). `environment`: added to that of the processes it starts, which end
-    with the calling *thread*; call this from one that lives as long as the network. Raises LinkError; then what was made
-    is removed, but for plain links between two namespaces, which go with these.
+    with the calling *thread*; call this from one that lives as long as the network. Raises LinkError; then what was
+    made is removed, but for plain links between two namespaces, which go with these.
     """
     if backend not in BACKENDS:
         raise LinkError(f"there is no link backend {backend!r}; there are: {', '.join(sorted(BACKENDS))}")

@@ -155,7 +155,7 @@ class Relay:
                 frame = take(source, _FRAME_BYTES)
                 outcome = arrive(monotonic(), len(frame), rng)
                 if outcome.__class__ is float:
-                    append((outcome, frame))  # type: ignore[arg-type]
+                    append((outcome, frame))
         except BlockingIOError:
             return True
         except OSError:  # the interface was deleted; the other direction finds out by its writes

@@ -65,9 +65,13 @@ class RelayLinks:
         self._wait_until(ready_path.exists, _START_S, "make its interfaces")
 
     def statistics(self) -> dict[str, Any]:
-        """Return the relay's statistics: as of now while it runs, else those of its end. Empty without links."""
+        """Return the relay's statistics: as of now while it runs, those of its end after `close`. Empty without links.
+
+        Raises LinkError if the relay died.
+        """
         path = self._path("json")
-        if self._process is not None and self._process.poll() is None:
+        if self._process is not None:
+            self._must_run()
             before = _identity(path)
             self._process.send_signal(signal.SIGUSR1)
             self._wait_until(lambda: _identity(path) != before, _ANSWER_S, "write its statistics")
@@ -95,14 +99,17 @@ class RelayLinks:
         return self._context.out_dir / f"{_NAME}.{suffix}"
 
     def _wait_until(self, predicate: Callable[[], bool], timeout_s: float, what: str) -> None:
-        assert self._process is not None
         deadline_s = time.monotonic() + timeout_s
         while not predicate():
-            if self._process.poll() is not None:
-                raise LinkError(self._last_words() or f"the relay ended with exit code {self._process.returncode}")
+            self._must_run()
             if time.monotonic() > deadline_s:
                 raise LinkError(f"the relay did not {what} within {timeout_s:g} s; see {self._path('log')}")
             time.sleep(0.005)
+
+    def _must_run(self) -> None:
+        if self._process is not None and self._process.poll() is not None:
+            reason = self._last_words() or f"the relay ended with exit code {self._process.returncode}"
+            raise LinkError(f"{reason}; impaired links carry nothing")
 
     def _last_words(self) -> str:
         try:

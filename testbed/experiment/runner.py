@@ -109,7 +109,12 @@ class _Run:
         self._manifest["backends"] = {"datapath": backends.datapath, "link": backends.link}
         configured = workload_files.write(self._plan, self._work / "workloads", self._source.parent)
         network = EmulatedNetwork(
-            self._plan.topology, self._plan.addresses, tag=tag, backends=backends, work_dir=self._work / "links"
+            self._plan.topology,
+            self._plan.addresses,
+            tag=tag,
+            backends=backends,
+            work_dir=self._work / "links",
+            seed=self._scenario.seed,
         )
         with network:
             network.start(self._progress.phase)

@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 
 from testbed.emulation.capabilities import probe
-from testbed.emulation.link_backend import LinkEnd, LinkError, LinkRequest
+from testbed.emulation.link_backend import LinkContext, LinkEnd, LinkError, LinkRequest
 from testbed.emulation.links import create_links
 from testbed.emulation.namespaces import Namespace, NamespaceError, entered, socket_in
-from testbed.emulation.relay_link import configuration
+from testbed.emulation.relay_link import RelayLinks, configuration
 from tests.polling import wait_until
 from topologies.spec import LinkSpec
 
@@ -210,6 +210,18 @@ def test_entering_a_namespace_moves_nothing_for_good(pair: tuple[Namespace, Name
         assert Path("/proc/thread-self/ns/net").readlink() == Path(f"/proc/{pair[0].pid}/ns/net").readlink() != home
         _ = 1 / 0
     assert Path("/proc/thread-self/ns/net").readlink() == home
+
+
+def test_a_relay_that_died_is_an_error_not_silence(pair: tuple[Namespace, Namespace], tmp_path: Path) -> None:
+    backend = RelayLinks(LinkContext(tmp_path))
+    with closing(backend):
+        backend.create([request(*pair, LinkSpec(delay_ms=1))])
+        assert backend.pid is not None
+        relay = os.pidfd_open(backend.pid)
+        signal.pidfd_send_signal(relay, signal.SIGKILL)
+        os.close(relay)
+        with pytest.raises(LinkError, match="exit code -9; impaired links carry nothing"):
+            wait_until(lambda: backend.statistics() and False, what="the relay's death to be noticed")
 
 
 STARTER = """

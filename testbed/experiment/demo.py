@@ -1,0 +1,46 @@
+"""The demonstration: one scenario under two policies, side by side."""
+
+from __future__ import annotations
+
+import importlib.resources
+from pathlib import Path
+
+from rich.console import Console
+
+from testbed.analysis import compare_plot, plots, tables
+from testbed.analysis.load import RunData, load
+from testbed.experiment import runner, scenario
+from testbed.experiment.plan import make_plan
+from testbed.experiment.progress import Terminal
+
+POLICIES = ("closest", "dyncast")
+
+
+def run(results: Path, duration_s: float | None, seed: int | None, console: Console) -> Path:
+    """Run the demo scenario under each policy, print the comparison, and return the picture's path."""
+    with importlib.resources.as_file(importlib.resources.files(__package__) / "scenarios" / "demo.yaml") as source:
+        runs = [_run_under(policy, source, results, duration_s, seed, console) for policy in POLICIES]
+    console.print(tables.comparison_table(runs))
+    picture = plots.compare(runs, runs[-1].run_dir / "comparison.png")
+    runner.give_to_caller(runs[-1].run_dir)
+    console.print(f"The picture: [bold]{picture}[/bold]")
+    console.print(f"Tables and pictures of each run: {', '.join(str(data.run_dir) for data in runs)}")
+    console.print("Next: copy the scenario (scenario.yaml in either folder), change it, and `dyncast run` it.")
+    return picture
+
+
+def _run_under(
+    policy: str, source: Path, results: Path, duration_s: float | None, seed: int | None, console: Console
+) -> RunData:
+    overrides: dict[str, object] = {"policy": policy}
+    if duration_s is not None:
+        overrides["duration_s"] = duration_s
+    if seed is not None:
+        overrides["seed"] = seed
+    console.rule(f"the hot spot under [bold]{policy}[/bold]")
+    plan = make_plan(scenario.load(source, overrides), source)
+    with Terminal(console).showing() as terminal:
+        result = runner.run(plan, source, results, terminal)
+        plots.report(result.run_dir)
+    runner.give_to_caller(result.run_dir)
+    return load(result.run_dir)
