@@ -6,9 +6,10 @@ A shim: it owns sockets, the clock and OpenFlow sessions, and decides nothing. S
 
 from __future__ import annotations
 
+import os
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from ipaddress import ip_address
 from pathlib import Path
 from random import Random
@@ -59,7 +60,7 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
     def start(self) -> None:
         """Start the event loop of the framework, and ours."""
         super().start()
-        self._own_threads = [hub.spawn(self._hear), hub.spawn(self._tick)]
+        self._own_threads = [hub.spawn(self._or_end, loop) for loop in (self._hear, self._tick)]
 
     def stop(self) -> None:
         """End our loops, which would never end by themselves, then the framework's."""
@@ -131,6 +132,15 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
         self.logger.error("switch refused a message: type %s code %s", event.msg.type, event.msg.code)
 
     # -- in band ---------------------------------------------------------------------------------
+
+    def _or_end(self, loop: Callable[[], None]) -> None:
+        """Run a loop; if it fails, end the process: a D-Router that is deaf must not look alive."""
+        try:
+            loop()
+        except Exception:
+            self.logger.exception("the D-Router cannot go on")
+            self.close()
+            os._exit(1)
 
     def _hear(self) -> None:
         while True:

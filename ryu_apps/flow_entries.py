@@ -12,6 +12,7 @@ All entries live in table 0, most specific first; everything else is switched as
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import Any
 
 from ryu_apps.framework import ofproto_v1_3 as ofp
@@ -94,7 +95,7 @@ def number_of(cookie: int) -> int:
 def is_homeward(match: Any, entry: AffinityEntry) -> bool:
     """Tell whether a match read back from the switch is the entry's way home."""
     source = match.get(f"ipv{entry.d_bid.version}_src")
-    return source is not None and str(source) == str(entry.d_bid)
+    return source is not None and ip_address(source) == entry.d_bid
 
 
 def forward_match(entry: AffinityEntry) -> Any:

@@ -40,11 +40,10 @@ ofp_event = importlib.import_module(f"{NAME}.controller.ofp_event")
 handler = importlib.import_module(f"{NAME}.controller.handler")
 ofproto_v1_3 = importlib.import_module(f"{NAME}.ofproto.ofproto_v1_3")
 ofproto_v1_3_parser = importlib.import_module(f"{NAME}.ofproto.ofproto_v1_3_parser")
-packet = importlib.import_module(f"{NAME}.lib.packet.packet")
+ethernet = importlib.import_module(f"{NAME}.lib.packet.ethernet")
+vlan = importlib.import_module(f"{NAME}.lib.packet.vlan")
 ipv4 = importlib.import_module(f"{NAME}.lib.packet.ipv4")
 ipv6 = importlib.import_module(f"{NAME}.lib.packet.ipv6")
-tcp = importlib.import_module(f"{NAME}.lib.packet.tcp")
-udp = importlib.import_module(f"{NAME}.lib.packet.udp")
 
 BaseApp = app_manager.OSKenApp if NAME == "os_ken" else app_manager.RyuApp
 HANDLER_MODULE = f"{NAME}.controller.ofp_handler"

@@ -37,6 +37,7 @@ class Journal:
                 "age_s": round(item.metrics_age_s, 4),
                 "rtt_ms": round(item.rtt_s * 1e3, 3),
                 "sessions": item.metrics.sessions if item.metrics else None,
+                "expected": round(item.expected_sessions, 3),
                 "unseen": item.unseen,
             }
             for item in decision.candidates

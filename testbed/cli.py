@@ -22,7 +22,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
-    help="Emulate an edge network, steer real flows by compute and network state (Dyncast/CATS), and measure what it does.",
+    help="Emulate an edge network, steer real flows by compute and network state (Dyncast/CATS), and measure it.",
 )
 _out = Console(highlight=False, width=None if sys.stdout.isatty() else 120, soft_wrap=True)
 _err = Console(stderr=True, highlight=False, soft_wrap=True)

@@ -15,6 +15,8 @@ import signal
 from collections.abc import Coroutine
 from typing import Any
 
+from testbed.scheduling import run_promptly
+
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _CLOCK_MONOTONIC = 1
 _TFD_NONBLOCK_CLOEXEC = 0o2004000
@@ -71,7 +73,8 @@ def end_with_parent() -> None:
 
 
 def run_until_terminated(main: Coroutine[Any, Any, None]) -> None:
-    """Run `main` on a precise loop; cancel it on SIGTERM or SIGINT, let it clean up, then return."""
+    """Run `main` promptly on a precise loop; cancel it on SIGTERM or SIGINT, let it clean up, then return."""
+    run_promptly()
     loop = asyncio.SelectorEventLoop(PreciseSelector())
     asyncio.set_event_loop(loop)
     task = loop.create_task(main)

@@ -64,7 +64,7 @@ TABLES: Mapping[str, tuple[str, ...]] = {
         "delay_p95_ms",
         "delay_max_ms",
     ),
-    # One row per decision of an ingress D-Router. `candidates` is JSON: [{d_bid, site, weight, cost_ms, age_s, rtt_ms}].
+    # One row per decision of an ingress D-Router. `candidates` is JSON: what was known of each, weight and cost.
     "decisions": (
         "time_s",
         "d_router",
@@ -96,6 +96,7 @@ TABLES: Mapping[str, tuple[str, ...]] = {
         "queue_length",
         "queue_limit",
         "sessions",
+        "sessions_started",
         "utilisation",
         "service_time_ms",
         "age_s",

@@ -37,6 +37,7 @@ class HttpService:
         self._line = f"{name}\n".encode()
         self._filler = self._line * (_FILLER_BYTES // len(self._line) + 1)
         self.jobs_in_system = 0
+        self.jobs_started = 0
         self.abandoned = 0  # answers nobody was there to read
         self.bad_requests = 0
 
@@ -71,6 +72,7 @@ class HttpService:
 
         if self._processor.submit(work_s, finish):
             self.jobs_in_system += 1
+            self.jobs_started += 1
         else:
             connection.respond(Response(503, fields, b"the queue is full\n"))
 

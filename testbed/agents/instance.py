@@ -105,6 +105,7 @@ class Instance:
             "queue_length": load.queue_length,
             "queue_limit": self._config.queue_limit,
             "sessions": self._sessions(),
+            "sessions_started": self._sessions_started(),
             "utilisation": round(load.utilisation, 6),
             "service_time_ms": round(load.service_time_s * 1e3, 6),
             "completed": load.completed,
@@ -134,6 +135,10 @@ class Instance:
     def _sessions(self) -> int:
         jobs = self._http.jobs_in_system if self._http else 0
         return jobs + (self._rtp.streams.active(self._loop.time()) if self._rtp else 0)
+
+    def _sessions_started(self) -> int:
+        jobs = self._http.jobs_started if self._http else 0
+        return jobs + (self._rtp.streams.started if self._rtp else 0)
 
     def _cpu_s(self) -> float:
         return time.process_time() + self._processor.cpu_s()

@@ -83,6 +83,7 @@ def read_answer(answer: bytes) -> Polled:
             queue_length=_integer(values, "queue_length"),
             queue_limit=_integer(values, "queue_limit"),
             sessions=_integer(values, "sessions"),
+            sessions_started=_integer(values, "sessions_started"),
             utilisation=_number(values, "utilisation", 1.0),
             service_time_s=_number(values, "service_time_ms", _MAX_SERVICE_TIME_MS) / 1e3,
         )

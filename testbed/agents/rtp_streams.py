@@ -34,6 +34,7 @@ class RtpStreams:
     def __init__(self, receiver: str) -> None:
         self._receiver = receiver
         self._streams: dict[Key, _Stream] = {}
+        self.started = 0
 
     def receive(self, header: RtpHeader, src: str, src_port: int, arrival_s: float, size_bytes: int) -> None:
         """Account for one packet."""
@@ -41,6 +42,7 @@ class RtpStreams:
         stream = self._streams.get(key)
         if stream is None:
             statistics = StreamStatistics(clock_rate_hz(header.payload_type))
+            self.started += 1
             stream = self._streams[key] = _Stream(header.payload_type, statistics, arrival_s)
         stream.heard_s = arrival_s
         sent_s = None if header.sent_ns is None else header.sent_ns / 1e9

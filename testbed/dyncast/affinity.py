@@ -38,6 +38,7 @@ class AffinityTable:
     def __init__(self) -> None:
         self._by_flow: dict[FlowKey, AffinityEntry] = {}
         self._by_number: dict[int, AffinityEntry] = {}
+        self._ways_home: set[FlowKey] = set()
         self._next_number = 1
 
     def __len__(self) -> int:
@@ -54,6 +55,13 @@ class AffinityTable:
         """Return the entry the switch knows by `number`."""
         return self._by_number.get(number)
 
+    def has_way_home(self, flow: FlowKey, d_bid: Address) -> bool:
+        """Tell whether a bound flow of another D-SID comes home from `d_bid` with the same headers as `flow` would.
+
+        No switch could tell which of the two D-SIDs such a packet shall come from.
+        """
+        return flow._replace(dst=d_bid) in self._ways_home
+
     def bind(self, flow: FlowKey, d_bid: Address, egress: str, timeout_s: int, now_s: float) -> AffinityEntry:
         """Bind a flow that is not bound yet."""
         if flow in self._by_flow:
@@ -61,9 +69,11 @@ class AffinityTable:
         entry = AffinityEntry(self._next_number, flow, d_bid, egress, timeout_s, now_s, now_s)
         self._next_number += 1
         self._by_flow[flow] = self._by_number[entry.number] = entry
+        self._ways_home.add(flow._replace(dst=d_bid))
         return entry
 
     def end(self, entry: AffinityEntry) -> None:
         """Forget a binding."""
         self._by_flow.pop(entry.flow, None)
         self._by_number.pop(entry.number, None)
+        self._ways_home.discard(entry.flow._replace(dst=entry.d_bid))

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from ipaddress import IPv4Address, IPv6Address
 
-from testbed.dyncast.metrics import RawMetrics, State, compute_score, overall_score, service_score
+from testbed.dyncast.metrics import BEST_SCORE, RawMetrics, State, compute_score, overall_score, service_score
 
 Address = IPv4Address | IPv6Address
 
@@ -67,6 +67,7 @@ _METRICS = (
     _Metric(3, "queue_length", 0, False, 4, _Source.DIRECT),
     _Metric(4, "queue_limit", 0, False, 4, _Source.DIRECT),
     _Metric(5, "sessions", 0, False, 4, _Source.DIRECT),
+    _Metric(8, "sessions_started", 0, False, 4, _Source.DIRECT),
     _Metric(6, "utilisation", 0, True, 4, _Source.DIRECT),
     _Metric(7, "service_time_s", 0, True, 4, _Source.DIRECT),
     _Metric(16, "compute_norm", 1, False, 1, _Source.NORMALIZATION),
@@ -76,6 +77,7 @@ _METRICS = (
 _BY_KIND = {metric.kind: metric for metric in _METRICS}
 _INTEGER = {1: "!B", 2: "!H", 4: "!I", 8: "!Q"}
 _FLOAT = {4: "!f", 8: "!d"}
+_LARGEST_FLOAT = {4: 3.4028234663852886e38, 8: 1.7976931348623157e308}
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,10 @@ def report_of(d_sid: Address, d_bid: Address, state: State, raw: RawMetrics | No
 
 
 def encode(message: Message) -> bytes:
-    """Return the bytes of a message. Raises CodecError for one that does not fit a packet."""
+    """Return the bytes of a message; figures too large for their field go as the largest that fits.
+
+    Raises CodecError for a message that does not fit a packet, or a binding of two address families.
+    """
     if isinstance(message, Probe):
         kind = MessageType.PROBE_REPLY if message.is_reply else MessageType.PROBE
         return _header(kind, message)
@@ -163,6 +168,8 @@ def _header(kind: MessageType, message: Message) -> bytes:
 
 
 def _encode_binding(binding: BindingReport) -> bytes:
+    if binding.d_sid.version != binding.d_bid.version:
+        raise CodecError(f"{binding.d_sid} and {binding.d_bid} are of different address families")
     values: dict[str, float] = {}
     if binding.raw is not None:
         values = {**vars(binding.raw), "compute_norm": compute_score(binding.raw)}
@@ -179,7 +186,7 @@ def _encode_binding(binding: BindingReport) -> bytes:
             shape = metric.level << 6 | metric.is_float << 5 | (metric.octets.bit_length() - 1) << 2
             parts.append(bytes([metric.kind, shape, metric.source << 5]))
             parts.append(
-                struct.pack(_FLOAT[metric.octets], value)
+                struct.pack(_FLOAT[metric.octets], min(value, _LARGEST_FLOAT[metric.octets]))
                 if metric.is_float
                 else min(int(value), 256**metric.octets - 1).to_bytes(metric.octets, "big")
             )
@@ -198,6 +205,7 @@ def _decode(data: memoryview) -> Message:
     site = bytes(data[_HEADER.size : position]).decode()
     sent_s = sent_ns / 1e9
     if kind in (MessageType.PROBE, MessageType.PROBE_REPLY):
+        _check_end(data, position)
         return Probe(site, sequence, sent_s, kind == MessageType.PROBE_REPLY)
     if kind != MessageType.REPORT:
         raise CodecError(f"message type {kind} is unknown")
@@ -207,9 +215,13 @@ def _decode(data: memoryview) -> Message:
     for _ in range(count):
         binding, position = _decode_binding(data, position)
         bindings.append(binding)
+    _check_end(data, position)
+    return Report(site, sequence, sent_s, tuple(bindings))
+
+
+def _check_end(data: memoryview, position: int) -> None:
     if position != len(data):
         raise CodecError(f"{len(data) - position} bytes too many")
-    return Report(site, sequence, sent_s, tuple(bindings))
 
 
 def _decode_binding(data: memoryview, position: int) -> tuple[BindingReport, int]:
@@ -243,7 +255,11 @@ def _decode_binding(data: memoryview, position: int) -> tuple[BindingReport, int
             raise CodecError(f"metric {known.attribute} in an unusable format")
         values[known.attribute] = struct.unpack(formats[octets], value)[0]
     score = int(values.pop("norm", 0))
+    if score > BEST_SCORE:
+        raise CodecError(f"score {score} is above {BEST_SCORE}")
     values.pop("compute_norm", None)
     values.pop("service_norm", None)
+    if values and "workers" not in values:
+        raise CodecError("metrics without the number of workers")
     raw = RawMetrics(**values) if values else None  # type: ignore[arg-type]
     return BindingReport(d_sid, d_bid, state, raw, score), position

@@ -7,7 +7,7 @@ site's metrics, hear those of others) and measurer of paths.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict, deque
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
@@ -31,9 +31,9 @@ from testbed.dyncast.codec import Address, Probe, Report
 from testbed.dyncast.flows import FlowKey, Service
 from testbed.dyncast.network_state import PathState
 from testbed.dyncast.policies import Candidate, Policy
+from testbed.dyncast.session_model import SessionModel
 
 _REINSTALL_AFTER_S = 0.5  # a packet of a bound flow that still comes up this late: the switch lost the entry
-_LOAD_MEMORY = 0.9  # weight of what was known of the load per session, against each new report
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,7 @@ class DRouter:
             service.name: policies.create(service.policy, **config.policy_parameters.get(service.policy, {}))
             for service in config.services
         }
-        self._given_s: dict[Address, deque[float]] = defaultdict(deque)
-        self._session_load: dict[str, tuple[float, float]] = {}  # service: (workers kept busy, sessions), fading
+        self._sessions = SessionModel()
         self._probe_sequence = 0
         self._next_probe_s: float | None = None
 
@@ -94,6 +93,8 @@ class DRouter:
         service = self._services.get(packet.dst)
         if service is None:
             return self._drop("unknown_d_sid")
+        if service.identifies_by_ports and packet.lacks_ports:
+            return self._drop("no_ports")
         flow = packet.masked(service.flow_fields)
         entry = self.affinity.find(flow)
         if entry is not None:
@@ -105,6 +106,9 @@ class DRouter:
         candidates = self._candidates(service, packet.dst, now_s)
         if not candidates:
             return self._drop("no_instance")
+        candidates = [item for item in candidates if not self.affinity.has_way_home(flow, item.d_bid)]
+        if not candidates:
+            return self._drop("way_home_taken")
         decided = self._decide(service, flow, candidates, now_s)
         entry = self.affinity.bind(flow, decided.d_bid, decided.egress, service.affinity_timeout_s, now_s)
         return [InstallAffinity(entry), ForwardPacket(entry), decided]
@@ -141,24 +145,26 @@ class DRouter:
     # -- deciding --------------------------------------------------------------------------------
 
     def _candidates(self, service: Service, d_sid: Address, now_s: float) -> list[Candidate]:
-        load = self._load_per_session(service.name)
         return [
-            self._candidate(binding, load, now_s)
+            self._candidate(service.name, binding, now_s)
             for binding in self.bindings.usable(d_sid, now_s)
             if binding.site == self.config.site or binding.site in self.paths
         ]
 
-    def _candidate(self, binding: Binding, load_per_session: float, now_s: float) -> Candidate:
+    def _candidate(self, service: str, binding: Binding, now_s: float) -> Candidate:
         path = self.paths.get(binding.site)
+        age_s = now_s - binding.measured_s
+        reported = binding.raw.sessions if binding.raw else 0
         return Candidate(
             d_bid=binding.d_bid,
             site=binding.site,
             path_cost_ms=path.path_cost_ms if path else 0.0,
             rtt_s=path.cost_s if path else 0.0,
             metrics=binding.raw,
-            metrics_age_s=now_s - binding.measured_s,
-            unseen=len(self._given_s[binding.d_bid]),
-            load_per_session=load_per_session,
+            metrics_age_s=age_s,
+            expected_sessions=self._sessions.expected_sessions(service, binding.d_bid, reported, age_s, now_s),
+            load_per_session=self._sessions.load_per_session(service),
+            unseen=self._sessions.unseen(binding.d_bid),
         )
 
     def _decide(self, service: Service, flow: FlowKey, candidates: Sequence[Candidate], now_s: float) -> Decided:
@@ -167,16 +173,12 @@ class DRouter:
         d_bid = self._rng.choices(list(weights), list(weights.values()))[0]
         policy.on_chosen(d_bid)
         chosen = next(item for item in candidates if item.d_bid == d_bid)
-        self._given_s[d_bid].append(now_s)
+        self._sessions.on_given(d_bid, now_s)
         self.counters["decisions"] += 1
         return Decided(
             now_s, service.name, service.policy, flow, d_bid, chosen.site, chosen.metrics_age_s,
             tuple(candidates), weights, policy.costs_ms(candidates),
         )  # fmt: skip
-
-    def _load_per_session(self, service: str) -> float:
-        workers, sessions = self._session_load.get(service, (0.0, 0.0))
-        return min(1.0, workers / sessions) if sessions > 0 else 1.0
 
     # -- in-band messages ------------------------------------------------------------------------
 
@@ -224,18 +226,9 @@ class DRouter:
         path = self.paths.get(report.site)
         travel_s = path.cost_s / 2 if path else 0.0
         for told in report.bindings:
-            given_s = self._given_s[told.d_bid]
-            while given_s and given_s[0] + travel_s <= report.sent_s:
-                given_s.popleft()
             service = self._services.get(told.d_sid)
-            if service is None or told.raw is None:
-                continue
-            busy = told.raw.utilisation * told.raw.workers + told.raw.queue_length
-            workers, sessions = self._session_load.get(service.name, (0.0, 0.0))
-            self._session_load[service.name] = (
-                _LOAD_MEMORY * workers + busy,
-                _LOAD_MEMORY * sessions + told.raw.sessions,
-            )
+            if service is not None and told.raw is not None:
+                self._sessions.on_report(service.name, told.d_bid, told.raw, report.sent_s, travel_s)
 
     # -- time ------------------------------------------------------------------------------------
 

@@ -27,6 +27,11 @@ class FlowKey(NamedTuple):
     src_port: int | None
     dst_port: int | None
 
+    @property
+    def lacks_ports(self) -> bool:
+        """Tell whether this is TCP or UDP of unknown ports: a later fragment, or cut short."""
+        return self.proto in (TCP, UDP) and self.src_port is None
+
     def masked(self, fields: tuple[str, ...]) -> FlowKey:
         """Keep only the identifying fields; the destination (the D-SID) always is one."""
         return FlowKey(
@@ -47,6 +52,11 @@ class Service:
     policy: str = "dyncast"
     flow_fields: tuple[str, ...] = FIVE_TUPLE
     affinity_timeout_s: int = 30
+
+    @property
+    def identifies_by_ports(self) -> bool:
+        """Tell whether packets without ports cannot be told to belong to a flow."""
+        return "src_port" in self.flow_fields or "dst_port" in self.flow_fields
 
     def __post_init__(self) -> None:
         unknown = set(self.flow_fields) - set(FIVE_TUPLE)

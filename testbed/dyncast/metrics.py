@@ -28,18 +28,29 @@ class State(IntEnum):
 
 @dataclass(frozen=True)
 class RawMetrics:
-    """L0 metrics of one service instance; `utilisation` is the busy share of worker time (0..1)."""
+    """L0 metrics of one service instance.
+
+    `utilisation` is the busy share of worker time (0..1), `sessions_started` counts since the instance began.
+    """
 
     workers: int
     busy_workers: int = 0
     queue_length: int = 0
     queue_limit: int = 0
     sessions: int = 0
+    sessions_started: int = 0
     utilisation: float = 0.0
     service_time_s: float = 0.0
 
     def __post_init__(self) -> None:
-        counts = (self.workers, self.busy_workers, self.queue_length, self.queue_limit, self.sessions)
+        counts = (
+            self.workers,
+            self.busy_workers,
+            self.queue_length,
+            self.queue_limit,
+            self.sessions,
+            self.sessions_started,
+        )
         if any(count < 0 for count in counts) or self.workers == 0:
             raise ValueError(f"counts must be >= 0 and workers >= 1, not {counts}")
         if not (math.isfinite(self.utilisation) and math.isfinite(self.service_time_s)):

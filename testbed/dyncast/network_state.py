@@ -1,36 +1,42 @@
-"""What a D-Router measured of the paths to other sites: smoothed round-trip time and probe loss.
+"""What a D-Router measured of the paths to other sites: the round-trip time of late.
 
-Pure. The smoothing is that of RFC 6298: gain 1/8 for the mean, 1/4 for the deviation.
+Pure. The median over the last few probes: a single probe that waited for a busy processor moves nothing, a
+congested path is seen after three.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, field
+from statistics import median
+
+_PROBES = 5
 
 
 @dataclass
 class PathState:
-    """The path to one site. `path_cost_ms` is the routing's static round-trip cost; `rtt_s` is measured."""
+    """The path to one site. `path_cost_ms` is the routing's static round-trip cost."""
 
     site: str
     path_cost_ms: float
-    rtt_s: float | None = None
-    deviation_s: float = 0.0
     heard_s: float | None = None
     probes_sent: int = 0
     replies: int = 0
+    _recent_s: deque[float] = field(default_factory=lambda: deque(maxlen=_PROBES))
 
     def on_reply(self, rtt_s: float, now_s: float) -> None:
         """Take in a round trip."""
         self.replies += 1
         self.heard_s = now_s
-        if self.rtt_s is None:
-            self.rtt_s, self.deviation_s = rtt_s, rtt_s / 2
-            return
-        self.deviation_s += (abs(rtt_s - self.rtt_s) - self.deviation_s) / 4
-        self.rtt_s += (rtt_s - self.rtt_s) / 8
+        self._recent_s.append(rtt_s)
+
+    @property
+    def rtt_s(self) -> float | None:
+        """The measured round-trip time; None before the first reply."""
+        return median(self._recent_s) if self._recent_s else None
 
     @property
     def cost_s(self) -> float:
         """The round-trip time to reckon with: measured, or the routing's before the first reply."""
-        return self.path_cost_ms / 1e3 if self.rtt_s is None else self.rtt_s
+        measured_s = self.rtt_s
+        return self.path_cost_ms / 1e3 if measured_s is None else measured_s

@@ -34,12 +34,12 @@ from testbed.emulation.relay_config import ConfigError, RelayConfig, RelayEnd, r
 from testbed.emulation.relay_core import Lateness, LinkDirection
 from testbed.emulation.timer import DeadlineTimer
 from testbed.event_loop import end_with_parent
+from testbed.scheduling import run_promptly
 
 _FRAME_BYTES = 2048  # an Ethernet frame of MTU 1500 with room for tags
 _BURST_FRAMES = 64  # read from one interface before the others and the due frames have their turn
 _TAP_QUEUE_PACKETS = 2000  # frames the kernel keeps while this process does something else
 _CLOSING_THREADS = 32
-_NICE = -10
 
 
 class Direction:
@@ -67,7 +67,7 @@ class Relay:
         self._directions: list[Direction] = []
         self._descriptors: list[int] = []
         self._busy = Lateness()
-        self._scheduling = "nice 0"
+        self._scheduling = "as started"
 
     def open(self) -> None:
         """Make all interfaces, up, in their namespaces. Raises InterfaceError or NamespaceError."""
@@ -86,11 +86,7 @@ class Relay:
 
     def take_precedence(self) -> None:
         """Ask the scheduler to run this process soon after a frame arrives or is due."""
-        # Not SCHED_RR: on two cores that delays whoever sends and receives the frames, and more of them are lost.
-        try:
-            self._scheduling = f"nice {os.nice(_NICE)}"
-        except OSError:
-            self._scheduling = f"nice {os.nice(0)}"
+        self._scheduling = run_promptly()
 
     def run(self, signals: socket.socket) -> None:
         """Carry frames until SIGTERM or SIGINT is read from `signals`; write the statistics on SIGUSR1."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from testbed.analysis import compare_plot, plots, tables
+from testbed.analysis import plots, tables
 from testbed.analysis.load import RunData, load
 from testbed.experiment import runner, scenario
 from testbed.experiment.plan import make_plan

@@ -28,7 +28,7 @@ from testbed.experiment.processes import Processes, RunError
 from testbed.experiment.progress import Progress
 
 _READY_TIMEOUT_S = 60.0
-_HEAD_START_S = 1.0
+_HEAD_START_S = 3.0  # the processes have started by then, and the paths were probed in peace
 _LEAST_FREE_BYTES = 200 * 2**20
 _FORMAT = 1
 
@@ -241,7 +241,7 @@ class _Run:
 
     def _load(self, processes: Processes, configured: dict[str, list[dict[str, Any]]]) -> None:
         active = [client for client in self._plan.clients if configured[client.name]]
-        start_s = time.monotonic() + _HEAD_START_S + 0.25 * len(active)
+        start_s = time.monotonic() + _HEAD_START_S + 0.15 * len(active)
         self._manifest["start_s"] = start_s
         for client in active:
             document = process_configs.generator(self._plan, client, configured[client.name], start_s, self._work)
@@ -264,7 +264,8 @@ class _Run:
             done, start_s - time.monotonic() + self._scenario.duration_s + longest_s + calls_s + 30
         ):
             raise RunError(
-                f"generators still run {longest_s + calls_s + 30:g} s after the last arrival; see {self._run_dir / 'logs'}"
+                f"generators still run {longest_s + calls_s + 30:g} s after the last arrival; "
+                f"see {self._run_dir / 'logs'}"
             )
         processes.check()
 
@@ -294,10 +295,9 @@ class _Run:
             document = json.loads(path.read_text(encoding="utf-8"))
             for workload, summary in document["workloads"].items():
                 generators[f"{name}/{workload}"] = summary["sending"]
-        lateness = links.get("lateness") or {}
         return fidelity.judge(
             generators=generators,
-            link_lateness_p99_ms=lateness.get("p99_ms"),
+            links=links,
             cpu_share=busy,
             steal_share=steal,
             unclean=unclean,

@@ -8,7 +8,7 @@ REPORT = """<?xml version="1.0"?>
   <testcase classname="tests.a" name="fails"><failure message="assert 1 == 2"/></testcase>
   <testcase classname="tests.a" name="breaks"><error message="fixture"/></testcase>
   <testcase classname="tests.a" name="expected"><skipped type="pytest.xfail" message="known"/></testcase>
-  <testcase classname="tests.b" name="lacks"><skipped message="netem: not in this kernel"/></testcase>
+  <testcase classname="tests.b" name="lacks"><skipped message="capability netem is missing: unknown"/></testcase>
   <testcase classname="tests.b" name="silent"><skipped message="Open vSwitch is not running"/></testcase>
 </testsuite></testsuites>"""
 

@@ -14,9 +14,10 @@ from testbed.dyncast.metrics import RawMetrics
 class Candidate:
     """An instance that may take the flow, as this ingress sees it.
 
-    `path_cost_ms` is the routing's static round-trip cost, `rtt_s` the measured one. `unseen` counts the
-    flows this ingress gave the instance that its last report cannot know of. `load_per_session` is how many
-    workers one session of this service keeps busy on average (1 for a request, less for a media stream).
+    `path_cost_ms` is the routing's static round-trip cost, `rtt_s` the measured one. `expected_sessions`
+    are those the instance should have by now (`session_model`), `unseen` of them given from here since its last
+    report. `load_per_session` is how many workers one session of this service keeps busy on average (1 for a
+    request, less for a media stream).
     """
 
     d_bid: Address
@@ -25,8 +26,9 @@ class Candidate:
     rtt_s: float
     metrics: RawMetrics | None
     metrics_age_s: float
-    unseen: int = 0
+    expected_sessions: float = 0.0
     load_per_session: float = 1.0
+    unseen: int = 0
 
 
 class Policy(Protocol):

@@ -4,7 +4,7 @@
 
 The load an instance will have when this flow arrives is counted in workers kept busy:
 
-    A = (sessions reported + flows this ingress sent since + this one) x workers per session
+    A = (sessions expected by now + this one) x workers per session
 
 Two pictures of waiting apply, and `u`, the workers one session takes, says how much of each:
 
@@ -45,7 +45,7 @@ class DyncastPolicy(StatelessPolicy):
         if item.metrics is None:
             return cost_ms
         workers, room = item.metrics.workers, item.metrics.queue_limit
-        load = (item.metrics.sessions + item.unseen + 1) * item.load_per_session
+        load = (item.expected_sessions + 1) * item.load_per_session
         service_ms = item.metrics.service_time_s * 1e3
         full_wait_ms = room * service_ms / workers
 
