@@ -62,8 +62,8 @@ def judge(
 ) -> Fidelity:
     """Judge a run.
 
-    `links`: statistics of the link backend; `generators`: by generator and workload, `requested` and `achieved` counts and `lateness_ms` of its sending;
-    `unclean`: processes that did not end well.
+    `links`: statistics of the link backend; `generators`: by generator and workload, `requested` and `achieved`
+    counts and `lateness_ms` of its sending; `unclean`: processes that did not end well.
     """
     fidelity = Fidelity()
     lateness = links.get("lateness") or {}
@@ -105,6 +105,5 @@ def judge(
 def _overload(links: dict[str, Any]) -> tuple[int, int]:
     """Return the packets that all links lost for want of time, and those that they took in."""
     directions = [direction for link in links.get("links", {}).values() for direction in link.values()]
-    return sum(item.get("dropped_overload", 0) for item in directions), sum(
-        item.get("packets", 0) for item in directions
-    )
+    dropped = sum(item.get("dropped_overload", 0) for item in directions)
+    return dropped, sum(item.get("packets", 0) for item in directions)

@@ -1,6 +1,6 @@
 """The Dyncast policy: least predicted time until the service is done, network and compute together.
 
-    cost = measured round trip + predicted wait + service time + penalty x chance of refusal
+    cost = round trips + predicted wait + service time + penalty x chance of refusal
 
 The load an instance will have when this flow arrives is counted in workers kept busy:
 
@@ -8,9 +8,11 @@ The load an instance will have when this flow arrives is counted in workers kept
 
 Two pictures of waiting apply, and `u`, the workers one session takes, says how much of each:
 
-* a request takes a whole worker until it is done (u = 1): A - c requests stand ahead, each service time / c;
-* a media stream adds a little steady load (u << 1): the stationary M/M/c wait at A/c, by Sakasegawa's
-  approximation  W = s * rho^(sqrt(2(c+1))) / (c (1 - rho)) / rho, bounded by the waiting room.
+* a request takes a whole worker until it is done (u = 1): A - c requests stand ahead, each service time / c,
+  and it needs two round trips, one to connect and one to ask;
+* a media stream adds a little steady load (u << 1) and needs one round trip: the stationary M/M/c wait at
+  rho = A/c, by Sakasegawa's approximation  W = s * rho^(sqrt(2(c+1)) - 1) / (c (1 - rho)), bounded by the
+  waiting room.
 
 Beyond the waiting room requests are refused, and above rho = 1 a share 1 - 1/rho of a stream's packets.
 """
@@ -41,7 +43,8 @@ class DyncastPolicy(StatelessPolicy):
         return {item.d_bid: self._cost_ms(item) for item in candidates}
 
     def _cost_ms(self, item: Candidate) -> float:
-        cost_ms = item.rtt_s * 1e3
+        share = min(1.0, item.load_per_session)
+        cost_ms = (1 + share) * item.rtt_s * 1e3
         if item.metrics is None:
             return cost_ms
         workers, room = item.metrics.workers, item.metrics.queue_limit
@@ -57,7 +60,6 @@ class DyncastPolicy(StatelessPolicy):
         stream_wait_ms = full_wait_ms if rho >= 1 else min(_stationary_wait(workers, rho) * service_ms, full_wait_ms)
         stream_refused = max(0.0, 1.0 - 1.0 / rho) if rho > 0 else 0.0
 
-        share = min(1.0, item.load_per_session)
         wait_ms = share * request_wait_ms + (1 - share) * stream_wait_ms
         refused = share * request_refused + (1 - share) * stream_refused
         return cost_ms + wait_ms + service_ms + refused * self.refusal_penalty_ms
