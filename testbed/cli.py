@@ -104,6 +104,7 @@ def topology(
 ) -> None:
     """List the catalogue of networks, or show one."""
     from topologies import catalogue, yaml_form
+    from topologies.spec import Role
 
     if name is None:
         for source, names in catalogue.names().items():
@@ -114,10 +115,8 @@ def topology(
         sys.stdout.write(yaml_form.dump(found))
         return
     delays = sorted(link.spec.delay_ms for link in found.links)
-    roles = ", ".join(
-        f"{count} {role}" for role in ("router", "d_router", "client", "instance")
-        if (count := sum(node.role.value == role for node in found.nodes))
-    )  # fmt: skip
+    counts = {role: len(found.with_role(role)) for role in Role}
+    roles = ", ".join(f"{count} {role.value.replace('d_r', 'D-R')}s" for role, count in counts.items() if count)
     _out.print(
         f"{found.name}: {roles}; {len(found.links)} links of {delays[0]:g} to {delays[-1]:g} ms one way; "
         f"{len(found.demands)} demands"
@@ -206,7 +205,7 @@ _EXPECTED: dict[str, int] = {
 
 def main() -> None:
     """Run the command line; turn expected errors into one line and an exit code."""
-    sys.exit(_guarded(lambda: app(standalone_mode=False)))
+    sys.exit(_guarded(lambda: app(prog_name="dyncast", standalone_mode=False)))
 
 
 def _guarded(command: Callable[[], object]) -> int:
@@ -219,7 +218,7 @@ def _guarded(command: Callable[[], object]) -> int:
         return 130
     except Exception as error:
         if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # a usage error of the command line
-            _err.print(f"dyncast: {error.format_message()}; see dyncast --help", markup=False)
+            _err.print(f"dyncast: {error.format_message().rstrip('.')}; see dyncast --help", markup=False)
             return 2
         for kind in type(error).__mro__:
             if kind.__name__ in _EXPECTED:

@@ -20,7 +20,7 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 
 # What a machine may lack without fault, as the reason of a skip says it: `capability netem is missing: …`.
 # Everything else the launcher installs or starts, so that its absence in CI is a tier that silently did not run.
-OPTIONAL_CAPABILITIES = ("netem", "datapath_system")
+OPTIONAL_CAPABILITIES = ("netem", "datapath_system", "cgroup")
 
 CHECKS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("ruff check", ("-m", "ruff", "check", ".")),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import socket
 
-from testbed.agents.process import ProcessFailure
+from testbed.process import ProcessFailure
 
 _MAPPED_PREFIX = "::ffff:"
 _BACKLOG = 1024

@@ -17,7 +17,7 @@ from collections import deque
 from typing import NoReturn
 
 from testbed.agents.cpu_limit import CpuLimit
-from testbed.agents.process import ProcessFailure
+from testbed.process import ProcessFailure
 from testbed.agents.processor import Done, Load, SmoothedServiceTime
 from testbed.agents.work_queue import Accepted, SlidingUtilisation
 from testbed.event_loop import end_with_parent

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from testbed.agents.process import ProcessFailure
+from testbed.process import ProcessFailure
 
 RUN_TAG_VARIABLE = "DYNCAST_RUN"
 _PERIOD_US = 100_000

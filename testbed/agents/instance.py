@@ -7,9 +7,11 @@ draft-li-rtgwg-dyncast-architecture: reachable at its D-BID, equal to the others
 from __future__ import annotations
 
 import asyncio
+import os
 import resource
 import sys
 import time
+from pathlib import Path
 from random import Random
 from socket import SOCK_STREAM
 
@@ -19,9 +21,9 @@ from testbed.agents.flow_ledger import FlowLedger
 from testbed.agents.http_server import HttpServer
 from testbed.agents.http_service import HttpService
 from testbed.agents.instance_config import InstanceConfig, instance_config
-from testbed.agents.process import announce_ready, memory_mb, run
 from testbed.agents.processor import ClockProcessor, Processor
 from testbed.agents.rtp_service import RtpService
+from testbed.process import announce_ready, run_recorded
 from testbed.records import RecordWriter
 
 _MAX_OPEN_FILES = 65_536
@@ -111,7 +113,7 @@ class Instance:
             "completed": load.completed,
             "refused": load.refused,
             "cpu_percent": round(self._cpu_percent, 2),
-            "memory_mb": round(memory_mb(), 1),
+            "memory_mb": round(_memory_mb(), 1),
             "malformed": malformed + (self._http.bad_requests if self._http else 0),
             "abandoned": self._http.abandoned if self._http else 0,
             "unsent": self._rtp.unsent if self._rtp else 0,
@@ -172,6 +174,12 @@ class Instance:
             self._records.write(table, row)
 
 
+def _memory_mb() -> float:
+    """Return the resident memory of this process."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
 async def serve(config: InstanceConfig, records: RecordWriter) -> None:
     """Be an instance until cancelled."""
     _allow_many_connections()
@@ -192,4 +200,4 @@ def _allow_many_connections() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run(instance_config, serve, sys.argv))
+    sys.exit(run_recorded(instance_config, serve, sys.argv))

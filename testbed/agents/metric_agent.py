@@ -13,9 +13,9 @@ from collections.abc import Mapping
 
 from testbed.agents.metric_agent_config import MetricAgentConfig, PolledInstance, metric_agent_config
 from testbed.agents.metrics_client import MalformedAnswer, Polled, PollTally, poll
-from testbed.agents.process import announce_ready, end_tasks, run
 from testbed.dyncast.agent import AgentBinding, MetricAgent
 from testbed.dyncast.codec import BindingReport, Report, encode
+from testbed.process import announce_ready, run_recorded
 from testbed.records import RecordWriter
 
 _LEAST_POLL_TIMEOUT_S = 1.0
@@ -66,7 +66,9 @@ class Agent:
 
     async def close(self) -> None:
         """End what is under way; write the last of the signalling counters."""
-        await end_tasks(*self._polls.values())
+        for task in self._polls.values():
+            task.cancel()
+        await asyncio.gather(*self._polls.values(), return_exceptions=True)
         self._socket.close()
         self._write_control()
 
@@ -156,4 +158,4 @@ async def serve(config: MetricAgentConfig, records: RecordWriter) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run(metric_agent_config, serve, sys.argv))
+    sys.exit(run_recorded(metric_agent_config, serve, sys.argv))

@@ -11,9 +11,11 @@ from collections.abc import Callable, Mapping
 from random import Random
 from typing import Protocol
 
+from testbed.process_config import Keys
+
 
 class ServiceTimeError(ValueError):
-    """A distribution that cannot be drawn from; names the key."""
+    """A distribution that there is none of."""
 
 
 class ServiceTime(Protocol):
@@ -106,59 +108,24 @@ class BoundedPareto:
         return alpha * math.exp(log_ratio) * growth / -math.expm1(alpha * log_ratio)
 
 
-class _Keys:
-    """The keys of one configured distribution, each taken once, errors naming it."""
-
-    def __init__(self, config: Mapping[str, object], where: str) -> None:
-        self._left = dict(config)
-        self._where = where
-
-    def text(self, key: str) -> str:
-        value = self._take(key)
-        if not isinstance(value, str):
-            raise ServiceTimeError(f"{self._where}.{key} must be a string, not {value!r}")
-        return value
-
-    def positive(self, key: str, unit: float = 1.0) -> float:
-        """Take a number > 0, times `unit`."""
-        value = self._take(key)
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise ServiceTimeError(f"{self._where}.{key} must be a number, not {value!r}")
-        if not 0 < value < math.inf:
-            raise ServiceTimeError(f"{self._where}.{key} must be > 0, not {value!r}")
-        return value * unit
-
-    def done(self) -> None:
-        """Raise for keys that nobody took."""
-        for key in self._left:
-            raise ServiceTimeError(f"{self._where}.{key} is not a key of this distribution")
-
-    def _take(self, key: str) -> object:
-        if key not in self._left:
-            raise ServiceTimeError(f"{self._where}.{key} is missing")
-        return self._left.pop(key)
-
-
-DISTRIBUTIONS: Mapping[str, Callable[[_Keys], ServiceTime]] = {
-    "constant": lambda keys: Constant(keys.positive("mean_ms", 1e-3)),
-    "exponential": lambda keys: Exponential(keys.positive("mean_ms", 1e-3)),
-    "lognormal": lambda keys: Lognormal(keys.positive("mean_ms", 1e-3), keys.positive("sigma")),
+DISTRIBUTIONS: Mapping[str, Callable[[Keys], ServiceTime]] = {
+    "constant": lambda keys: Constant(_seconds(keys, "mean_ms")),
+    "exponential": lambda keys: Exponential(_seconds(keys, "mean_ms")),
+    "lognormal": lambda keys: Lognormal(_seconds(keys, "mean_ms"), keys.positive("sigma")),
     "bounded_pareto": lambda keys: BoundedPareto(
-        keys.positive("mean_ms", 1e-3), keys.positive("alpha"), keys.positive("max_ms", 1e-3)
+        _seconds(keys, "mean_ms"), keys.positive("alpha"), _seconds(keys, "max_ms")
     ),
 }
 
 
-def from_config(config: Mapping[str, object], where: str = "service_time") -> ServiceTime:
-    """Return the distribution `config` asks for; raise ServiceTimeError naming `where` and the key."""
-    keys = _Keys(config, where)
-    name = keys.text("distribution")
-    if name not in DISTRIBUTIONS:
-        raise ServiceTimeError(f"{where}.distribution must be one of {', '.join(DISTRIBUTIONS)}, not {name!r}")
+def service_time(keys: Keys) -> ServiceTime:
+    """Return the distribution that a configuration asks for; raise ConfigError naming the key."""
+    name = keys.one_of("distribution", DISTRIBUTIONS)
     try:
-        distribution = DISTRIBUTIONS[name](keys)
+        return DISTRIBUTIONS[name](keys)
     except ServiceTimeError as error:
-        message = str(error)
-        raise error if message.startswith(where) else ServiceTimeError(f"{where}: {message}") from error
-    keys.done()
-    return distribution
+        raise keys.error("distribution", str(error)) from error
+
+
+def _seconds(keys: Keys, key: str) -> float:
+    return keys.positive(key) * 1e-3

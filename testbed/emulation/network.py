@@ -27,7 +27,7 @@ from testbed.emulation.capabilities import Backends
 from testbed.emulation.cleanup import CleanReport
 from testbed.emulation.links import LinkEnd, LinkRequest, Links, create_links
 from testbed.emulation.mininet_nodes import EmulatedMininet
-from testbed.emulation.namespaces import entered
+from testbed.emulation.namespaces import entered, path_of
 from testbed.emulation.run_tag import RunTag
 from testbed.emulation.wiring import End, Wiring, wire
 from topologies.addressing import AddressPlan
@@ -230,7 +230,10 @@ class EmulatedNetwork:
     # Construction and removal -------------------------------------------------------------------------------------
 
     def _inside(self, node: str | None, argv: Sequence[str]) -> list[str]:
-        return list(argv) if node is None else ["mnexec", "-a", str(self.pid(node)), *argv]
+        if node is None:
+            return list(argv)
+        # Not `mnexec -a`: it enters the mount namespace, too, and so leaves a chroot that the testbed may live in.
+        return ["nsenter", f"--net={path_of(self.pid(node))}", "--", *argv]
 
     def _link_end(self, end: End) -> LinkEnd:
         pid = None if end.node is None else self.pid(end.node)

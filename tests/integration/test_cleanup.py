@@ -168,7 +168,7 @@ def test_a_registration_alone_is_removed() -> None:
 def test_control_groups_of_the_run_go_with_what_is_below_them() -> None:
     hierarchy = next((path for path in (Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/cpu")) if _can_group(path)), None)
     if hierarchy is None:
-        pytest.skip("no writable control group hierarchy")
+        pytest.skip("capability cgroup is missing: no writable control group hierarchy")
     tag = RunTag(secrets.token_hex(2))
     (hierarchy / tag.cgroup / "instance-1").mkdir(parents=True)
     report = cleanup.clean(tags=[tag])

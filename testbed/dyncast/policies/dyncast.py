@@ -30,8 +30,8 @@ class DyncastPolicy(StatelessPolicy):
     """Weight one for the least predicted cost. `refusal_penalty_ms` is what a refused flow is reckoned to cost."""
 
     def __init__(self, refusal_penalty_ms: float = 5000.0) -> None:
-        if refusal_penalty_ms < 0:
-            raise ValueError(f"refusal_penalty_ms must be >= 0, not {refusal_penalty_ms}")
+        if not 0 <= refusal_penalty_ms < math.inf:  # an infinite one would make every cost infinite or no number
+            raise ValueError(f"refusal_penalty_ms must be >= 0 and finite, not {refusal_penalty_ms}")
         self.refusal_penalty_ms = refusal_penalty_ms
 
     def weights(self, candidates: Sequence[Candidate], now_s: float) -> dict[Address, float]:  # noqa: ARG002

@@ -1,0 +1,89 @@
+"""The codec gives back what it was given, and never raises anything but CodecError."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from testbed.dyncast import codec
+from testbed.dyncast.codec import BindingReport, CodecError, Message, Probe, Report, report_of
+from testbed.dyncast.metrics import RawMetrics, State
+
+_COUNT = st.integers(0, 2**32 - 1)
+_FLOAT = st.floats(0, width=32, allow_nan=False, allow_infinity=False)
+_SITE = st.text(max_size=60)
+_SEQUENCE = st.integers(0, 2**32 - 1)
+_SENT_S = st.integers(0, 10**15).map(lambda ns: ns / 1e9)
+_RAW = st.builds(
+    RawMetrics,
+    workers=st.integers(1, 2**32 - 1),
+    busy_workers=_COUNT,
+    queue_length=_COUNT,
+    queue_limit=_COUNT,
+    sessions=_COUNT,
+    sessions_started=_COUNT,
+    utilisation=_FLOAT,
+    service_time_s=_FLOAT,
+)
+
+
+@st.composite
+def _bindings(draw: st.DrawFn) -> BindingReport:
+    addresses = st.ip_addresses(v=draw(st.sampled_from((4, 6))))
+    state = draw(st.sampled_from(State))
+    raw = draw(_RAW if state is not State.DOWN else st.none() | _RAW)
+    return report_of(draw(addresses), draw(addresses), state, raw)
+
+
+_PROBES = st.builds(Probe, _SITE, _SEQUENCE, _SENT_S, st.booleans())
+_REPORTS = st.builds(Report, _SITE, _SEQUENCE, _SENT_S, st.lists(_bindings(), max_size=8).map(tuple))
+_MESSAGES: st.SearchStrategy[Message] = st.one_of(_PROBES, _REPORTS)
+
+
+def decodes_or_refuses(data: bytes) -> None:
+    with suppress(CodecError):
+        codec.decode(data)
+
+
+@given(_MESSAGES)
+def test_what_is_encoded_is_decoded(message: Message) -> None:
+    received = codec.decode(codec.encode(message))
+    assert type(received) is type(message)
+    assert abs(received.sent_s - message.sent_s) < 1e-6
+    assert vars(received) | {"sent_s": message.sent_s} == vars(message)
+
+
+@given(_MESSAGES)
+def test_every_truncation_is_refused(message: Message) -> None:
+    data = codec.encode(message)
+    for length in range(len(data)):
+        with pytest.raises(CodecError):
+            codec.decode(data[:length])
+
+
+@given(st.binary(max_size=200))
+def test_random_bytes_raise_codec_error_only(data: bytes) -> None:
+    decodes_or_refuses(data)
+    for kind in codec.MessageType:  # past the header, where the parsing is
+        decodes_or_refuses(bytes([codec.MAGIC, codec.VERSION, kind]) + data)
+
+
+@given(_MESSAGES, st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 255)), max_size=6))
+@example(Report("e", 1, 1.0, ()), [(17, 1)])
+def test_flipped_bytes_raise_codec_error_only(message: Message, changes: list[tuple[int, int]]) -> None:
+    data = bytearray(codec.encode(message))
+    for position, value in changes:
+        data[position % len(data)] = value
+    decodes_or_refuses(bytes(data))
+
+
+@given(st.lists(_bindings(), max_size=60).map(tuple), _SITE, _SEQUENCE)
+def test_a_split_report_is_whole_and_fits(bindings: tuple[BindingReport, ...], site: str, first: int) -> None:
+    parts = codec.split(Report(site, 0, 1.0, bindings), first)
+    assert tuple(binding for part in parts for binding in part.bindings) == bindings
+    for number, part in enumerate(parts):
+        assert part.sequence == first + number
+        assert codec.decode(codec.encode(part)) == Report(site, part.sequence & 0xFFFFFFFF, 1.0, part.bindings)

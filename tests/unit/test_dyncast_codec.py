@@ -1,0 +1,132 @@
+"""The wire format: what it looks like, what it refuses, how it is split."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+
+from testbed.dyncast import codec
+from testbed.dyncast.codec import BindingReport, CodecError, Probe, Report
+from testbed.dyncast.metrics import RawMetrics, State
+from tests.dyncast_samples import D_SID, D_SID6, FAR6, NEAR, told
+
+_RAW = RawMetrics(4, busy_workers=3, queue_length=2, queue_limit=50, sessions=5, sessions_started=9, utilisation=0.75)
+
+
+def report(*bindings: BindingReport) -> Report:
+    return Report("east", 7, 12.5, bindings or (told(NEAR, _RAW),))
+
+
+def test_the_header_is_what_the_module_says() -> None:
+    data = codec.encode(Probe("zürich", 0x01020304, 1.5))
+    assert data[:8] == bytes([0xDC, 1, 2, 7, 1, 2, 3, 4])
+    assert struct.unpack("!Q", data[8:16]) == (1_500_000_000,)
+    assert data[16:] == "zürich".encode()
+
+
+def test_a_metric_is_written_in_the_fields_of_the_cats_definition() -> None:
+    data = codec.encode(report(told(NEAR, _RAW)))
+    workers = bytes([1, 0b00_0_010_00, 0]) + struct.pack("!I", 4)  # level 0, unsigned integer, 2^2 octets, direct
+    utilisation = bytes([6, 0b00_1_010_00, 0]) + struct.pack("!f", 0.75)  # level 0, float, 2^2 octets
+    overall = bytes([32, 0b10_0_000_00, 3 << 5, 2])  # level 2, one octet, by normalisation: 10 x (1 - 0.75)
+    for metric in (workers, utilisation, overall):
+        assert metric in data
+
+
+def test_both_address_families_travel() -> None:
+    sent = report(told(NEAR, _RAW), told(FAR6, _RAW), told(FAR6, None))
+    assert codec.decode(codec.encode(sent)) == sent
+
+
+def test_a_binding_has_one_address_family() -> None:
+    with pytest.raises(CodecError, match=r"203\.0\.113\.10 and fd00:d:2::14 are of different address families"):
+        codec.encode(report(told(FAR6, _RAW, d_sid=D_SID)))
+
+
+def test_figures_that_do_not_fit_go_as_the_largest_that_do() -> None:
+    raw = RawMetrics(4, sessions=2**40, utilisation=1.0, service_time_s=1e300)
+    received = codec.decode(codec.encode(report(told(NEAR, raw))))
+    assert isinstance(received, Report)
+    assert received.bindings[0].raw is not None
+    assert received.bindings[0].raw.sessions == 2**32 - 1
+    assert received.bindings[0].raw.service_time_s == pytest.approx(3.4e38, rel=0.01)
+
+
+def test_unknown_metrics_are_skipped_by_their_length() -> None:
+    data = codec.encode(report(told(NEAR, _RAW)))
+    start = data.index(bytes([1, 0b00_0_010_00, 0]))
+    count = start - 1
+    for exponent in range(8):
+        strange = bytes([200, exponent << 2, 0]) + bytes(1 << exponent)
+        extended = data[:count] + bytes([data[count] + 1]) + strange + data[start:]
+        assert codec.decode(extended) == codec.decode(data)
+
+
+def _patched(data: bytes, position: int, value: int) -> bytes:
+    return data[:position] + bytes([value]) + data[position + 1 :]
+
+
+@pytest.mark.parametrize(
+    ("position", "value", "message"),
+    [
+        (0, 0xDD, "not a Dyncast message"),
+        (1, 2, "version 2, not 1"),
+        (2, 9, "message type 9 is unknown"),
+        (3, 255, "cut short in the site name"),
+        (16, 0xFF, "malformed"),  # no UTF-8
+        (22, 5, "address family 5 is neither 4 nor 6"),
+        (31, 7, "malformed"),  # no such state
+        (34, 0b00_0_000_11, None),  # spare bits and another length of `workers`: what follows is garbage
+    ],
+)
+def test_what_is_malformed_is_refused(position: int, value: int, message: str | None) -> None:
+    data = _patched(codec.encode(report()), position, value)
+    with pytest.raises(CodecError, match=message):
+        codec.decode(data)
+
+
+def test_metrics_without_workers_are_refused() -> None:
+    data = codec.encode(report())
+    with pytest.raises(CodecError, match="without the number of workers"):
+        codec.decode(_patched(data, 33, 200))  # the first metric's type, now an unknown one
+
+
+def test_a_score_above_the_best_is_refused() -> None:
+    data = codec.encode(report())
+    with pytest.raises(CodecError, match="score 11 is above 10"):
+        codec.decode(data[:-1] + bytes([11]))
+
+
+@pytest.mark.parametrize("message", [report(), Probe("east", 1, 2.0), Probe("east", 1, 2.0, is_reply=True)])
+def test_bytes_too_many_are_refused(message: codec.Message) -> None:
+    with pytest.raises(CodecError, match="1 bytes too many"):
+        codec.decode(codec.encode(message) + b"\0")
+
+
+def test_a_site_name_has_at_most_255_bytes() -> None:
+    with pytest.raises(CodecError, match="256 bytes; at most 255"):
+        codec.encode(Probe("ü" * 128, 1, 0.0))
+
+
+def test_a_report_that_no_packet_takes_is_split() -> None:
+    bindings = tuple(told(FAR6 + number, _RAW) for number in range(60))
+    whole = report(*bindings)
+    with pytest.raises(CodecError, match="a report of 60 bindings takes .* bytes; split it"):
+        codec.encode(whole)
+    parts = codec.split(whole, first_sequence=100)
+    assert len(parts) > 1
+    assert [part.sequence for part in parts] == list(range(100, 100 + len(parts)))
+    assert all(len(codec.encode(part)) <= 1400 for part in parts)
+    assert tuple(binding for part in parts for binding in part.bindings) == bindings
+
+
+def test_a_report_that_fits_stays_whole() -> None:
+    assert codec.split(report(), first_sequence=7) == [report()]
+
+
+def test_the_score_is_the_l2_score_and_nothing_for_an_instance_that_is_down() -> None:
+    assert codec.report_of(D_SID, NEAR, State.UP, _RAW).score == 2
+    assert codec.report_of(D_SID, NEAR, State.DRAINING, _RAW).score == 2
+    assert codec.report_of(D_SID, NEAR, State.DOWN, _RAW).score == 0
+    assert codec.report_of(D_SID6, FAR6, State.DOWN, None).score == 0
