@@ -15,18 +15,18 @@ Owns the file's form. Knows no OpenFlow. Example:
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from ipaddress import ip_address
+from functools import partial
 from pathlib import Path
-from typing import Any
 
+from testbed import process
+from testbed.dyncast import policies
 from testbed.dyncast.d_router import DRouterConfig, Peer
-from testbed.dyncast.flows import Service
+from testbed.dyncast.flows import FIVE_TUPLE, Service
+from testbed.process_config import ConfigError, Keys
 
-
-class ConfigError(ValueError):
-    """A configuration that cannot serve; says which file and key."""
+_MAX_DATAPATH_ID = (1 << 64) - 1
+_MAX_SWITCH_PORT = 0xFFFF_FF00  # OFPP_MAX
 
 
 @dataclass(frozen=True)
@@ -45,69 +45,71 @@ class ControlConfig:
     d_router: DRouterConfig
 
 
-_REQUIRED = {
-    "name": str,
-    "site": str,
-    "seed": int,
-    "out_dir": str,
-    "datapath_id": int,
-    "openflow_port": int,
-    "uplink_port": int,
-    "in_band_fd": int,
-    "in_band_port": int,
-    "services": list,
-}
-_OPTIONAL = {
-    "peers": list,
-    "policy_parameters": dict,
-    "metric_lifetime_s": (int, float),
-    "probe_interval_s": (int, float),
-}
-
-
 def load(path: Path) -> ControlConfig:
-    """Read and check a configuration file. Raises ConfigError naming file and key."""
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{path}: {error}") from error
-    try:
-        return parse(document)
-    except (ConfigError, ValueError, KeyError, TypeError) as error:
-        raise ConfigError(f"{path}: {error}") from error
+    """Return the configuration in a file. Raises ConfigError naming file and key."""
+    return process.load(path, control_config)
 
 
-def parse(document: dict[str, Any]) -> ControlConfig:
-    """Check a configuration document. Raises ConfigError naming the key."""
-    if not isinstance(document, dict):
-        raise ConfigError("must hold a JSON object")
-    known: dict[str, Any] = {**_REQUIRED, **_OPTIONAL}
-    for key, value in document.items():
-        if key not in known:
-            raise ConfigError(f"unknown key {key!r}; known: {', '.join(sorted(known))}")
-        if not isinstance(value, known[key]):
-            raise ConfigError(f"{key}: {value!r} is of the wrong type")
-    missing = sorted(set(_REQUIRED) - set(document))
-    if missing:
-        raise ConfigError(f"missing key {missing[0]!r}")
-    services = tuple(
-        Service(
-            **{
-                **item,
-                "d_sids": tuple(ip_address(text) for text in item["d_sids"]),
-                "flow_fields": tuple(item.get("flow_fields", Service.flow_fields)),
-            }
+def control_config(keys: Keys) -> ControlConfig:
+    """Check a control process's configuration; raise ConfigError naming the key."""
+    site = keys.text("site")
+    return ControlConfig(
+        name=keys.file_name("name"),
+        site=site,
+        seed=keys.integer("seed"),
+        out_dir=Path(keys.text("out_dir")),
+        datapath_id=keys.integer("datapath_id", 1, _MAX_DATAPATH_ID),
+        openflow_port=keys.port("openflow_port"),
+        uplink_port=keys.integer("uplink_port", 1, _MAX_SWITCH_PORT),
+        in_band_fd=keys.integer("in_band_fd", 0),
+        in_band_port=keys.port("in_band_port"),
+        d_router=DRouterConfig(
+            site=site,
+            services=keys.sections("services", _service),
+            peers=keys.optional("peers", partial(keys.sections, check=_peer), ()),
+            metric_lifetime_s=keys.optional("metric_lifetime_s", keys.positive, DRouterConfig.metric_lifetime_s),
+            probe_interval_s=keys.optional("probe_interval_s", keys.positive, DRouterConfig.probe_interval_s),
+            policy_parameters=keys.optional("policy_parameters", partial(keys.section, check=_policy_parameters), {}),
+        ),
+    )
+
+
+def _service(keys: Keys) -> Service:
+    d_sids = keys.entries("d_sids", "a list of at least one address", 1)
+    try:
+        return Service(
+            name=keys.text("name"),
+            d_sids=tuple(d_sids.address(entry) for entry in d_sids),
+            policy=keys.optional("policy", partial(keys.one_of, choices=policies.POLICIES), Service.policy),
+            flow_fields=keys.optional("flow_fields", partial(_flow_fields, keys), Service.flow_fields),
+            affinity_timeout_s=keys.optional(
+                "affinity_timeout_s", partial(keys.integer, least=1, most=65535), Service.affinity_timeout_s
+            ),
         )
-        for item in document["services"]
-    )
-    peers = tuple(Peer(**{**item, "address": ip_address(item["address"])}) for item in document.get("peers", []))
-    d_router = DRouterConfig(
-        site=document["site"],
-        services=services,
-        peers=peers,
-        metric_lifetime_s=document.get("metric_lifetime_s", DRouterConfig.metric_lifetime_s),
-        probe_interval_s=document.get("probe_interval_s", DRouterConfig.probe_interval_s),
-        policy_parameters=document.get("policy_parameters", {}),
-    )
-    plain = {key: document[key] for key in _REQUIRED if key not in ("services", "out_dir")}
-    return ControlConfig(**plain, out_dir=Path(document["out_dir"]), d_router=d_router)
+    except ConfigError:
+        raise
+    except ValueError as error:
+        raise keys.error("flow_fields", f"cannot identify a flow: {error}") from error
+
+
+def _flow_fields(keys: Keys, key: str) -> tuple[str, ...]:
+    fields = keys.entries(key)
+    return tuple(fields.one_of(entry, FIVE_TUPLE) for entry in fields)
+
+
+def _peer(keys: Keys) -> Peer:
+    return Peer(keys.text("site"), keys.address("address"), keys.number("path_cost_ms", 0))
+
+
+def _policy_parameters(keys: Keys) -> dict[str, dict[str, float]]:
+    parameters = {policy: keys.section(policy, _numbers) for policy in keys}
+    for policy, numbers in parameters.items():
+        try:
+            policies.create(policy, **numbers)
+        except ValueError as error:
+            raise keys.error(policy, f"cannot be set: {error}") from error
+    return parameters
+
+
+def _numbers(keys: Keys) -> dict[str, float]:
+    return {key: keys.number(key) for key in keys}

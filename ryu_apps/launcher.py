@@ -11,31 +11,23 @@ import logging
 import signal
 import socket
 import sys
-from pathlib import Path
+from collections.abc import Sequence
 from types import FrameType
 
-from ryu_apps import config as control_config
+from ryu_apps.config import ControlConfig, control_config
 from ryu_apps.framework import HANDLER_MODULE, app_manager, cfg, hub
-from testbed.event_loop import end_with_parent
+from testbed.process import ProcessFailure, run
 
 _LISTEN_HOST = "127.0.0.1"
 
 
-def main(arguments: list[str]) -> int:
-    """Run until told to stop. Returns 2 for a configuration that cannot serve, 1 for a port that is taken."""
-    if len(arguments) != 1:
-        print("usage: python -m ryu_apps.launcher CONFIG.json", file=sys.stderr)
-        return 2
-    try:
-        settings = control_config.load(Path(arguments[0]))
-    except control_config.ConfigError as error:
-        print(error, file=sys.stderr)
-        return 2
-    taken = _who_is_in_the_way(settings.openflow_port)
-    if taken:
-        print(f"{settings.name}: {taken}", file=sys.stderr)
-        return 1
-    end_with_parent()
+def main(arguments: Sequence[str]) -> int:
+    """Run until told to stop; return the exit code. `arguments` are those of sys.argv."""
+    return run(control_config, lambda settings: _control(settings, arguments[1]), arguments)
+
+
+def _control(settings: ControlConfig, path: str) -> None:
+    _check_port(settings.openflow_port)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     hub.patch(thread=False)
     import ryu_apps.dyncast_ingress  # noqa: F401  registers its option before options are parsed
@@ -43,14 +35,13 @@ def main(arguments: list[str]) -> int:
     options = {
         "ofp-listen-host": _LISTEN_HOST,
         "ofp-tcp-listen-port": settings.openflow_port,
-        "dyncast-config": arguments[0],
+        "dyncast-config": path,
     }
     cfg.CONF([f"--{name}={value}" for name, value in options.items()], project="dyncast")
     _serve()
-    return 0
 
 
-def _who_is_in_the_way(port: int) -> str | None:
+def _check_port(port: int) -> None:
     """Try the OpenFlow port: the framework would log a failure to listen, and go on deaf."""
     with socket.socket() as trial:
         trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -59,9 +50,10 @@ def _who_is_in_the_way(port: int) -> str | None:
             trial.listen()
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
-                return f"port {port} is taken by another program: set openflow_port to a free one"
-            return f"port {port} cannot be used for OpenFlow: {error.strerror}"
-    return None
+                problem = f"port {port} is taken by another program: set openflow_port to a free one"
+            else:
+                problem = f"port {port} cannot be used for OpenFlow: {error.strerror}"
+            raise ProcessFailure(problem) from error
 
 
 def _serve() -> None:
@@ -83,4 +75,4 @@ def _serve() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(sys.argv))

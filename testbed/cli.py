@@ -52,7 +52,7 @@ def run(
     scenario: ScenarioPath,
     out: Out = Path("results"),
     settings: Settings = [],
-    seed: Seed = None,  # noqa: B006
+    seed: Seed = None,
 ) -> None:
     """Run a scenario and leave tables, pictures and a manifest under results/<scenario>/<run-id>."""
     from testbed.analysis import plots, tables
@@ -73,7 +73,7 @@ def run(
 
 
 @app.command()
-def validate(scenario: ScenarioPath, settings: Settings = [], seed: Seed = None) -> None:  # noqa: B006
+def validate(scenario: ScenarioPath, settings: Settings = [], seed: Seed = None) -> None:
     """Check a scenario and say what it would build. Touches nothing and needs no root."""
     plan = _plan(scenario, settings, seed)
     routers = len(plan.topology.nodes) - len(plan.sites) - len(plan.instances) - len(plan.clients)
@@ -175,12 +175,12 @@ class _Refused(Exception):
 
 
 def _plan(path: Path, settings: list[str], seed: int | None):  # type: ignore[no-untyped-def]  # imported lazily
-    from testbed.experiment import plan, scenario
+    from testbed.experiment import plan, scenario_file
 
-    overrides = dict(scenario.parse_setting(text) for text in settings)
+    overrides = dict(scenario_file.parse_setting(text) for text in settings)
     if seed is not None:
         overrides["seed"] = seed
-    return plan.make_plan(scenario.load(path, overrides), path)
+    return plan.make_plan(scenario_file.load(path, overrides), path)
 
 
 # Errors that say in one line what is wrong and what to do; anything else is a fault of ours and shows its trace.
@@ -189,7 +189,7 @@ _EXPECTED: dict[str, int] = {
     "ScenarioError": 2,
     "TopologyError": 2,
     "ArrivalsError": 2,
-    "ServiceTimeError": 2,
+    "ConfigError": 2,
     "StreamError": 2,
     "RunDataError": 2,
     "RunError": 1,

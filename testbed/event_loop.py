@@ -9,26 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
-import os
 import selectors
 import signal
+import time
 from collections.abc import Coroutine
 from typing import Any
 
 from testbed.scheduling import run_promptly
+from testbed.timer import DeadlineTimer
 
-_LIBC = ctypes.CDLL(None, use_errno=True)
-_CLOCK_MONOTONIC = 1
-_TFD_NONBLOCK_CLOEXEC = 0o2004000
+_LIBC = ctypes.CDLL(None)
 _PR_SET_PDEATHSIG = 1
-
-
-class _Timespec(ctypes.Structure):
-    _fields_ = [("seconds", ctypes.c_long), ("nanoseconds", ctypes.c_long)]
-
-
-class _Itimerspec(ctypes.Structure):
-    _fields_ = [("interval", _Timespec), ("value", _Timespec)]
 
 
 class PreciseSelector(selectors.EpollSelector):
@@ -36,10 +27,7 @@ class PreciseSelector(selectors.EpollSelector):
 
     def __init__(self) -> None:
         super().__init__()
-        self._timer = _LIBC.timerfd_create(_CLOCK_MONOTONIC, _TFD_NONBLOCK_CLOEXEC)
-        if self._timer < 0:
-            raise OSError(ctypes.get_errno(), "timerfd_create failed")
-        self._setting = _Itimerspec()
+        self._timer = DeadlineTimer()
         self.register(self._timer, selectors.EVENT_READ)
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
@@ -47,23 +35,16 @@ class PreciseSelector(selectors.EpollSelector):
         if timeout is None or timeout <= 0:
             ready = super().select(timeout)
         else:
-            whole = int(timeout)
-            self._setting.value.seconds = whole
-            self._setting.value.nanoseconds = max(1, int((timeout - whole) * 1e9))
-            _LIBC.timerfd_settime(self._timer, 0, ctypes.byref(self._setting), None)
+            self._timer.set(time.monotonic() + timeout)
             ready = super().select(None)
-        return [event for event in ready if event[0].fd != self._timer or self._drain()]
-
-    def _drain(self) -> bool:
-        try:
-            os.read(self._timer, 8)
-        except BlockingIOError:  # re-armed since it fired
-            return False
-        return False
+        events = [event for event in ready if event[0].fileobj is not self._timer]
+        if len(events) < len(ready):
+            self._timer.clear()
+        return events
 
     def close(self) -> None:
         """Close the timer and the epoll descriptor."""
-        os.close(self._timer)
+        self._timer.close()
         super().close()
 
 

@@ -62,11 +62,10 @@ class Keys:
         return self.error(key, f"must be {wanted}, not {_shown(self._values[key])}")
 
     def optional(self, key: str, take: Take[Value], default: Default) -> Value | Default:
-        """Take a key that may be absent."""
-        if key in self._values:
-            return take(key)
+        """Take a key that may be absent, or null where null is the default."""
         self._taken.add(key)
-        return default
+        is_default = key not in self._values or (default is None and self._values[key] is None)
+        return default if is_default else take(key)
 
     def nullable(self, key: str, take: Take[Value]) -> Value | None:
         """Take a key that may be null."""

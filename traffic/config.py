@@ -1,31 +1,24 @@
 """The generator's configuration file (docs/processes.md, "Generator"): its keys, checked before anything is sent.
 
-Stdlib only, for generators run inside namespaces. Reads the file and those it names; opens no sockets.
+Stdlib only, for generators run inside namespaces. Reads the files that the configuration names; opens no sockets.
 """
 
 from __future__ import annotations
 
-import difflib
-import ipaddress
-import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from testbed.process_config import Address, Keys
 from traffic import arrivals_file, stream_file
 from traffic.arrivals_file import Arrival
 from traffic.http_exchange import MAX_REQUEST_BYTES
-from traffic.sockets import Address
 from traffic.stream_file import Stream
 
 HTTP_TIMEOUT_S = 10.0
 RTP_TIMEOUT_S = 2.0
 MEDIA = ("audio", "video")
-
-
-class ConfigError(ValueError):
-    """A configuration that cannot be run; one line naming file and key."""
 
 
 @dataclass(frozen=True)
@@ -80,193 +73,74 @@ class GeneratorConfig:
     workloads: tuple[HttpWorkload | RtpWorkload, ...]
 
 
-def load(path: Path | str) -> GeneratorConfig:
-    """Read and check a configuration file and the files it names; raise ConfigError."""
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from None
-    except ValueError as error:
-        raise ConfigError(f"{path}: not JSON: {error}") from None
-    top = _Section(content, f"{path}: ")
+def generator_config(keys: Keys) -> GeneratorConfig:
+    """Check a generator's configuration, and read the files it names; raise ConfigError."""
     config = GeneratorConfig(
-        name=top.file_name("name"),
-        client=top.text("client"),
-        site=top.text("site"),
-        source=_source(top),
-        start_s=top.number("start_s"),
-        out_dir=Path(top.text("out_dir")),
-        max_sockets=top.optional_whole("max_sockets", 1),
-        workloads=tuple(_workload(section) for section in top.sections("workloads")),
+        name=keys.file_name("name"),
+        client=keys.text("client"),
+        site=keys.text("site"),
+        source=keys.section("source", _source),
+        start_s=keys.number("start_s"),
+        out_dir=Path(keys.text("out_dir")),
+        max_sockets=keys.optional("max_sockets", partial(keys.integer, least=1), None),
+        workloads=keys.sections("workloads", _workload),
     )
-    top.reject_others()
     names = [workload.name for workload in config.workloads]
     for index, workload in enumerate(config.workloads):
-        prefix = f"{path}: workloads[{index}]."
+        path = f"workloads[{index}]"
         if workload.name in names[:index]:
-            raise ConfigError(f"{prefix}name: another workload is called {workload.name!r}")
-        if workload.d_sid.version not in config.source:
-            raise ConfigError(f"{prefix}d_sid: {workload.d_sid} needs an IPv{workload.d_sid.version} address in source")
-    if not config.out_dir.is_dir():
-        raise ConfigError(f"{path}: out_dir: no such folder: {config.out_dir}")
+            raise keys.error(f"{path}.name", f"must be its own: another workload is called {workload.name!r}")
+        version = workload.d_sid.version
+        if version not in config.source:
+            raise keys.error(f"{path}.d_sid", f"{workload.d_sid} needs an IPv{version} address in source")
     return config
 
 
-def _source(top: _Section) -> dict[int, Address]:
-    section = top.section("source")
-    source = {version: section.address(str(version), version) for version in (4, 6) if str(version) in section}
-    section.reject_others(("4", "6"))
+def _source(keys: Keys) -> dict[int, Address]:
+    given = {version: keys.optional(str(version), partial(keys.address, version=version), None) for version in (4, 6)}
+    source = {version: address for version, address in given.items() if address is not None}
     if not source:
-        raise ConfigError(f'{section.prefix}4: give at least one address, as in {{"4": "10.1.0.20"}}')
+        raise keys.error("4", 'is missing, and so is source.6: give at least one address, as in {"4": "10.1.0.20"}')
     return source
 
 
-def _workload(section: _Section) -> HttpWorkload | RtpWorkload:
-    kind = section.choice("kind", ("http", "rtp"))
-    name, service, port = section.text("name"), section.text("service"), section.whole("port", 1, 65_535)
-    d_sid = section.address("d_sid")
-    if kind == "http":
-        http = HttpWorkload(
-            name=name,
-            service=service,
-            d_sid=d_sid,
-            port=port,
-            timeout_s=section.positive("timeout_s", HTTP_TIMEOUT_S),
-            arrivals=_arrivals(section, arrivals_file.WORK_COLUMN),
-            request_bytes=section.whole("request_bytes", 0, MAX_REQUEST_BYTES, default=0),
-            response_bytes=section.optional_whole("response_bytes", 0),
-        )
-        section.reject_others()
-        return http
-    rtp = RtpWorkload(
-        name=name,
-        service=service,
-        d_sid=d_sid,
-        port=port,
-        timeout_s=section.positive("timeout_s", RTP_TIMEOUT_S),
-        arrivals=_arrivals(section, arrivals_file.DURATION_COLUMN),
-        media=section.choice("media", MEDIA),
-        stream=_stream(section),
+def _workload(keys: Keys) -> HttpWorkload | RtpWorkload:
+    kind = keys.one_of("kind", ("http", "rtp"))
+    is_http = kind == "http"
+    shared = Workload(
+        name=keys.text("name"),
+        service=keys.text("service"),
+        d_sid=keys.address("d_sid"),
+        port=keys.port("port"),
+        timeout_s=keys.optional("timeout_s", keys.positive, HTTP_TIMEOUT_S if is_http else RTP_TIMEOUT_S),
+        arrivals=_arrivals(keys, arrivals_file.WORK_COLUMN if is_http else arrivals_file.DURATION_COLUMN),
     )
-    section.reject_others()
-    if not all(arrival.amount for arrival in rtp.arrivals):
-        raise ConfigError(f"{section.prefix}arrivals_file: every call needs a duration_s > 0")
-    return rtp
+    if is_http:
+        return HttpWorkload(
+            **vars(shared),
+            request_bytes=keys.optional("request_bytes", partial(keys.integer, least=0, most=MAX_REQUEST_BYTES), 0),
+            response_bytes=keys.optional("response_bytes", partial(keys.integer, least=0), None),
+        )
+    if not all(arrival.amount for arrival in shared.arrivals):
+        raise keys.error("arrivals_file", "must give every call a duration_s > 0")
+    return RtpWorkload(**vars(shared), media=keys.one_of("media", MEDIA), stream=_stream(keys))
 
 
-def _arrivals(section: _Section, column: str) -> tuple[Arrival, ...]:
-    path = section.text("arrivals_file")
+def _arrivals(keys: Keys, column: str) -> tuple[Arrival, ...]:
+    path = keys.text("arrivals_file")
     try:
         return tuple(arrivals_file.read(path, column))
     except OSError as error:
-        raise ConfigError(f"{section.prefix}arrivals_file: {path}: {error.strerror}") from None
+        raise keys.error("arrivals_file", f"cannot be read: {path}: {error.strerror}") from None
     except ValueError as error:
-        raise ConfigError(f"{section.prefix}arrivals_file: {error}") from None
+        raise keys.error("arrivals_file", f"is no arrivals file: {error}") from None
 
 
-def _stream(section: _Section) -> Stream:
-    path = section.text("stream_file")
+def _stream(keys: Keys) -> Stream:
+    path = keys.text("stream_file")
     try:
         return stream_file.decode(Path(path).read_bytes())
     except OSError as error:
-        raise ConfigError(f"{section.prefix}stream_file: {path}: {error.strerror}") from None
+        raise keys.error("stream_file", f"cannot be read: {path}: {error.strerror}") from None
     except ValueError as error:
-        raise ConfigError(f"{section.prefix}stream_file: {path}: {error}") from None
-
-
-class _Section:
-    """One JSON object: its keys are taken one by one, each checked, and what is left over is an error."""
-
-    def __init__(self, content: object, prefix: str) -> None:
-        if not isinstance(content, dict):
-            raise ConfigError(f"{prefix.rstrip('. :')}: must be a JSON object")
-        self._content = content
-        self._taken: set[str] = set()
-        self.prefix = prefix
-
-    def __contains__(self, key: str) -> bool:
-        return key in self._content
-
-    def _take(self, key: str) -> object:
-        self._taken.add(key)
-        if key not in self._content:
-            raise ConfigError(f"{self.prefix}{key}: missing")
-        return self._content[key]
-
-    def _wrong(self, key: str, wanted: str) -> ConfigError:
-        return ConfigError(f"{self.prefix}{key}: must be {wanted}, not {self._content[key]!r}")
-
-    def text(self, key: str) -> str:
-        value = self._take(key)
-        if not isinstance(value, str) or not value:
-            raise self._wrong(key, "text")
-        return value
-
-    def file_name(self, key: str) -> str:
-        value = self.text(key)
-        if "/" in value or value.startswith("."):
-            raise self._wrong(key, "fit for a file name (no '/', no leading '.')")
-        return value
-
-    def choice(self, key: str, choices: tuple[str, ...]) -> str:
-        value = self._take(key)
-        if not isinstance(value, str) or value not in choices:
-            raise self._wrong(key, f"one of {', '.join(choices)}")
-        return value
-
-    def number(self, key: str) -> float:
-        value = self._take(key)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            raise self._wrong(key, "a number")
-        return float(value)
-
-    def positive(self, key: str, default: float) -> float:
-        if key not in self._content:
-            return default
-        value = self.number(key)
-        if value <= 0:
-            raise self._wrong(key, "> 0")
-        return value
-
-    def whole(self, key: str, least: int, most: int | None = None, default: int | None = None) -> int:
-        if default is not None and key not in self._content:
-            return default
-        value = self._take(key)
-        if isinstance(value, bool) or not isinstance(value, int) or value < least or (most and value > most):
-            raise self._wrong(key, f"a whole number {least}..{most}" if most else f"a whole number >= {least}")
-        return value
-
-    def optional_whole(self, key: str, least: int) -> int | None:
-        if self._content.get(key) is None:
-            self._taken.add(key)
-            return None
-        return self.whole(key, least)
-
-    def address(self, key: str, version: int | None = None) -> Address:
-        value = self._take(key)
-        family = f"IPv{version}" if version else "IP"
-        try:
-            parsed = ipaddress.ip_address(value) if isinstance(value, str) else None
-        except ValueError:
-            parsed = None
-        if parsed is None or (version and parsed.version != version):
-            raise self._wrong(key, f"an {family} address")
-        return parsed
-
-    def section(self, key: str) -> _Section:
-        return _Section(self._take(key), f"{self.prefix}{key}.")
-
-    def sections(self, key: str) -> list[_Section]:
-        value = self._take(key)
-        if not isinstance(value, list):
-            raise self._wrong(key, "a list")
-        return [_Section(item, f"{self.prefix}{key}[{index}].") for index, item in enumerate(value)]
-
-    def reject_others(self, known: tuple[str, ...] = ()) -> None:
-        """Raise ConfigError for the first key that nobody took."""
-        known = (*known, *self._taken)
-        for key in self._content:
-            if key not in known:
-                near = difflib.get_close_matches(key, known, n=1)
-                hint = f"; did you mean {near[0]!r}?" if near else f"; there are: {', '.join(sorted(known))}"
-                raise ConfigError(f"{self.prefix}{key}: unknown key{hint}")
+        raise keys.error("stream_file", f"is no stream file: {path}: {error}") from None

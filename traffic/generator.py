@@ -17,18 +17,16 @@ import sys
 import time
 from typing import Any
 
-from testbed.event_loop import end_with_parent, run_until_terminated
+from testbed.process import announce_ready, run_recorded
+from testbed.process_config import ConfigError
 from testbed.records import RecordWriter
-from traffic.config import ConfigError, GeneratorConfig, HttpWorkload, RtpWorkload
-from traffic.config import load as load_config
+from traffic.config import GeneratorConfig, HttpWorkload, RtpWorkload, generator_config
 from traffic.flow_log import FlowLog
 from traffic.http_load import HttpLoad
 from traffic.rtp_load import RtpLoad
 from traffic.schedule import Schedule
 from traffic.sockets import SocketSource, raise_descriptor_limit
 
-EXIT_BAD_CONFIG = 2
-EXIT_FAILED = 1
 _FLUSH_INTERVAL_S = 1.0
 
 
@@ -54,7 +52,7 @@ class Generator:
         # What is loaded by now stays: the collector need not walk it again and make packets late.
         gc.collect()
         gc.freeze()
-        (self._config.out_dir / f"{self._config.name}.ready").touch()
+        announce_ready(self._config)
         self._schedule.add(self._config.start_s, self._flush)
         self._wake(loop)
         self._end_if_complete()
@@ -117,32 +115,15 @@ class Generator:
         path.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
 
 
-def main(arguments: list[str]) -> int:
-    """Run the generator whose configuration file is the one argument; return the exit code."""
-    if len(arguments) != 1:
-        return _fail(EXIT_BAD_CONFIG, "usage: python -m traffic.generator CONFIG.json")
-    end_with_parent()
-    try:
-        config = load_config(arguments[0])
-    except ConfigError as error:
-        return _fail(EXIT_BAD_CONFIG, str(error))
+async def generate(config: GeneratorConfig, records: RecordWriter) -> None:
+    """Be the generator until every flow has its row, or until cancelled."""
     sockets = SocketSource(config.source, min(raise_descriptor_limit(), config.max_sockets or sys.maxsize))
     try:
         sockets.check()
     except OSError as error:
-        return _fail(EXIT_BAD_CONFIG, f"{arguments[0]}: source: cannot bind to it here: {error.strerror}")
-    try:
-        with RecordWriter(config.out_dir, config.name) as records:
-            run_until_terminated(Generator(config, sockets, records).run())
-    except OSError as error:
-        return _fail(EXIT_FAILED, f"{config.name}: {error.filename or config.out_dir}: {error.strerror or error}")
-    return 0
-
-
-def _fail(code: int, message: str) -> int:
-    print(message, file=sys.stderr)
-    return code
+        raise ConfigError(f"source: cannot bind to it here: {error.strerror}") from error
+    await Generator(config, sockets, records).run()
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run_recorded(generator_config, generate, sys.argv))

@@ -8,12 +8,11 @@ same hashes in every switch, under each policy.
 from __future__ import annotations
 
 import errno
-import ipaddress
 import resource
 import socket
 from collections.abc import Mapping
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+from testbed.process_config import Address
 
 FIRST_PORT = 16_384  # above the ports of services
 PORT_COUNT = 65_536 - FIRST_PORT

@@ -17,10 +17,10 @@ from collections import deque
 from typing import NoReturn
 
 from testbed.agents.cpu_limit import CpuLimit
-from testbed.process import ProcessFailure
 from testbed.agents.processor import Done, Load, SmoothedServiceTime
 from testbed.agents.work_queue import Accepted, SlidingUtilisation
 from testbed.event_loop import end_with_parent
+from testbed.process import ProcessFailure
 
 _JOB = struct.Struct("=d")  # CPU seconds to spend
 _RESULT = struct.Struct("=ddd")  # started, finished (CLOCK_MONOTONIC), CPU seconds the worker has used so far

@@ -22,7 +22,6 @@ import socket
 import sys
 import time
 from collections import deque
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
@@ -30,11 +29,11 @@ from typing import Any
 
 from testbed.emulation.interfaces import InterfaceError, configure, open_tap
 from testbed.emulation.namespaces import NamespaceError, entered
-from testbed.emulation.relay_config import ConfigError, RelayConfig, RelayEnd, read
+from testbed.emulation.relay_config import RelayConfig, RelayEnd, relay_config
 from testbed.emulation.relay_core import Lateness, LinkDirection
-from testbed.emulation.timer import DeadlineTimer
-from testbed.event_loop import end_with_parent
+from testbed.process import ProcessFailure, announce_ready, run
 from testbed.scheduling import run_promptly
+from testbed.timer import DeadlineTimer
 
 _FRAME_BYTES = 2048  # an Ethernet frame of MTU 1500 with room for tags
 _BURST_FRAMES = 64  # read from one interface before the others and the due frames have their turn
@@ -239,17 +238,8 @@ def _dropped_unread(end: RelayEnd) -> int | None:
     return None
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Run the relay on the configuration file that `arguments` name; return the exit code."""
-    if len(arguments) != 2:
-        print("usage: python -m testbed.emulation.relay CONFIG.json", file=sys.stderr)
-        return 2
-    end_with_parent()
-    try:
-        config = read(Path(arguments[1]))
-    except ConfigError as error:
-        print(f"{arguments[1]}: {error}", file=sys.stderr)
-        return 2
+def carry(config: RelayConfig) -> None:
+    """Be the relay until SIGTERM or SIGINT."""
     reading, writing = socket.socketpair()
     reading.setblocking(False)
     writing.setblocking(False)
@@ -260,19 +250,17 @@ def main(arguments: Sequence[str]) -> int:
     try:
         relay.open()
         relay.take_precedence()
-        (config.out_dir / f"{config.name}.ready").touch()
+        announce_ready(config)
         gc.collect()
         gc.freeze()
         gc.disable()  # frames are freed by reference count; a collection would hold them up
         relay.run(reading)
         relay.write_statistics()
     except (InterfaceError, NamespaceError) as error:
-        print(f"{config.name}: {error.strerror or error}", file=sys.stderr)
-        return 1
+        raise ProcessFailure(error.strerror or str(error)) from error
     finally:
         relay.close()
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv))
+    sys.exit(run(relay_config, carry, sys.argv))

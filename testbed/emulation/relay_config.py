@@ -1,4 +1,4 @@
-"""The relay's configuration file: its keys, and how its mistakes are worded.
+"""The relay's configuration file: its keys, checked.
 
 Stdlib only. Written by `relay_link`, or by hand:
 
@@ -10,21 +10,15 @@ Stdlib only. Written by `relay_link`, or by hand:
 
 from __future__ import annotations
 
-import json
-import math
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from testbed.emulation.relay_core import Impairment
+from testbed.process_config import Keys
 
 _MAC = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}")
-
-
-class ConfigError(ValueError):
-    """A configuration that cannot be used: the key, what is wrong, what would do."""
 
 
 @dataclass(frozen=True)
@@ -56,93 +50,36 @@ class RelayConfig:
     links: tuple[RelayLink, ...]
 
 
-def read(path: Path) -> RelayConfig:
-    """Return the configuration in the file. Raises ConfigError."""
-    try:
-        values = json.loads(path.read_bytes())
-    except OSError as error:
-        raise ConfigError(f"cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise ConfigError(f"is no JSON: {error}") from error
-    return parse(values)
-
-
-def parse(values: Any) -> RelayConfig:
-    """Return the configuration that a JSON object spells. Raises ConfigError."""
-    keys = _object(values, "", ("name", "out_dir", "seed", "links"))
-    name = _text(keys, "name", "")
-    if "/" in name or name.startswith("."):
-        raise ConfigError(f"name must be fit for a file name (no '/', no leading '.'), not {name!r}")
-    out_dir = Path(_text(keys, "out_dir", ""))
-    if not out_dir.is_dir():
-        raise ConfigError(f"out_dir must be a folder that exists, not {str(out_dir)!r}")
-    if not isinstance(keys["links"], list):
-        raise ConfigError(f"links must be a list, not {keys['links']!r}")
-    links = tuple(_link(item, f"links[{index}].") for index, item in enumerate(keys["links"]))
-    return RelayConfig(name, out_dir, _integer(keys, "seed", ""), links)
-
-
-def _link(values: Any, prefix: str) -> RelayLink:
-    keys = _object(
-        values, prefix, ("label", "a", "b", "delay_ms", "jitter_ms", "loss_percent", "rate_mbps", "queue_packets")
+def relay_config(keys: Keys) -> RelayConfig:
+    """Check the relay's configuration; raise ConfigError naming the key."""
+    return RelayConfig(
+        name=keys.file_name("name"),
+        out_dir=Path(keys.text("out_dir")),
+        seed=keys.integer("seed"),
+        links=keys.sections("links", _link),
     )
-    rate_mbps = None if keys["rate_mbps"] is None else _number(keys, "rate_mbps", prefix)
-    if rate_mbps == 0:
-        raise ConfigError(f"{prefix}rate_mbps must be > 0, or null for no limit")
+
+
+def _link(keys: Keys) -> RelayLink:
     return RelayLink(
-        label=_text(keys, "label", prefix),
-        a=_end(keys["a"], f"{prefix}a."),
-        b=_end(keys["b"], f"{prefix}b."),
+        label=keys.text("label"),
+        a=keys.section("a", _end),
+        b=keys.section("b", _end),
         impairment=Impairment(
-            delay_ms=_number(keys, "delay_ms", prefix),
-            jitter_ms=_number(keys, "jitter_ms", prefix),
-            loss_percent=_number(keys, "loss_percent", prefix, most=100),
-            rate_mbps=rate_mbps,
-            queue_packets=_integer(keys, "queue_packets", prefix, least=1),
+            delay_ms=keys.number("delay_ms", 0),
+            jitter_ms=keys.number("jitter_ms", 0),
+            loss_percent=keys.number("loss_percent", 0, 100),
+            rate_mbps=keys.nullable("rate_mbps", keys.positive),
+            queue_packets=keys.integer("queue_packets", 1),
         ),
     )
 
 
-def _end(values: Any, prefix: str) -> RelayEnd:
-    keys = _object(values, prefix, ("netns_pid", "interface", "mac"))
-    interface = _text(keys, "interface", prefix)
+def _end(keys: Keys) -> RelayEnd:
+    interface = keys.text("interface")
     if len(interface.encode()) > 15 or "/" in interface:
-        raise ConfigError(f"{prefix}interface must be at most 15 bytes without '/', not {interface!r}")
-    if keys["mac"] is not None and not _MAC.fullmatch(_text(keys, "mac", prefix)):
-        raise ConfigError(f"{prefix}mac must be like 02:00:00:00:00:01, or null, not {keys['mac']!r}")
-    pid = None if keys["netns_pid"] is None else _integer(keys, "netns_pid", prefix, least=1)
-    return RelayEnd(pid, interface, keys["mac"])
-
-
-def _object(values: Any, prefix: str, wanted: tuple[str, ...]) -> Mapping[str, Any]:
-    if not isinstance(values, dict):
-        raise ConfigError(f"{prefix.rstrip('.') or 'the file'} must hold an object, not {values!r}")
-    for key in wanted:
-        if key not in values:
-            raise ConfigError(f"{prefix}{key} is missing")
-    for key in values:
-        if key not in wanted:
-            raise ConfigError(f"{prefix}{key} is not a key of the relay; there are: {', '.join(wanted)}")
-    return values
-
-
-def _text(keys: Mapping[str, Any], key: str, prefix: str) -> str:
-    value = keys[key]
-    if not isinstance(value, str) or not value:
-        raise ConfigError(f"{prefix}{key} must be a string that is not empty, not {value!r}")
-    return value
-
-
-def _integer(keys: Mapping[str, Any], key: str, prefix: str, least: int | None = None) -> int:
-    value = keys[key]
-    if isinstance(value, bool) or not isinstance(value, int) or (least is not None and value < least):
-        raise ConfigError(f"{prefix}{key} must be an integer{'' if least is None else f' >= {least}'}, not {value!r}")
-    return value
-
-
-def _number(keys: Mapping[str, Any], key: str, prefix: str, most: float = math.inf) -> float:
-    value = keys[key]
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= most or value == math.inf:
-        bound = ">= 0" if most == math.inf else f"in 0..{most:g}"
-        raise ConfigError(f"{prefix}{key} must be a number {bound}, not {value!r}")
-    return float(value)
+        raise keys.mistyped("interface", "at most 15 bytes without '/'")
+    mac = keys.nullable("mac", keys.text)
+    if mac is not None and not _MAC.fullmatch(mac):
+        raise keys.mistyped("mac", "like 02:00:00:00:00:01, or null")
+    return RelayEnd(keys.nullable("netns_pid", partial(keys.integer, least=1)), interface, mac)

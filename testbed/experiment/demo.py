@@ -9,7 +9,7 @@ from rich.console import Console
 
 from testbed.analysis import plots, tables
 from testbed.analysis.load import RunData, load
-from testbed.experiment import runner, scenario
+from testbed.experiment import runner, scenario_file
 from testbed.experiment.plan import make_plan
 from testbed.experiment.progress import Terminal
 
@@ -38,7 +38,7 @@ def _run_under(
     if seed is not None:
         overrides["seed"] = seed
     console.rule(f"the hot spot under [bold]{policy}[/bold]")
-    plan = make_plan(scenario.load(source, overrides), source)
+    plan = make_plan(scenario_file.load(source, overrides), source)
     with Terminal(console).showing() as terminal:
         result = runner.run(plan, source, results, terminal)
         plots.report(result.run_dir)

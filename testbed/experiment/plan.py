@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from testbed.experiment.scenario import InstanceKeys, Scenario, ScenarioError, ServiceKeys, WorkloadKeys
+from testbed.experiment.scenario import InstanceKeys, Scenario, ServiceKeys, WorkloadKeys
+from testbed.experiment.scenario_file import ScenarioError
 from topologies import catalogue, routing
 from topologies.addressing import AddressPlan
 from topologies.sites import Host, Site, with_hosts, with_sites
@@ -76,7 +77,7 @@ def _make_plan(scenario: Scenario, source: Path) -> Plan:
     topology = catalogue.load(_topology_reference(scenario.topology, source), rate_mbps=scenario.rate_mbps)
     topology = with_sites(topology, [Site(name, keys.at, keys.link.spec()) for name, keys in scenario.sites.items()])
     topology, instances = _place_instances(topology, scenario)
-    hosts = []
+    hosts: list[Host] = []
     for keys in scenario.clients:
         taken = {host.name for host in hosts} | {node.name for node in topology.nodes}
         hosts += [

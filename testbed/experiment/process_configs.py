@@ -5,7 +5,7 @@ Pure: returns documents; writes nothing. The keys are the contract between this 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +104,7 @@ def metric_agent(plan: Plan, site: str, out_dir: Path) -> Document | None:
 
 
 def generator(
-    plan: Plan, client: PlannedClient, workloads: list[Mapping[str, Any]], start_s: float, out_dir: Path
+    plan: Plan, client: PlannedClient, workloads: Sequence[Mapping[str, Any]], start_s: float, out_dir: Path
 ) -> Document:
     """Return the configuration of a client's generator. `start_s` is on CLOCK_MONOTONIC."""
     host = plan.addresses.host(client.name)

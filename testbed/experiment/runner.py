@@ -10,22 +10,19 @@ import csv
 import json
 import os
 import shutil
-import socket
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from testbed.emulation import capabilities, namespaces, run_tag
-from testbed.emulation.network import EmulatedNetwork
-from testbed.experiment import collect, environment, fidelity, process_configs, scenario, workload_files
+from testbed.experiment import collect, environment, fidelity, process_configs, scenario_file, workload_files
 from testbed.experiment.live_load import LiveLoad
 from testbed.experiment.plan import Plan
 from testbed.experiment.processes import Processes, RunError
 from testbed.experiment.progress import Progress
+from testbed.experiment.testbed import Testbed
 
 _READY_TIMEOUT_S = 60.0
 _HEAD_START_S = 3.0  # the processes have started by then, and the paths were probed in peace
@@ -86,7 +83,7 @@ class _Run:
     def carry_out(self) -> RunResult:
         begun_s = time.monotonic()
         self._work.mkdir()
-        (self._run_dir / "scenario.yaml").write_text(scenario.dump(self._scenario), encoding="utf-8")
+        (self._run_dir / "scenario.yaml").write_text(scenario_file.dump(self._scenario), encoding="utf-8")
         self._manifest = self._first_manifest()
         self._write_manifest()
         try:
@@ -103,51 +100,26 @@ class _Run:
         return RunResult(self._run_dir, self._manifest)
 
     def _go(self) -> None:
-        backends = self._backends()
-        tag = run_tag.claim(self._scenario.name)
-        self._manifest["run_tag"] = str(tag)
-        self._manifest["backends"] = {"datapath": backends.datapath, "link": backends.link}
         configured = workload_files.write(self._plan, self._work / "workloads", self._source.parent)
-        network = EmulatedNetwork(
-            self._plan.topology,
-            self._plan.addresses,
-            tag=tag,
-            backends=backends,
-            work_dir=self._work / "links",
-            seed=self._scenario.seed,
-        )
-        with network:
-            network.start(self._progress.phase)
-            processes = Processes(network, self._work, self._run_dir / "logs")
-            begun_s = time.monotonic()
-            self._start_site_processes(network, processes)
-            self._wait_for_bindings(processes)
-            self._manifest["durations_s"]["network"] = round(network.startup_seconds or 0.0, 3)
-            self._manifest["durations_s"]["processes"] = round(time.monotonic() - begun_s, 3)
+        testbed = Testbed(self._plan, self._work, self._run_dir / "logs", self._progress)
+        self._manifest["run_tag"] = str(testbed.tag)
+        self._manifest["backends"] = {"datapath": testbed.backends.datapath, "link": testbed.backends.link}
+        with testbed:
+            self._manifest["durations_s"] |= testbed.durations_s
             cpu_before = environment.CpuTimes.now()
-            self._load(processes, configured)
+            self._load(testbed.processes, configured)
             busy, steal = environment.CpuTimes.now().shares_since(cpu_before)
-            unclean = self._end(processes)
-        self._manifest["fidelity"] = self._judge(network.links.statistics(), busy, steal, unclean).as_document()
+            self._progress.phase("ending the run")
+            unclean = testbed.processes.end(self._generators) + testbed.end_processes()
+        links = testbed.network.links.statistics()
+        self._manifest["fidelity"] = self._judge(links, busy, steal, unclean).as_document()
         self._progress.phase("collecting the tables")
         self._manifest["rows"] = collect.collect(self._work, self._run_dir, self._plan)
-        self._manifest["links"] = network.links.statistics()
+        self._manifest["links"] = links
         self._manifest["status"] = "finished"
         shutil.rmtree(self._work)
 
     # -- before ----------------------------------------------------------------------------------
-
-    def _backends(self) -> capabilities.Backends:
-        self._progress.phase("looking at the machine")
-        if os.geteuid() != 0:
-            raise RunError("a run needs root for namespaces and Open vSwitch: start it with sudo")
-        capabilities.start_open_vswitch()
-        wanted = self._scenario.emulation
-        return capabilities.choose_backends(
-            capabilities.probe(),
-            datapath=None if wanted.datapath == "auto" else wanted.datapath,
-            link=None if wanted.link == "auto" else wanted.link,
-        )
 
     def _first_manifest(self) -> dict[str, Any]:
         plan = self._plan
@@ -189,53 +161,6 @@ class _Run:
         }
 
     # -- the processes at the sites ----------------------------------------------------------------
-
-    def _start_site_processes(self, network: EmulatedNetwork, processes: Processes) -> None:
-        plan = self._plan
-        self._progress.phase(f"starting {len(plan.sites)} D-Routers, {len(plan.instances)} instances and their agents")
-        for number, item in enumerate(plan.instances):
-            document = process_configs.instance(plan, item, number, self._work)
-            processes.start(item.host, "testbed.agents.instance", document)
-        with ExitStack() as open_sockets:
-            ports = dict(zip(plan.sites, _free_ports(len(plan.sites)), strict=True))
-            for site in plan.sites:
-                in_band = open_sockets.enter_context(self._in_band_socket(network, site))
-                bridge = network.bridge(site)
-                document = process_configs.control(
-                    plan, site, self._work, datapath_id=bridge.datapath_id, openflow_port=ports[site],
-                    uplink_port=bridge.uplink_port, in_band_fd=in_band.fileno(),
-                )  # fmt: skip
-                processes.start(None, "ryu_apps.launcher", document, pass_fds=[in_band.fileno()])
-            network.set_controllers(ports)
-        processes.wait_ready(processes.names(), _READY_TIMEOUT_S)
-        agents = [process_configs.metric_agent(plan, site, self._work) for site in plan.sites]
-        for site, agent in zip(plan.sites, agents, strict=True):
-            if agent is not None:
-                processes.start(site, "testbed.agents.metric_agent", agent)
-
-    @contextmanager
-    def _in_band_socket(self, network: EmulatedNetwork, site: str) -> Iterator[socket.socket]:
-        address = self._plan.addresses.site(site).gateway4.ip
-        with namespaces.socket_in(network.pid(site), socket.AF_INET, socket.SOCK_DGRAM) as in_band:
-            in_band.bind((str(address), process_configs.IN_BAND_PORT))
-            yield in_band
-
-    def _wait_for_bindings(self, processes: Processes) -> None:
-        """Wait until every ingress has heard of every instance: what comes before is start-up, not a result."""
-        self._progress.phase("waiting until every D-Router knows every instance")
-        expected = {item.d_bid for item in self._plan.instances}
-
-        def known() -> bool:
-            return all(expected <= _d_bids_heard(self._work, site) for site in self._plan.sites)
-
-        timeout_s = _READY_TIMEOUT_S + 3 * self._scenario.metrics.interval_s
-        if not processes.wait_until(known, timeout_s):
-            for site in self._plan.sites:
-                missing = sorted(expected - _d_bids_heard(self._work, site))
-                if missing:
-                    raise RunError(
-                        f"D-Router {site} heard nothing of {missing[0]} in {timeout_s:g} s; is there a path?"
-                    )
 
     # -- the load ----------------------------------------------------------------------------------
 
@@ -280,14 +205,6 @@ class _Run:
 
     # -- after -------------------------------------------------------------------------------------
 
-    def _end(self, processes: Processes) -> list[str]:
-        """End those that speak before those that listen, so that nothing is cut off."""
-        self._progress.phase("ending the run")
-        unclean = processes.end(self._generators)
-        unclean += processes.end(processes.names("dma@"))
-        unclean += processes.end(processes.names("control@"))
-        return unclean + processes.end(processes.names())
-
     def _judge(self, links: dict[str, Any], busy: float, steal: float, unclean: list[str]) -> fidelity.Fidelity:
         generators = {}
         for name in self._generators:
@@ -307,23 +224,6 @@ class _Run:
         partial = self._run_dir / "manifest.json.part"
         partial.write_text(json.dumps(self._manifest, indent=1, default=str) + "\n", encoding="utf-8")
         partial.replace(self._run_dir / "manifest.json")
-
-
-def _d_bids_heard(work: Path, site: str) -> set[str]:
-    path = work / f"metrics.control@{site}.part.csv"
-    if not path.exists():
-        return set()
-    with path.open(newline="", encoding="utf-8") as stream:
-        return {row["d_bid"] for row in csv.DictReader(stream) if row["event"] == "received" and row["workers"]}
-
-
-def _free_ports(count: int) -> list[int]:
-    """Return TCP ports that are free now, for the OpenFlow listeners."""
-    with ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for item in sockets:
-            item.bind(("127.0.0.1", 0))
-        return [item.getsockname()[1] for item in sockets]
 
 
 def give_to_caller(run_dir: Path) -> None:

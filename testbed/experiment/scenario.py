@@ -1,27 +1,20 @@
 """The scenario file: every key a run has, its meaning, default and bounds.
 
-Owns the schema (pydantic) and the wording of its errors. Touches no machine; `load` reads one file.
-The descriptions here are the documentation: `dyncast schema` prints them.
+Owns the schema (pydantic). The descriptions here are the documentation: `dyncast schema` prints them.
+Reading a file is `scenario_file`'s business.
 """
 
 from __future__ import annotations
 
 import difflib
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, IPvAnyAddress, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, IPvAnyAddress, model_validator
 
-from testbed.dyncast.flows import FIVE_TUPLE
 from testbed.dyncast.policies import POLICIES
 from topologies.spec import LinkSpec
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=40)]
-
-
-class ScenarioError(ValueError):
-    """A scenario that cannot run; one line that names file, key and way out."""
 
 
 class _Part(BaseModel):
@@ -59,7 +52,13 @@ class SiteKeys(_Part):
 class AffinityKeys(_Part):
     """What a flow is, and how long its binding outlives its last packet."""
 
-    fields: tuple[Literal["src", "dst", "proto", "src_port", "dst_port"], ...] = FIVE_TUPLE
+    fields: tuple[Literal["src", "dst", "proto", "src_port", "dst_port"], ...] = (
+        "src",
+        "dst",
+        "proto",
+        "src_port",
+        "dst_port",
+    )
     """Header fields that identify a flow."""
     timeout_s: int = Field(30, ge=1, le=65535)
     """Idle time after which the binding ends."""
@@ -304,124 +303,9 @@ class Scenario(_Part):
         return self.services[service].policy or self.policy
 
 
-def load(path: Path, overrides: dict[str, Any] | None = None) -> Scenario:
-    """Read a scenario file, with `overrides` by dotted key. Raises ScenarioError in one line."""
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ScenarioError(f"{path}: {error.strerror or error}; is the path right?") from error
-    except UnicodeDecodeError as error:
-        raise ScenarioError(f"{path}: is no text file: {error}") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" line {mark.line + 1}" if mark else ""
-        raise ScenarioError(f"{path}{where}: is no YAML: {getattr(error, 'problem', error)}") from error
-    if not isinstance(document, dict):
-        raise ScenarioError(f"{path}: must hold keys and values, such as 'name: my-first'")
-    for key, value in (overrides or {}).items():
-        _override(document, key, value, path)
-    return parse(document, str(path))
-
-
-def parse(document: dict[str, Any], source: str) -> Scenario:
-    """Check a document; `source` names it in errors. Raises ScenarioError in one line."""
-    try:
-        return Scenario.model_validate(document)
-    except ValidationError as error:
-        raise ScenarioError(f"{source}: {_worded(error)}") from error
-
-
-def parse_setting(text: str) -> tuple[str, Any]:
-    """Read `key.sub=value` of `--set`. Raises ScenarioError."""
-    key, separator, value = text.partition("=")
-    if not separator or not key:
-        raise ScenarioError(f"--set {text}: write key=value, such as --set metrics.interval_s=0.5")
-    try:
-        return key.strip(), yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise ScenarioError(f"--set {text}: the value is no YAML") from error
-
-
-def dump(scenario: Scenario) -> str:
-    """Return the scenario with every default written out, as YAML."""
-    return yaml.safe_dump(scenario.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-
-
-def _override(document: dict[str, Any], key: str, value: Any, path: Path) -> None:
-    place: Any = document
-    parts = key.split(".")
-    for part in parts[:-1]:
-        if isinstance(place, list):
-            if not part.isdigit() or int(part) >= len(place):
-                raise ScenarioError(f"--set {key}: {path} has no element {part!r} there")
-            place = place[int(part)]
-        elif isinstance(place, dict):
-            place = place.setdefault(part, {})
-        else:
-            raise ScenarioError(f"--set {key}: there is nothing below {part!r} in {path}")
-    last = parts[-1]
-    if isinstance(place, list):
-        if not last.isdigit() or int(last) >= len(place):
-            raise ScenarioError(f"--set {key}: {path} has no element {last!r} there")
-        place[int(last)] = value
-    elif isinstance(place, dict):
-        place[last] = value
-    else:
-        raise ScenarioError(f"--set {key}: there is nothing below {parts[-2]!r} in {path}")
-
-
 def _known(key: str, name: str, known: Any) -> str:
     if name not in known:
         near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
         hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(sorted(known))}"
         raise ValueError(f"{key}: {name!r} does not exist; {hint}")
     return name
-
-
-def _worded(error: ValidationError) -> str:
-    problem = error.errors()[0]
-    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    place = _place(problem["loc"])
-    if problem["type"] == "extra_forbidden":
-        fields = _fields_at(problem["loc"][:-1])
-        near = difflib.get_close_matches(str(problem["loc"][-1]), fields, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(fields)}"
-        return f"{place}: unknown key; {hint}{more}"
-    message = problem["msg"].removeprefix("Value error, ")
-    got = problem.get("input")
-    shown = f", not {got!r}" if isinstance(got, str | int | float) and problem["type"] != "value_error" else ""
-    return f"{place}: {message}{shown}{more}" if place else f"{message}{more}"
-
-
-def _place(location: tuple[Any, ...]) -> str:
-    text = ""
-    for part in location:
-        if isinstance(part, int):
-            text += f"[{part}]"
-        else:
-            text += f".{part}" if text else str(part)
-    return text
-
-
-def _fields_at(location: tuple[Any, ...]) -> list[str]:
-    """Return the keys the schema knows at a place, for the hint on a mistyped one."""
-    schema = Scenario.model_json_schema()
-    here = schema
-    for part in location:
-        here = _dereferenced(here, schema)
-        if isinstance(part, int):
-            here = here.get("items", {})
-        elif part in here.get("properties", {}):
-            here = here["properties"][part]
-        else:
-            here = next(iter(here.get("patternProperties", {}).values()), {})
-    return list(_dereferenced(here, schema).get("properties", {}))
-
-
-def _dereferenced(here: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
-    for option in here.get("anyOf", []):
-        if "$ref" in option:
-            here = option
-    if "$ref" in here:
-        return dict(schema["$defs"][here["$ref"].rsplit("/", 1)[-1]])
-    return here

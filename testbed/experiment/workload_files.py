@@ -10,9 +10,10 @@ import random
 from pathlib import Path
 from typing import Any
 
-from testbed.agents import service_time
+from testbed.agents.service_time import ServiceTime, service_time
 from testbed.experiment.plan import Plan
 from testbed.experiment.scenario import DistributionKeys, WorkloadKeys
+from testbed.process_config import parse
 from traffic import arrivals, arrivals_file, packets
 from traffic.arrivals_file import Arrival
 
@@ -54,8 +55,8 @@ def _draw(plan: Plan, workload: WorkloadKeys, rng: random.Random, base: Path) ->
     return [Arrival(offset_s, work.draw_s(rng) * 1e3) for offset_s in offsets_s]
 
 
-def _distribution(keys: DistributionKeys) -> service_time.ServiceTime:
-    return service_time.from_config(keys.model_dump(exclude_none=True))
+def _distribution(keys: DistributionKeys) -> ServiceTime:
+    return parse(keys.model_dump(exclude_none=True), service_time)
 
 
 def _configuration(plan: Plan, workload: WorkloadKeys, folder: Path, rows: list[Arrival]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """A timer on CLOCK_MONOTONIC, exact to some ten microseconds, for an epoll set.
 
-Owns one timerfd. epoll's own time-outs round up to the next millisecond, which is as long as a link's delay may be.
-Python has timerfd since 3.13 only.
+Owns one timerfd. epoll's own time-outs round up to the next millisecond, which is as long as a link's delay or the
+service time of an RTP packet. Stdlib only; Python's own timerfd comes with 3.13.
 """
 
 from __future__ import annotations

@@ -1,0 +1,153 @@
+"""A testbed that stands: the network with D-Routers, service instances and metric agents, all knowing each other.
+
+A context manager over the adapters, for runs, tests and one's own programs. What clients do with it is not
+its business.
+
+    with Testbed(plan, folder, logs) as testbed:
+        testbed.network.run("client-1@berlin", ["curl", "http://203.0.113.10/"], timeout_s=10)
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import TracebackType
+
+from testbed.emulation import capabilities, namespaces, run_tag
+from testbed.emulation.capabilities import Backends
+from testbed.emulation.network import EmulatedNetwork
+from testbed.experiment import process_configs
+from testbed.experiment.plan import Plan
+from testbed.experiment.processes import Processes, RunError
+from testbed.experiment.progress import Progress, Silent
+from testbed.experiment.scenario import EmulationKeys
+
+_READY_TIMEOUT_S = 60.0
+
+
+class Testbed:
+    """Build it on entering the block; leave nothing behind after it. `folder` takes the processes' files."""
+
+    __test__ = False  # no test class, whatever pytest makes of the name
+
+    def __init__(self, plan: Plan, folder: Path, logs: Path, progress: Progress | None = None) -> None:
+        self._plan = plan
+        self._folder = folder
+        self._progress = progress or Silent()
+        self._progress.phase("looking at the machine")
+        self.backends = _backends(plan.scenario.emulation)
+        self.tag = run_tag.claim(plan.scenario.name)
+        self.network = EmulatedNetwork(
+            plan.topology,
+            plan.addresses,
+            tag=self.tag,
+            backends=self.backends,
+            work_dir=folder / "links",
+            seed=plan.scenario.seed,
+        )
+        self.processes = Processes(self.network, folder, logs)
+        self.durations_s: dict[str, float] = {}
+
+    def __enter__(self) -> Testbed:
+        self.network.__enter__()
+        try:
+            self.network.start(self._progress.phase)
+            self.durations_s["network"] = round(self.network.startup_seconds or 0.0, 3)
+            begun_s = time.monotonic()
+            self._start_processes()
+            self._wait_for_bindings()
+            self.durations_s["processes"] = round(time.monotonic() - begun_s, 3)
+        except BaseException as error:
+            self.network.__exit__(type(error), error, error.__traceback__)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.network.__exit__(kind, error, trace)
+
+    def end_processes(self) -> list[str]:
+        """End those that speak before those that listen; return who did not end well."""
+        unclean = self.processes.end(self.processes.names("dma@"))
+        unclean += self.processes.end(self.processes.names("control@"))
+        return unclean + self.processes.end(self.processes.names())
+
+    def _start_processes(self) -> None:
+        plan, processes = self._plan, self.processes
+        self._progress.phase(f"starting {len(plan.sites)} D-Routers, {len(plan.instances)} instances and their agents")
+        for number, item in enumerate(plan.instances):
+            document = process_configs.instance(plan, item, number, self._folder)
+            processes.start(item.host, "testbed.agents.instance", document)
+        with ExitStack() as open_sockets:
+            ports = dict(zip(plan.sites, _free_ports(len(plan.sites)), strict=True))
+            for site in plan.sites:
+                in_band = open_sockets.enter_context(self._in_band_socket(site))
+                bridge = self.network.bridge(site)
+                document = process_configs.control(
+                    plan, site, self._folder, datapath_id=bridge.datapath_id, openflow_port=ports[site],
+                    uplink_port=bridge.uplink_port, in_band_fd=in_band.fileno(),
+                )  # fmt: skip
+                processes.start(None, "ryu_apps.launcher", document, pass_fds=[in_band.fileno()])
+            self.network.set_controllers(ports)
+        processes.wait_ready(processes.names(), _READY_TIMEOUT_S)
+        for site in plan.sites:
+            agent = process_configs.metric_agent(plan, site, self._folder)
+            if agent is not None:
+                processes.start(site, "testbed.agents.metric_agent", agent)
+
+    @contextmanager
+    def _in_band_socket(self, site: str) -> Iterator[socket.socket]:
+        address = self._plan.addresses.site(site).gateway4.ip
+        with namespaces.socket_in(self.network.pid(site), socket.AF_INET, socket.SOCK_DGRAM) as in_band:
+            in_band.bind((str(address), process_configs.IN_BAND_PORT))
+            yield in_band
+
+    def _wait_for_bindings(self) -> None:
+        """Wait until every D-Router has heard of every instance: what comes before is start-up, not a result."""
+        self._progress.phase("waiting until every D-Router knows every instance")
+        expected = {item.d_bid for item in self._plan.instances}
+        timeout_s = _READY_TIMEOUT_S + 3 * self._plan.scenario.metrics.interval_s
+
+        def known() -> bool:
+            return all(expected <= self._d_bids_heard(site) for site in self._plan.sites)
+
+        if not self.processes.wait_until(known, timeout_s):
+            for site in self._plan.sites:
+                missing = sorted(expected - self._d_bids_heard(site))
+                if missing:
+                    raise RunError(
+                        f"D-Router {site} heard nothing of {missing[0]} in {timeout_s:g} s; is there a path?"
+                    )
+
+    def _d_bids_heard(self, site: str) -> set[str]:
+        path = self._folder / f"metrics.control@{site}.part.csv"
+        if not path.exists():
+            return set()
+        with path.open(newline="", encoding="utf-8") as stream:
+            return {row["d_bid"] for row in csv.DictReader(stream) if row["event"] == "received" and row["workers"]}
+
+
+def _backends(wanted: EmulationKeys) -> Backends:
+    if os.geteuid() != 0:
+        raise RunError("a run needs root for namespaces and Open vSwitch: start it with sudo")
+    capabilities.start_open_vswitch()
+    return capabilities.choose_backends(
+        capabilities.probe(),
+        datapath=None if wanted.datapath == "auto" else wanted.datapath,
+        link=None if wanted.link == "auto" else wanted.link,
+    )
+
+
+def _free_ports(count: int) -> list[int]:
+    """Return TCP ports that are free now, for the OpenFlow listeners."""
+    with ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+        for item in sockets:
+            item.bind(("127.0.0.1", 0))
+        return [item.getsockname()[1] for item in sockets]
