@@ -42,6 +42,7 @@ def demo(
     seed: Seed = None,
 ) -> None:
     """Run Abilene with a regional hot spot under `closest` and under `dyncast`, and compare them."""
+    _need_root("demo")
     from testbed.experiment import demo as demonstration
 
     demonstration.run(out, duration, seed, _out)
@@ -55,6 +56,7 @@ def run(
     seed: Seed = None,
 ) -> None:
     """Run a scenario and leave tables, pictures and a manifest under results/<scenario>/<run-id>."""
+    _need_root("run")
     from testbed.analysis import plots, tables
     from testbed.analysis.load import load
     from testbed.analysis.summary import summarise
@@ -144,8 +146,7 @@ def clean(
     """Remove what dead runs left behind: namespaces, links, bridges, processes. Nothing else is touched."""
     from testbed.emulation import cleanup
 
-    if os.geteuid() != 0:
-        raise _Refused("clean needs root: start it with sudo")
+    _need_root("clean")
     found = cleanup.clean(only_dead=not everything, progress=lambda text: _out.print(f"[dim]·[/dim] {text}"))
     _out.print(str(found))
 
@@ -174,6 +175,11 @@ class _Refused(Exception):
     """Something the user can mend, said in one line."""
 
 
+def _need_root(command: str) -> None:
+    if os.geteuid() != 0:
+        raise _Refused(f"{command} needs root for namespaces and Open vSwitch: start it with sudo")
+
+
 def _plan(path: Path, settings: list[str], seed: int | None):  # type: ignore[no-untyped-def]  # imported lazily
     from testbed.experiment import plan, scenario_file
 
@@ -183,9 +189,11 @@ def _plan(path: Path, settings: list[str], seed: int | None):  # type: ignore[no
     return plan.make_plan(scenario_file.load(path, overrides), path)
 
 
+_INTERRUPTED = 130
+
 # Errors that say in one line what is wrong and what to do; anything else is a fault of ours and shows its trace.
 _EXPECTED: dict[str, int] = {
-    "_Refused": 2,
+    "_Refused": 1,
     "ScenarioError": 2,
     "TopologyError": 2,
     "ArrivalsError": 2,
@@ -212,10 +220,9 @@ def _guarded(command: Callable[[], object]) -> int:
     try:
         code = command()
     except typer.Exit as done:
-        return int(done.exit_code)
+        code = done.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        _err.print("dyncast: interrupted; everything was removed")
-        return 130
+        code = _INTERRUPTED
     except Exception as error:
         if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # a usage error of the command line
             _err.print(f"dyncast: {error.format_message().rstrip('.')}; see dyncast --help", markup=False)
@@ -225,6 +232,8 @@ def _guarded(command: Callable[[], object]) -> int:
                 _err.print(f"dyncast: {error}", markup=False)
                 return _EXPECTED[kind.__name__]
         raise
+    if code == _INTERRUPTED:
+        _err.print("dyncast: interrupted; everything was removed")
     return code if isinstance(code, int) else 0
 
 

@@ -1,0 +1,75 @@
+"""Real applications against a standing testbed: curl and ffmpeg reach a service by its D-SID."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from testbed.experiment.testbed import Testbed
+from tests.machine import unchanged
+from tests.polling import wait_until
+from tests.scenarios import small_plan
+
+pytestmark = [pytest.mark.root, pytest.mark.timeout(240)]
+
+Held = tuple[Testbed, Path]
+
+
+@pytest.fixture(scope="module")
+def held(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Held]:
+    folder = tmp_path_factory.mktemp("testbed")
+    with unchanged(), Testbed(small_plan(), folder, folder / "logs") as testbed:
+        yield testbed, folder
+
+
+def _affinity(folder: Path) -> list[dict[str, str]]:
+    rows: list[dict[str, str]] = []
+    for path in folder.glob("affinity.*.part.csv"):
+        with path.open(newline="", encoding="utf-8") as stream:
+            rows += csv.DictReader(stream)
+    return rows
+
+
+def test_curl_gets_its_answer_from_the_service_address(held: Held) -> None:
+    testbed, _ = held
+    for _ in range(5):
+        done = testbed.network.run("client-1@east", ["curl", "-sSi", "http://203.0.113.10/?work_ms=5"], timeout_s=20)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.startswith("HTTP/1.1 200")
+        assert "X-Dyncast-Instance: render-1@" in done.stdout
+
+
+def test_the_service_address_answers_ping_and_an_instance_its_own_address(held: Held) -> None:
+    testbed, _ = held
+    for address in ("203.0.113.10", "10.1.0.10"):
+        done = testbed.network.run("client-1@east", ["ping", "-c", "2", "-W", "5", address], timeout_s=20)
+        assert done.returncode == 0, f"{address}: {done.stdout}"
+        assert f"from {address}" in done.stdout
+
+
+def test_ffmpeg_streams_to_the_service_address_and_flows_reach_one_instance(held: Held) -> None:
+    testbed, folder = held
+    command = ["ffmpeg", "-nostdin", "-loglevel", "error", "-re", "-f", "lavfi", "-i", "sine=frequency=440:duration=3",
+               "-ar", "8000", "-ac", "1", "-acodec", "pcm_mulaw", "-f", "rtp", "rtp://203.0.113.11:5004"]  # fmt: skip
+    done = testbed.network.run("client-2@east", command, timeout_s=60)
+    assert done.returncode == 0, done.stderr
+
+    assert testbed.end_processes() == []  # which makes the instances write what they have seen
+
+    def streams() -> list[dict[str, str]]:
+        path = folder / "rtp.conference-1@middle.part.csv"
+        with path.open(newline="", encoding="utf-8") as stream:
+            return [row for row in csv.DictReader(stream) if row["direction"] == "up"]
+
+    (stream,) = wait_until(streams, 10, "the stream's row")
+    assert int(stream["packets_received"]) >= 100  # 3 s of audio
+    assert int(stream["packets_lost"]) == 0
+    served: dict[tuple[str, ...], set[str]] = {}
+    for row in _affinity(folder):
+        key = (row["service"], row["proto"], row["src"], row["src_port"], row["dst_port"])
+        served.setdefault(key, set()).add(row["instance"])
+    assert served
+    assert all(len(instances) == 1 for instances in served.values())

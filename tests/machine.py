@@ -1,0 +1,66 @@
+"""What is on the machine, to compare before and after: namespaces, links, bridges, processes of runs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+
+
+def dyncast(*arguments: str, timeout_s: float = 150) -> subprocess.CompletedProcess[str]:
+    """Run the command line to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "testbed.cli", *arguments],
+        cwd=CHECKOUT, capture_output=True, text=True, timeout=timeout_s, check=False,
+    )  # fmt: skip
+
+
+def start_dyncast(*arguments: str) -> subprocess.Popen[str]:
+    """Start the command line and return at once."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "testbed.cli", *arguments],
+        cwd=CHECKOUT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+
+
+def state() -> dict[str, list[str]]:
+    """Return what runs could leave behind."""
+    register = Path("/run/dyncast")
+    return {
+        "namespaces": _lines("ip", "netns"),
+        "links": sorted(line.split(":")[1].strip() for line in _lines("ip", "-o", "link")),
+        "bridges": sorted(_lines("ovs-vsctl", "list-br")),
+        "register": sorted(path.name for path in register.glob("*.json")) if register.exists() else [],
+        "processes": sorted(_tagged_processes()),
+    }
+
+
+@contextmanager
+def unchanged() -> Iterator[None]:
+    """Fail if the block leaves anything behind, or takes anything away."""
+    before = state()
+    yield
+    after = state()
+    for what, things in before.items():
+        if things != after[what]:
+            pytest.fail(f"{what} changed: before {things}, after {after[what]}")
+
+
+def _lines(*command: str) -> list[str]:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+    return done.stdout.splitlines()
+
+
+def _tagged_processes() -> Iterator[str]:
+    for environ in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if b"\0DYNCAST_RUN=" in b"\0" + environ.read_bytes():
+                yield (environ.parent / "cmdline").read_text().replace("\0", " ")
+        except OSError:
+            continue

@@ -1,0 +1,42 @@
+"""Small scenarios for tests, as documents and as plans."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from testbed.experiment.plan import Plan, make_plan
+from testbed.experiment.scenario_file import parse
+
+EXAMPLES = Path(__file__).resolve().parents[1] / "docs" / "examples"
+
+
+def small_document(**changes: Any) -> dict[str, Any]:
+    """Return a complete scenario: two sites, a service of each kind, two clients."""
+    return {
+        "name": "small",
+        "topology": "topozoo/Abilene",
+        "sites": {"east": {"at": "New York"}, "middle": {"at": "Chicago"}},
+        "services": {
+            "render": {"d_sid": "203.0.113.10"},
+            "conference": {"d_sid": "203.0.113.11", "kind": "rtp"},
+        },
+        "instances": [
+            {"service": "render", "site": "east", "workers": 1},
+            {"service": "render", "site": "middle", "workers": 2},
+            {"service": "conference", "site": "middle"},
+        ],
+        "clients": [{"site": "east", "count": 2}],
+        "workloads": [
+            {"name": "jobs", "service": "render", "clients": ["east"], "arrivals": {"rate_per_s": 20},
+             "work": {"mean_ms": 20}},
+            {"name": "calls", "service": "conference", "clients": ["east"], "arrivals": {"rate_per_s": 1},
+             "call_duration": {"mean_ms": 1000}},
+        ],
+        "duration_s": 4,
+    } | changes  # fmt: skip
+
+
+def small_plan(**changes: Any) -> Plan:
+    """Return the plan of the small scenario."""
+    return make_plan(parse(small_document(**changes), "small.yaml"), Path("small.yaml"))

@@ -1,0 +1,108 @@
+"""What a run makes of its processes' files: tables, live loads, verdicts."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from testbed.experiment import fidelity
+from testbed.experiment.collect import collect
+from testbed.experiment.live_load import LiveLoad
+from testbed.records import TABLES, RecordWriter
+from tests.scenarios import small_plan
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_parts_become_tables_and_flows_are_completed(tmp_path: Path) -> None:
+    work, run_dir = tmp_path / "work", tmp_path / "run"
+    work.mkdir()
+    run_dir.mkdir()
+    flow = {"service": "conference", "client": "client-1@east", "proto": "udp", "src": "10.1.0.10", "src_port": 20000}
+    with RecordWriter(work, "client-1@east") as client, RecordWriter(work, "conference-1@middle") as instance:
+        client.write("flows", {**flow, "flow_id": "calls/1"})
+        client.write("flows", {"service": "render", "client": "client-2@east", "instance": "render-1@east"})
+        seen = {key: flow[key] for key in ("service", "proto", "src", "src_port")}
+        instance.write("affinity", {**seen, "instance": "conference-1@middle"})
+    counts = collect(work, run_dir, small_plan())
+    assert counts["flows"] == 2 and counts["affinity"] == 1 and counts["faults"] == 0
+    assert all((run_dir / f"{table}.csv").exists() for table in TABLES)
+    rtp, http = _rows(run_dir / "flows.csv")
+    assert (rtp["instance"], rtp["site"], rtp["ingress"]) == ("conference-1@middle", "middle", "east")
+    assert (http["instance"], http["site"], http["ingress"]) == ("render-1@east", "east", "east")
+
+
+def test_a_row_with_a_column_that_the_table_lacks_is_refused(tmp_path: Path) -> None:
+    with RecordWriter(tmp_path, "p") as writer, pytest.raises(ValueError, match="colour"):
+        writer.write("flows", {"colour": "red"})
+
+
+def test_live_load_reads_whole_lines_only(tmp_path: Path) -> None:
+    live = LiveLoad(tmp_path, ["render-1@east"])
+    assert live.read() == []
+    with RecordWriter(tmp_path, "render-1@east") as writer:
+        writer.write("instances", {"time_s": 1.0, "workers": 2, "busy_workers": 1, "queue_length": 0,
+                                   "completed": 5, "refused": 0})  # fmt: skip
+        writer.write("instances", {"time_s": 1.5, "workers": 2, "busy_workers": 2, "queue_length": 3,
+                                   "completed": 6, "refused": 1})  # fmt: skip
+        writer.flush()
+        path = tmp_path / "instances.render-1@east.part.csv"
+        with path.open("a", encoding="utf-8") as stream:
+            stream.write("2.0,render-1@e")
+        (load,) = live.read()
+    assert (load.busy_workers, load.workers, load.queue_length, load.completed, load.refused) == (2, 2, 3, 6, 1)
+
+
+def _judged(**changes: Any) -> fidelity.Fidelity:
+    sending = {"requested": 1000, "achieved": 1000, "lateness_ms": {"p99": 0.5}}
+    links = {"lateness": {"p50_ms": 0.05, "p99_ms": 0.5},
+             "links": {"a - b": {"a_to_b": {"packets": 1000, "dropped_overload": 0}}}}  # fmt: skip
+    given: dict[str, Any] = {"generators": {"g/jobs": sending}, "links": links, "cpu_share": 0.4, "steal_share": 0.0,
+                             "unclean": []}  # fmt: skip
+    return fidelity.judge(**{**given, **changes})
+
+
+def test_a_good_run_is_valid() -> None:
+    assert _judged().as_document() == {
+        "verdict": "valid",
+        "reasons": [],
+        "measured": {
+            "link_lateness_p50_ms": 0.05,
+            "link_lateness_p99_ms": 0.5,
+            "link_overload_share": 0.0,
+            "generator_shortfall": 0.0,
+            "generator_lateness_p99_ms": 0.5,
+            "cpu_share": 0.4,
+            "steal_share": 0.0,
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict", "word"),
+    [
+        ({"links": {"lateness": {"p50_ms": 0.7, "p99_ms": 1.0}}}, "suspect", "half of the packets"),
+        ({"links": {"lateness": {"p50_ms": 0.1, "p99_ms": 50.0}}}, "invalid", "1 % of packets"),
+        ({"links": {"links": {"x": {"a_to_b": {"packets": 90, "dropped_overload": 10}}}}}, "invalid", "lost 10"),
+        ({"generators": {"g": {"requested": 100, "achieved": 98, "lateness_ms": {"p99": 0.1}}}}, "suspect", "98.0%"),
+        ({"generators": {"g": {"requested": 100, "achieved": 50, "lateness_ms": {"p99": 0.1}}}}, "invalid", "50.0%"),
+        ({"generators": {"g": {"requested": 9, "achieved": 9, "lateness_ms": {"p99": 30.0}}}}, "invalid", "late"),
+        ({"cpu_share": 0.99}, "suspect", "cores"),
+        ({"steal_share": 0.5}, "suspect", "stolen"),
+        ({"unclean": ["control@east (code 1)"]}, "invalid", "control@east"),
+    ],
+)
+def test_each_figure_can_spoil_a_run(changes: dict[str, Any], verdict: str, word: str) -> None:
+    judged = _judged(**changes)
+    assert judged.verdict == verdict
+    assert word in judged.reasons[0]
+
+
+def test_links_without_the_relay_have_no_lateness_to_judge() -> None:
+    assert _judged(links={}).verdict == "valid"
