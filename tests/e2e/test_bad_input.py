@@ -48,7 +48,11 @@ def test_help_teaches(command: str) -> None:
 
 @pytest.mark.root
 def test_without_root_a_run_says_so() -> None:
-    code = "import os, sys; from testbed import cli; os.setresgid(*[65534] * 3); os.setresuid(*[65534] * 3); cli.main()"
+    # Used once before, so that all is imported: the interpreter's files may be readable to root only.
+    code = (
+        "import os, sys; from testbed import cli; cli.app(['validate', sys.argv[2]], standalone_mode=False); "
+        "os.setresgid(*[65534] * 3); os.setresuid(*[65534] * 3); cli.main()"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code, "run", str(EXAMPLES / "first.yaml"), "--out", "/tmp/dyncast-nobody"],
         cwd=CHECKOUT, capture_output=True, text=True, timeout=60, check=False,
