@@ -35,7 +35,11 @@ class Process:
 
 
 def tagged_processes() -> dict[RunTag, list[Process]]:
-    """Return the processes of every run on this machine, without this process and its ancestors."""
+    """Return the processes of every run on this machine, without this process and its ancestors.
+
+    Those of containers are left alone: their runs stand in a register of their own.
+    """
+    here = _pid_namespace(Path("/proc/self"))
     key = f"{ENVIRONMENT_KEY}=".encode()
     spared = ancestors()
     found: dict[RunTag, list[Process]] = {}
@@ -44,7 +48,7 @@ def tagged_processes() -> dict[RunTag, list[Process]]:
             continue
         try:
             environment = (path / "environ").read_bytes()
-            if key not in environment:
+            if key not in environment or _pid_namespace(path) != here:
                 continue
             command = (path / "cmdline").read_bytes()
         except OSError:  # ended meanwhile, or not ours to read
@@ -56,6 +60,10 @@ def tagged_processes() -> dict[RunTag, list[Process]]:
             words = command.rstrip(b"\0").decode(errors="replace").split("\0")
             found.setdefault(tag, []).append(Process(int(path.name), ticks, tuple(words)))
     return found
+
+
+def _pid_namespace(process: Path) -> str:
+    return str((process / "ns" / "pid").readlink())
 
 
 def ancestors() -> set[int]:

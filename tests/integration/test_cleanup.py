@@ -236,3 +236,20 @@ def _can_group(hierarchy: Path) -> bool:
         probe.rmdir()
         return made
     return False
+
+
+def test_the_processes_of_a_container_are_left_alone() -> None:
+    tag = RunTag("fade")
+    inside = ["unshare", "--pid", "--fork", "--kill-child", "sleep", "600"]
+    with subprocess.Popen(inside, env={**os.environ, **tag.environment}) as container:
+        try:
+
+            def child() -> str:
+                return Path(f"/proc/{container.pid}/task/{container.pid}/children").read_text().strip()
+
+            pid = int(wait_until(child, 10, "the process inside"))
+            found = [process.pid for process in processes.tagged_processes().get(tag, [])]
+            assert container.pid in found  # out here
+            assert pid not in found
+        finally:
+            container.kill()

@@ -21,6 +21,7 @@ METRICS = {
     "queue_length": 2,
     "queue_limit": 50,
     "sessions": 5,
+    "sessions_started": 1242,
     "utilisation": 0.71,
     "service_time_ms": 48.2,
 }
