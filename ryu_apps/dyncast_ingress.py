@@ -33,6 +33,7 @@ from testbed.dyncast.actions import (
     SendMessage,
 )
 from testbed.dyncast.d_router import DRouter
+from testbed.process_config import ConfigError
 from testbed.records import RecordWriter
 
 cfg.CONF.register_cli_opts([cfg.StrOpt("dyncast-config", help="configuration of this D-Router, a JSON file")])
@@ -51,10 +52,11 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         self.settings = control_config.load(Path(cfg.CONF.dyncast_config))
         self.d_router = DRouter(self.settings.d_router, Random(self.settings.seed))
-        self.journal = Journal(RecordWriter(self.settings.out_dir, self.settings.name), self.settings.site)
+        records = RecordWriter(self.settings.out_dir, self.settings.name)
+        self.journal = Journal(records, self.settings.site, self.d_router.counters)
         self._datapath: Any = None
         self._own_threads: list[Any] = []
-        self._in_band = socket.socket(fileno=self.settings.in_band_fd)
+        self._in_band = _udp_socket(self.settings.in_band_fd)
         self._site_of = {peer.address: peer.site for peer in self.settings.d_router.peers}
 
     def start(self) -> None:
@@ -92,9 +94,11 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
     def on_packet_in(self, event: Any) -> None:
         """Steer the first packet of a flow."""
         message = event.msg
+        if message.datapath is not self._datapath:
+            return
         flow = flow_key(message.data)
         if flow is None:
-            self.d_router.counters["packets_malformed"] += 1
+            self.d_router.counters["dropped_no_flow"] += 1
             return
         actions = self.d_router.on_packet(flow, time.monotonic())
         self._perform(actions, message.match["in_port"], message.data)
@@ -103,6 +107,8 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
     def on_flow_removed(self, event: Any) -> None:
         """Hear of an entry that left the switch."""
         message = event.msg
+        if message.datapath is not self._datapath:
+            return
         if flow_entries.is_affinity(message.cookie) and message.reason != ofproto_v1_3.OFPRR_DELETE:
             number = flow_entries.number_of(message.cookie)
             idle = message.reason == ofproto_v1_3.OFPRR_IDLE_TIMEOUT
@@ -111,6 +117,8 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
     @handler.set_ev_cls(ofp_event.EventOFPFlowStatsReply, handler.MAIN_DISPATCHER)
     def on_counters(self, event: Any) -> None:
         """Hear how much came home on a flow whose way to the service idled out."""
+        if event.msg.datapath is not self._datapath:
+            return
         for entry_read in event.msg.body:
             number = flow_entries.number_of(entry_read.cookie)
             entry = self.d_router.affinity.numbered(number)
@@ -199,3 +207,15 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
             return
         peer = self._site_of.get(message.to, str(message.to))
         self.journal.message("sent", peer, message.kind, len(message.data))
+
+
+def _udp_socket(descriptor: int) -> socket.socket:
+    """Return the socket that the starter left open. Raises ConfigError if that is none, or no UDP socket."""
+    try:
+        in_band = socket.socket(fileno=descriptor)
+    except OSError as error:
+        problem = f"in_band_fd: descriptor {descriptor} cannot be used: {error.strerror}"
+        raise ConfigError(f"{problem}; the starter must leave a bound UDP socket open") from error
+    if in_band.type != socket.SOCK_DGRAM:
+        raise ConfigError(f"in_band_fd: descriptor {descriptor} must be a UDP socket")
+    return in_band

@@ -4,10 +4,13 @@ Pure functions from the D-Router's actions to messages; the only module that wor
 All entries live in table 0, most specific first; everything else is switched as usual (NORMAL).
 
     priority  match                                    actions
-    200       flow identifier, to the D-SID            D-SID → D-BID, out of the uplink to the router
-    200       the same turned round, from the D-BID    D-BID → D-SID, NORMAL
+    200 + n   flow identifier, to the D-SID            D-SID → D-BID, out of the uplink to the router
+    200 + n   the same turned round, from the D-BID    D-BID → D-SID, NORMAL
     100       to a D-SID                               to the D-Router (Packet-In)
     0         anything                                 NORMAL
+
+n counts the fields of the flow identifier: what comes home from an instance of two services may match the wide
+identifier of one and the narrow identifier of the other, and belongs to the latter.
 """
 
 from __future__ import annotations
@@ -50,12 +53,13 @@ def intercept_service(datapath: Datapath, d_sid: Address) -> Message:
 def affinity(datapath: Datapath, entry: AffinityEntry, uplink_port: int) -> list[Message]:
     """Bind a flow in both directions; only the way to the service times out and says so."""
     cookie = AFFINITY_COOKIE | entry.number
+    priority = _AFFINITY_PRIORITY + sum(field is not None for field in entry.flow)
     return [
-        _add(datapath, cookie, _AFFINITY_PRIORITY, homeward_match(entry), homeward_actions(entry)),
+        _add(datapath, cookie, priority, homeward_match(entry), homeward_actions(entry)),
         _add(
             datapath,
             cookie,
-            _AFFINITY_PRIORITY,
+            priority,
             forward_match(entry),
             forward_actions(entry, uplink_port),
             idle_timeout=entry.timeout_s,
@@ -106,7 +110,11 @@ def forward_match(entry: AffinityEntry) -> Any:
 
 
 def homeward_match(entry: AffinityEntry) -> Any:
-    """Match packets of the flow on their way home."""
+    """Match packets of the flow on their way home.
+
+    Where the identifier leaves out the ports, or the protocol has none (ping), headers cannot tell them from answers
+    to the same client speaking to the D-BID itself: those seem to come from the D-SID too while the flow lasts.
+    """
     flow = entry.flow
     fields = _endpoints(flow.dst.version, src=entry.d_bid, dst=flow.src)
     return parser.OFPMatch(**fields, **_transport(flow.proto, src=flow.dst_port, dst=flow.src_port))

@@ -1,12 +1,14 @@
-"""What a D-Router leaves behind: decisions, metrics received, signalling counts.
+"""What a D-Router leaves behind: decisions, metrics received, signalling counts, and what else it counted.
 
-Turns the core's records into rows of `testbed.records`. Knows no OpenFlow.
+Turns the core's records into rows of `testbed.records`. Knows no OpenFlow. The D-Router's own counters (packets
+dropped, messages refused, …) stand in the table `control` under the direction `local`, each as a kind.
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 
 from testbed.dyncast.actions import Decided, MetricsReceived
 from testbed.dyncast.bindings import BindingTable
@@ -19,9 +21,10 @@ _PROTOCOLS = {TCP: "tcp", UDP: "udp"}
 class Journal:
     """Write the rows of one D-Router."""
 
-    def __init__(self, writer: RecordWriter, site: str) -> None:
+    def __init__(self, writer: RecordWriter, site: str, counters: Mapping[str, int]) -> None:
         self._writer = writer
         self._site = site
+        self._counters = counters
         self._messages: Counter[tuple[str, str, str]] = Counter()
         self._bytes: Counter[tuple[str, str, str]] = Counter()
 
@@ -88,8 +91,10 @@ class Journal:
         self._bytes[direction, peer, kind] += size
 
     def flush(self, now_s: float) -> None:
-        """Write the signalling counts as they stand and push everything to the files."""
-        for (direction, peer, kind), messages in self._messages.items():
+        """Write the counts as they stand and push everything to the files."""
+        rows = [(*key, messages, self._bytes[key]) for key, messages in self._messages.items()]
+        rows += [("local", "", kind, count, 0) for kind, count in self._counters.items()]
+        for direction, peer, kind, messages, size in rows:
             self._writer.write(
                 "control",
                 {
@@ -99,7 +104,7 @@ class Journal:
                     "peer": peer,
                     "kind": kind,
                     "messages": messages,
-                    "bytes": self._bytes[direction, peer, kind],
+                    "bytes": size,
                 },
             )
         self._writer.flush()

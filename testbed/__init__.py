@@ -1,0 +1,1 @@
+"""The Dyncast testbed: the pure core, the emulation around it, experiments and their analysis."""

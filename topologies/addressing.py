@@ -18,13 +18,13 @@ from ipaddress import (
     IPv6Address,
     IPv6Interface,
     IPv6Network,
-    ip_address,
 )
 
 from topologies.spec import Role, Topology, TopologyError
 
 _MOST_SITES = 254
 _FIRST_HOST = 10
+_MOST_HOSTS_PER_SITE = 65_000
 _LINKS4 = int(IPv4Address("100.64.0.0"))
 _LINKS6 = int(IPv6Address("fd00:e::"))
 _ROUTERS4 = int(IPv4Address("172.31.0.0"))
@@ -59,9 +59,12 @@ class AddressPlan:
     def __init__(self, topology: Topology) -> None:
         self.topology = topology
         self._index = {node.name: number for number, node in enumerate(topology.nodes, 1)}
-        self._sites = {node.name: _site(number) for number, node in enumerate(topology.with_role(Role.D_ROUTER), 1)}
-        if len(self._sites) > _MOST_SITES:
-            raise TopologyError(f"topology {topology.name!r} has {len(self._sites)} sites; at most {_MOST_SITES}")
+        d_routers = topology.with_role(Role.D_ROUTER)
+        if len(d_routers) > _MOST_SITES:
+            raise TopologyError(
+                f"topology {topology.name!r} has {len(d_routers)} sites, but there are addresses for {_MOST_SITES}"
+            )
+        self._sites = {node.name: _site(number) for number, node in enumerate(d_routers, 1)}
         self._hosts = self._host_addresses()
         self._links = self._link_addresses()
 
@@ -91,12 +94,27 @@ class AddressPlan:
 
     def check_d_sid(self, address: IPv4Address | IPv6Address, what: str) -> None:
         """Raise TopologyError, naming who is in the way, if a D-SID cannot be told from a real address."""
-        if address.is_multicast or address.is_loopback or address.is_unspecified or address.is_link_local:
-            raise TopologyError(f"{what}: {address} is no address clients can reach; take one like 203.0.113.1")
+        like = "203.0.113.1" if address.version == 4 else "2001:db8::1"
+        unusable = (
+            address.is_multicast,
+            address.is_loopback,
+            address.is_unspecified,
+            address.is_link_local,
+            address.is_reserved,
+        )
+        if any(unusable):
+            raise TopologyError(f"{what}: {address} is no address clients can reach; take one like {like}")
+        for host, interfaces in self._hosts.items():
+            if address in (interfaces.ipv4.ip, interfaces.ipv6.ip):
+                site = self.topology.d_router_of(host)
+                raise TopologyError(
+                    f"{what}: {address} is the address of host {host!r} at site {site!r}; "
+                    f"take an address outside, like {like}"
+                )
         for owner, network in self._networks():
             if address.version == network.version and address in network:
                 raise TopologyError(
-                    f"{what}: {address} overlaps {network} of {owner}; take an address outside, like 203.0.113.1"
+                    f"{what}: {address} overlaps {network} of {owner}; take an address outside, like {like}"
                 )
 
     def _networks(self) -> Iterator[tuple[str, IPv4Network | IPv6Network]]:
@@ -119,6 +137,8 @@ class AddressPlan:
                 d_router = self.topology.d_router_of(node.name)
                 site = self._sites[d_router]
                 offset = used[d_router] = used.get(d_router, _FIRST_HOST - 1) + 1
+                if offset >= _FIRST_HOST + _MOST_HOSTS_PER_SITE:
+                    raise TopologyError(f"site {d_router!r} has more than {_MOST_HOSTS_PER_SITE} hosts; use more sites")
                 found[node.name] = Interfaces(
                     IPv4Interface((int(site.prefix4[offset]), site.prefix4.prefixlen)),
                     IPv6Interface((int(site.prefix6[offset]), site.prefix6.prefixlen)),
@@ -141,12 +161,11 @@ class AddressPlan:
 
 
 def _site(number: int) -> SiteAddresses:
-    number = min(number, _MOST_SITES)
     prefix4 = IPv4Network(f"10.{number}.0.0/16")
     prefix6 = IPv6Network(f"fd00:d:{number:x}::/64")
     return SiteAddresses(
-        IPv4Interface(f"{ip_address(int(prefix4[1]))}/16"),
-        IPv6Interface(f"{prefix6[1]}/64"),
+        IPv4Interface((int(prefix4[1]), prefix4.prefixlen)),
+        IPv6Interface((int(prefix6[1]), prefix6.prefixlen)),
         prefix4,
         prefix6,
         _mac(1 << 32 | number),

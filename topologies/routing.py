@@ -1,21 +1,27 @@
 """Shortest paths and the static routes that follow them.
 
-Pure. Paths go by delay, then hops, then name, and there and back are the same: a round-trip time says
-something of one path only. Hosts never carry transit.
+Pure. Paths go by delay, then by hops, then by a fixed draw among the links, and there and back are the same:
+a round-trip time says something of one path only. Hosts never carry transit.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from hashlib import blake2b
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from itertools import pairwise
 
 import networkx as nx
 
 from topologies.addressing import AddressPlan
-from topologies.spec import Role, Topology, TopologyError
+from topologies.spec import Role, Topology, unknown_name
 
-_HOP_NS = 1_000  # breaks ties between equal delays in favour of fewer hops; no delay in use is as short
+# A link's weight is one integer of three fields: delay in ns, then one hop, then the draw. The fields are wide enough
+# for the sum along any path.
+_DELAY_SHIFT = 96
+_HOP_SHIFT = 80
+_DRAW_BYTES = 8
 
 
 @dataclass(frozen=True)
@@ -30,35 +36,41 @@ class Route:
 def routes(topology: Topology, plan: AddressPlan) -> dict[str, list[Route]]:
     """Return the routes of every router and D-Router to all sites and router identifiers."""
     found: dict[str, list[Route]] = {}
-    paths = _all_paths(topology)
-    for source, targets in paths.items():
+    prefixes = {router: _prefixes(topology, plan, router) for router in _all_paths(topology)}
+    for source, targets in _all_paths(topology).items():
         found[source] = []
         for target, path in targets.items():
             if target == source:
                 continue
             via = plan.link(source, path[1])[path[1]]
-            prefixes: list[IPv4Network | IPv6Network] = [item.network for item in plan.router_id(target)]
-            if topology.node(target).role is Role.D_ROUTER:
-                prefixes += [plan.site(target).prefix4, plan.site(target).prefix6]
             found[source] += [
-                Route(prefix, via.ipv4.ip if prefix.version == 4 else via.ipv6.ip, path[1]) for prefix in prefixes
+                Route(prefix, via.ipv4.ip if prefix.version == 4 else via.ipv6.ip, path[1])
+                for prefix in prefixes[target]
             ]
     return found
 
 
 def path(topology: Topology, a: str, b: str) -> list[str]:
-    """Return the nodes from router or D-Router `a` to `b`, both included."""
-    try:
-        return list(_all_paths(topology)[a][b])
-    except KeyError:
-        raise TopologyError(f"topology {topology.name!r}: no routed path between {a!r} and {b!r}") from None
+    """Return the nodes from router or D-Router `a` to `b`, both included. Raises TopologyError for any other node."""
+    paths = _all_paths(topology)
+    for end in (a, b):
+        if end not in paths:
+            raise unknown_name(f"topology {topology.name!r} has no router or D-Router", end, paths)
+    return list(paths[a][b])
 
 
 def path_delay_ms(topology: Topology, a: str, b: str) -> float:
     """Return the one-way delay between two routers or D-Routers."""
     nodes = path(topology, a, b)
     graph = topology.graph()
-    return float(sum(graph[near][far]["delay_ms"] for near, far in zip(nodes, nodes[1:], strict=False)))
+    return float(sum(graph[near][far]["delay_ms"] for near, far in pairwise(nodes)))
+
+
+def _prefixes(topology: Topology, plan: AddressPlan, router: str) -> list[IPv4Network | IPv6Network]:
+    prefixes: list[IPv4Network | IPv6Network] = [item.network for item in plan.router_id(router)]
+    if topology.node(router).role is Role.D_ROUTER:
+        prefixes += [plan.site(router).prefix4, plan.site(router).prefix6]
+    return prefixes
 
 
 def _all_paths(topology: Topology) -> dict[str, dict[str, list[str]]]:
@@ -70,21 +82,25 @@ def _all_paths(topology: Topology) -> dict[str, dict[str, list[str]]]:
 def _paths(links: tuple[tuple[str, str, float], ...], routers: tuple[str, ...]) -> dict[str, dict[str, list[str]]]:
     """Return a path for each ordered pair, that of (b, a) being that of (a, b) turned round.
 
-    Integer weights with a pair-dependent share far below a hop make shortest paths unique, so that each
-    prefix of a shortest path is one too and hop-by-hop forwarding follows it.
+    The draw makes shortest paths unique, so that each part of a shortest path is one too and hop-by-hop forwarding
+    follows it. It depends on the names of a link's ends only: sites attached elsewhere do not move a path.
     """
     graph = nx.Graph()
     graph.add_nodes_from(routers)
     inside = set(routers)
-    for number, (a, b, delay_ms) in enumerate(sorted(links)):
+    for a, b, delay_ms in links:
         if a in inside and b in inside:
-            weight = (round(delay_ms * 1e6) + _HOP_NS) << 64
-            graph.add_edge(a, b, weight=weight + pow(3, number, (1 << 54) - 33))
+            delay_ns = round(delay_ms * 1e6)
+            graph.add_edge(a, b, weight=(delay_ns << _DELAY_SHIFT) + (1 << _HOP_SHIFT) + _draw(a, b))
     found: dict[str, dict[str, list[str]]] = {router: {router: [router]} for router in routers}
     for position, source in enumerate(routers):
         reached = nx.single_source_dijkstra_path(graph, source, weight="weight")
         for target in routers[position + 1 :]:
-            if target in reached:
-                found[source][target] = reached[target]
-                found[target][source] = reached[target][::-1]
+            found[source][target] = reached[target]
+            found[target][source] = reached[target][::-1]
     return found
+
+
+def _draw(a: str, b: str) -> int:
+    ends = repr(sorted((a, b))).encode()
+    return int.from_bytes(blake2b(ends, digest_size=_DRAW_BYTES).digest(), "big")

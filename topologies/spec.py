@@ -8,6 +8,7 @@ routers carry IP only; D-Routers sit at edge sites; clients and service instance
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -44,11 +45,12 @@ class LinkSpec:
     queue_packets: int = 1000
 
     def __post_init__(self) -> None:
-        if self.delay_ms < 0 or self.jitter_ms < 0:
-            raise TopologyError(f"delay_ms and jitter_ms must be >= 0, not {self.delay_ms}, {self.jitter_ms}")
+        for key, value in (("delay_ms", self.delay_ms), ("jitter_ms", self.jitter_ms)):
+            if not 0 <= value < math.inf:
+                raise TopologyError(f"{key} must be >= 0 and finite, not {value}")
         if not 0 <= self.loss_percent <= 100:
             raise TopologyError(f"loss_percent must be in 0..100, not {self.loss_percent}")
-        if self.rate_mbps is not None and self.rate_mbps <= 0:
+        if self.rate_mbps is not None and not 0 < self.rate_mbps < math.inf:
             raise TopologyError(f"rate_mbps must be > 0 (leave it out for no limit), not {self.rate_mbps}")
         if self.queue_packets < 1:
             raise TopologyError(f"queue_packets must be >= 1, not {self.queue_packets}")
@@ -67,6 +69,11 @@ class Node:
     role: Role = Role.ROUTER
     latitude: float | None = None
     longitude: float | None = None
+
+    def __post_init__(self) -> None:
+        for key, value, most in (("latitude", self.latitude, 90), ("longitude", self.longitude, 180)):
+            if value is not None and not -most <= value <= most:
+                raise TopologyError(f"node {self.name!r}: {key} must be in -{most}..{most} degrees, not {value}")
 
 
 @dataclass(frozen=True)
@@ -118,7 +125,8 @@ class Topology:
                 neighbours = [by_name[name].role for name in graph[node.name]]
                 if neighbours != [Role.D_ROUTER]:
                     raise TopologyError(
-                        f"topology {self.name!r}: {node.role.value} {node.name!r} must have exactly one link, to a D-Router"
+                        f"topology {self.name!r}: {node.role.value} {node.name!r} "
+                        "must have exactly one link, to a D-Router"
                     )
         if not nx.is_connected(graph):
             parts = sorted((sorted(part) for part in nx.connected_components(graph)), key=len)

@@ -14,6 +14,7 @@ Owns the form and the wording of its errors:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Any
@@ -36,7 +37,10 @@ def parse(text: str, source: str) -> Topology:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" line {mark.line + 1}" if mark else ""
-        raise TopologyError(f"{source}{where}: is no YAML: {getattr(error, 'problem', error)}") from error
+        problem = " ".join(str(getattr(error, "problem", error)).split())
+        raise TopologyError(f"{source}{where}: is no YAML: {problem}") from error
+    except (ValueError, RecursionError) as error:  # a date that does not exist, a number or nesting without end
+        raise TopologyError(f"{source}: is no YAML: {error}") from error
     try:
         return _topology(document)
     except TopologyError as error:
@@ -80,6 +84,8 @@ def _topology(document: Any) -> Topology:
         for end in ends:
             if end not in names:
                 raise unknown_name(f"{place}: there is no node", end, names)
+        if ends in demands:
+            raise TopologyError(f"{place}: there is one from {ends[0]!r} to {ends[1]!r} already; add them up")
         demands[ends] = _number(keys.get("demand"), f"{place}.demand")
     return Topology(_text(top, "name", ""), nodes, links, demands)
 
@@ -89,12 +95,17 @@ def _node(item: Any, place: str) -> Node:
         return Node(item)
     keys = _mapping(item, place, _NODE)
     role = keys.get("role", Role.ROUTER.value)
-    if role not in [known.value for known in Role]:
-        raise TopologyError(f"{place}.role: {role!r} is none of {', '.join(known.value for known in Role)}")
+    roles = [known.value for known in Role]
+    if role not in roles:
+        raise TopologyError(f"{place}.role: {role!r} is none of {', '.join(roles)}")
     degrees = {
         key: _number(keys[key], f"{place}.{key}") for key in ("latitude", "longitude") if keys.get(key) is not None
     }
-    return Node(_text(keys, "name", place), Role(role), **degrees)
+    name = _text(keys, "name", place)
+    try:
+        return Node(name, Role(role), **degrees)
+    except TopologyError as error:
+        raise TopologyError(f"{place}: {error}") from error
 
 
 def _link(item: Any, place: str) -> Link:
@@ -118,12 +129,15 @@ def _mapping(item: Any, place: str, known: tuple[str, ...]) -> Mapping[str, Any]
         raise TopologyError(f"{place or 'file'}: must hold the keys {', '.join(known)}")
     for key in item:
         if key not in known:
-            raise unknown_name(f"{place + '.' if place else ''}{key}: unknown key", str(key), known)
+            name = " ".join(str(key).split())
+            raise unknown_name(f"{place + '.' if place else ''}{name}: unknown key", name, known)
     return item
 
 
 def _list(keys: Mapping[str, Any], key: str) -> list[Any]:
-    value = keys.get(key) or []
+    value = keys.get(key)
+    if value is None:
+        return []
     if not isinstance(value, list):
         raise TopologyError(f"{key}: must be a list")
     return value
@@ -134,12 +148,18 @@ def _text(keys: Mapping[str, Any], key: str, place: str) -> str:
     where = f"{place}.{key}" if place else key
     if value is None or value == "":
         raise TopologyError(f"{where}: is missing")
-    if not isinstance(value, str | int):
-        raise TopologyError(f"{where}: must be a name, not {value!r}")
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise TopologyError(f"{where}: must be a name, not {value!r}; put it in quotes")
     return str(value)
 
 
 def _number(value: Any, place: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TopologyError(f"{place}: must be a number, not {value!r}")
-    return float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise TopologyError(f"{place}: must be a finite number, not {number}")
+    return number

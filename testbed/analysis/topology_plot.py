@@ -1,170 +1,132 @@
 """The drawing of a network: routers where they are on the map, sites and hosts beside them.
 
-Reads a topology only. Networks without coordinates are laid out by a fixed algorithm, so that the same
-network always looks the same.
+Reads a topology only. The figure is as large as the network needs; one unit of its axes is an inch.
 """
 
 from __future__ import annotations
 
-import math
+from dataclasses import dataclass
 from pathlib import Path
 
-import networkx as nx
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 
 from testbed.analysis.drawing import BLUE, GREEN, GREY, ORANGE, VERMILION, canvas
-from topologies.spec import Node, Role, Topology
+from testbed.analysis.label_placement import Labels
+from testbed.analysis.topology_layout import Places, layout
+from topologies.spec import Role, Topology
 
-_WIDTH_IN, _HEIGHT_IN = 10.0, 6.5
 _MOST_LABELLED_LINKS = 40
 _MOST_LABELLED_NODES = 120
-_MARKERS = {
-    Role.ROUTER: ("o", GREY, 60),
-    Role.D_ROUTER: ("s", BLUE, 110),
-    Role.CLIENT: ("^", ORANGE, 60),
-    Role.INSTANCE: ("D", GREEN, 50),
-}
-_NAMES = {
-    Role.ROUTER: "router",
-    Role.D_ROUTER: "D-Router (edge site)",
-    Role.CLIENT: "client",
-    Role.INSTANCE: "service instance",
-}
+_LEAST_WIDTH_IN, _HEADER_IN, _LEGEND_IN, _MARGIN_IN = 8.0, 0.35, 0.65, 0.2
+_DELAY_SIZE_PT = 7.0
+_NODE_RADIUS_IN = 0.085
+_BOLD_WIDER = {"normal": 1.0, "bold": 1.15}
 
-Positions = dict[str, tuple[float, float]]
+
+@dataclass(frozen=True)
+class _Look:
+    """How nodes of a role are drawn: told apart by shape as well as by colour."""
+
+    name: str
+    marker: str
+    colour: str
+    area_pt2: float
+    size_pt: float
+    weight: str = "normal"
+
+
+_LOOKS = {
+    Role.D_ROUTER: _Look("D-Router (edge site)", "s", BLUE, 110, 8.5, "bold"),
+    Role.ROUTER: _Look("router", "o", GREY, 60, 8),
+    Role.INSTANCE: _Look("service instance", "D", GREEN, 50, 7),
+    Role.CLIENT: _Look("client", "^", ORANGE, 65, 7),
+}
 
 
 def draw(topology: Topology, path: Path) -> None:
     """Draw a network to a PNG file."""
-    positions = layout(topology)
-    counts = {_NAMES[role].partition(" (")[0]: len(topology.with_role(role)) for role in Role}
-    title = ", ".join(f"{count} {name}{'' if count == 1 else 's'}" for name, count in counts.items() if count)
-    with canvas(path, _WIDTH_IN, _HEIGHT_IN, f"{topology.name}: {title}") as figure:
+    places = layout(topology)
+    lines = np.array([(places[link.a], places[link.b]) for link in topology.links]).reshape(-1, 2, 2)
+    labels = Labels(np.array(list(places.values())), _NODE_RADIUS_IN, lines)
+    texts = _node_texts(topology, places, labels) + _link_texts(topology, places, labels)
+    corners = np.array([*places.values(), *labels.boxes[:, :2], *labels.boxes[:, 2:]])
+    low, high = corners.min(axis=0) - _MARGIN_IN, corners.max(axis=0) + _MARGIN_IN
+    width, height = high - low
+    with canvas(
+        path, max(width, _LEAST_WIDTH_IN), height + _HEADER_IN + _LEGEND_IN, f"{topology.name}: {_census(topology)}"
+    ) as figure:
         axes = figure.add_subplot()
         axes.set_axis_off()
-        axes.set_aspect("equal", adjustable="datalim")
-        axes.margins(0.06)
-        ends = [(positions[link.a], positions[link.b]) for link in topology.links]
-        axes.add_collection(LineCollection(ends, colors="#B8B8B8", linewidths=1.2, zorder=1))
-        for role, (marker, colour, size) in _MARKERS.items():
-            nodes = topology.with_role(role)
-            if nodes:
-                x, y = zip(*(positions[node.name] for node in nodes), strict=True)
-                axes.scatter(
-                    x, y, s=size, marker=marker, color=colour, edgecolors="white", zorder=3, label=_NAMES[role]
-                )
-        axes.autoscale_view()
-        labelled = len(topology.links) <= _MOST_LABELLED_LINKS
-        if len(topology.nodes) <= _MOST_LABELLED_NODES:
-            _label_nodes(axes, topology, positions)
-        if labelled:
-            _label_links(axes, topology, positions)
-        note = "links: one-way delay in ms" if labelled else None
+        axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
+        axes.set_aspect("equal", adjustable="box")
+        axes.add_collection(LineCollection(list(lines), colors="#B8B8B8", linewidths=1.2, zorder=1))
+        _draw_nodes(axes, topology, places)
+        for text in texts:
+            text.write(axes)
+        note = "numbers on links: one-way delay in ms" if _shows_delays(topology) else None
         axes.legend(loc="upper left", bbox_to_anchor=(0, 0), ncols=len(Role), title=note, alignment="left")
 
 
-def layout(topology: Topology) -> Positions:
-    """Return a place for every node, in units of about a node's mean distance."""
-    infrastructure = [node for node in topology.nodes if not node.role.is_host]
-    mapped = [node for node in infrastructure if node.role is Role.ROUTER and node.latitude is not None]
-    routers = topology.with_role(Role.ROUTER)
-    positions = _on_map(list(routers)) if routers and len(mapped) == len(routers) else _computed(topology)
-    for node in topology.with_role(Role.D_ROUTER):
-        if node.name not in positions:
-            positions[node.name] = _beside(topology, node.name, positions, 0.45, slots=8)
-    for role in (Role.INSTANCE, Role.CLIENT):
+def _census(topology: Topology) -> str:
+    counts = [(look.name.partition(" (")[0], len(topology.with_role(role))) for role, look in _LOOKS.items()]
+    return ", ".join(f"{count} {name}{'' if count == 1 else 's'}" for name, count in counts if count)
+
+
+def _shows_delays(topology: Topology) -> bool:
+    return len(topology.links) <= _MOST_LABELLED_LINKS
+
+
+def _draw_nodes(axes: Axes, topology: Topology, places: Places) -> None:
+    for role, look in _LOOKS.items():
+        nodes = topology.with_role(role)
+        if nodes:
+            x, y = zip(*(places[node.name] for node in nodes), strict=True)
+            axes.scatter(
+                x, y, s=look.area_pt2, marker=look.marker, color=look.colour, edgecolors="white", zorder=3,
+                label=look.name,
+            )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Text:
+    """One label, centred on `place`, on a white ground."""
+
+    text: str
+    place: tuple[float, float]
+    size_pt: float
+    weight: str = "normal"
+    colour: str = "black"
+
+    def write(self, axes: Axes) -> None:
+        axes.text(
+            *self.place, self.text, ha="center", va="center", size=self.size_pt, weight=self.weight, color=self.colour,
+            zorder=4, bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 0.3},
+        )  # fmt: skip
+
+
+def _node_texts(topology: Topology, places: Places, labels: Labels) -> list[_Text]:
+    """Label D-Routers first, then routers, then hosts: who comes first finds more room."""
+    if len(topology.nodes) > _MOST_LABELLED_NODES:
+        return []
+    texts = []
+    for role, look in _LOOKS.items():
         for node in topology.with_role(role):
-            positions[node.name] = _beside(topology, node.name, positions, 0.4, slots=10)
-    return positions
+            # At a site, render-1@berlin is render-1.
+            name = node.name.partition("@")[0] if role.is_host else node.name
+            place = labels.beside(places[node.name], name, look.size_pt * _BOLD_WIDER[look.weight])
+            texts.append(_Text(name, place, look.size_pt, look.weight))
+    return texts
 
 
-def _on_map(routers: list[Node]) -> Positions:
-    """Project to the plane (degrees shortened by the mean latitude), scaled to a unit node distance."""
-    latitudes = [node.latitude or 0.0 for node in routers]
-    shorten = math.cos(math.radians(sum(latitudes) / len(latitudes)))
-    places = [((node.longitude or 0.0) * shorten, latitude) for node, latitude in zip(routers, latitudes, strict=True)]
-    x, y = zip(*places, strict=True)
-    extent = max(max(x) - min(x), max(y) - min(y)) or 1.0
-    scale = 1.6 * math.sqrt(len(routers)) / extent
-    return {node.name: (place[0] * scale, place[1] * scale) for node, place in zip(routers, places, strict=True)}
-
-
-def _computed(topology: Topology) -> Positions:
-    graph = topology.graph()
-    graph.remove_nodes_from([node.name for node in topology.nodes if node.role.is_host])
-    if len(graph) == 1:
-        return {next(iter(graph)): (0.0, 0.0)}
-    scale = 1.1 * math.sqrt(len(graph))
-    placed = nx.spring_layout(graph, weight=None, scale=scale, seed=1, iterations=300, pos=nx.circular_layout(graph))
-    return {name: (float(x), float(y)) for name, (x, y) in placed.items()}
-
-
-def _beside(topology: Topology, name: str, positions: Positions, distance: float, slots: int) -> tuple[float, float]:
-    """Return the free place round a node's neighbour that is farthest from everything placed so far."""
-    graph = topology.graph()
-    anchor = next(peer for peer in graph[name] if peer in positions)
-    x, y = positions[anchor]
-    others = [place for other, place in positions.items() if other != anchor]
-    links = [positions[peer] for peer in graph[anchor] if peer in positions]
-
-    def room(place: tuple[float, float]) -> float:
-        nearest = min((math.dist(place, other) for other in others), default=1.0)
-        # Off the anchor's links, too, so that labels do not lie on lines.
-        along = max(
-            (_cosine((x, y), place, other) for other in links if other != (x, y)),
-            default=0.0,
-        )
-        return min(nearest, 1.5) - 0.3 * max(0.0, along)
-
-    rings = (distance, 1.5 * distance)
-    places = [
-        (x + ring * math.cos(2 * math.pi * slot / slots), y + ring * math.sin(2 * math.pi * slot / slots))
-        for ring in rings
-        for slot in range(slots)
-    ]
-    return max(places, key=room)
-
-
-def _cosine(origin: tuple[float, float], a: tuple[float, float], b: tuple[float, float]) -> float:
-    first, second = (a[0] - origin[0], a[1] - origin[1]), (b[0] - origin[0], b[1] - origin[1])
-    lengths = math.hypot(*first) * math.hypot(*second)
-    return (first[0] * second[0] + first[1] * second[1]) / lengths if lengths else 0.0
-
-
-def _label_nodes(axes: Axes, topology: Topology, positions: Positions) -> None:
-    size = 8.0 if len(topology.nodes) <= 40 else 6.5
-    graph = topology.graph()
-    for node in topology.nodes:
-        x, y = positions[node.name]
-        below = sum(positions[peer][1] < y for peer in graph[node.name]) > len(graph[node.name]) / 2
-        label = node.name if not node.role.is_host else node.name.partition("@")[0]
-        axes.annotate(
-            label,
-            (x, y),
-            xytext=(0, 6 if below else -6),
-            textcoords="offset points",
-            ha="center",
-            va="bottom" if below else "top",
-            size=size if not node.role.is_host else size - 1.5,
-            weight="bold" if node.role is Role.D_ROUTER else "normal",
-            zorder=4,
-            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.65, "pad": 0.4},
-        )
-
-
-def _label_links(axes: Axes, topology: Topology, positions: Positions) -> None:
+def _link_texts(topology: Topology, places: Places, labels: Labels) -> list[_Text]:
+    if not _shows_delays(topology):
+        return []
+    texts = []
     for link in topology.links:
-        if link.spec.delay_ms <= 0:
-            continue
-        (ax, ay), (bx, by) = positions[link.a], positions[link.b]
-        axes.annotate(
-            f"{link.spec.delay_ms:.3g}",
-            ((ax + bx) / 2, (ay + by) / 2),
-            ha="center",
-            va="center",
-            size=6.5,
-            color=VERMILION,
-            zorder=2,
-            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.3},
-        )
+        if link.spec.delay_ms:
+            delay = f"{link.spec.delay_ms:.3g}"
+            place = labels.along(places[link.a], places[link.b], delay, _DELAY_SIZE_PT)
+            texts.append(_Text(delay, place, _DELAY_SIZE_PT, colour=VERMILION))
+    return texts

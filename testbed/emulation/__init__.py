@@ -1,0 +1,4 @@
+"""The emulated network on a real machine: namespaces, links, bridges, their removal, and what the machine can do.
+
+The only package that imports Mininet. `network.EmulatedNetwork` is the door.
+"""

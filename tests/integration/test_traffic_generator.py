@@ -408,7 +408,7 @@ def test_bad_input_is_one_line_and_exit_code_2(client: Client):
     process = client.start()
     _, errors = process.communicate(timeout=10)
     assert process.returncode == 2
-    assert errors == f"{client.folder}/client-1.json: workloads[0].port: must be a whole number 1..65535, not 0\n"
+    assert errors == f"{client.folder}/client-1.json: workloads[0].port must be in 1..65535, not 0\n"
 
 
 def test_a_source_that_is_not_this_hosts_is_bad_input(tmp_path: Path):

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from testbed.agents.config import ConfigError, read
-from testbed.agents.instance_config import instance_config
-from testbed.agents.metric_agent_config import metric_agent_config
+from testbed.agents.instance_config import InstanceConfig, instance_config
+from testbed.agents.metric_agent_config import MetricAgentConfig, metric_agent_config
+from testbed.process_config import ConfigError, Keys, parse
 
 
 @pytest.fixture
@@ -53,13 +52,13 @@ def agent(tmp_path: Path) -> dict[str, Any]:
 
 
 def test_a_good_instance_is_read(instance: dict[str, Any]) -> None:
-    config = instance_config(instance)
+    config: InstanceConfig = parse(instance, instance_config)
     assert (config.name, config.http_port, config.speed) == ("render-1@chicago", 80, 1.0)
     assert config.packet_time.mean_s == pytest.approx(0.0002)
 
 
 def test_a_good_agent_is_read_in_both_families(agent: dict[str, Any]) -> None:
-    config = metric_agent_config(agent)
+    config: MetricAgentConfig = parse(agent, metric_agent_config)
     assert [(entry.host, entry.port, entry.path) for entry in config.instances] == [
         ("10.3.0.10", 9100, "/metrics"),
         ("fd00::10", 9100, "/metrics"),
@@ -69,12 +68,12 @@ def test_a_good_agent_is_read_in_both_families(agent: dict[str, Any]) -> None:
 @pytest.mark.parametrize("which", ["instance", "agent"])
 def test_each_key_is_needed_and_no_other_taken(which: str, request: pytest.FixtureRequest) -> None:
     values: dict[str, Any] = request.getfixturevalue(which)
-    check: Callable[[Any], object] = {"instance": instance_config, "agent": metric_agent_config}[which]
+    check: Callable[[Keys], object] = {"instance": instance_config, "agent": metric_agent_config}[which]
     for key in values:
-        with pytest.raises(ConfigError, match=f"^{key} is missing$"):
-            check({name: value for name, value in values.items() if name != key})
-    with pytest.raises(ConfigError, match=r"^sitee is not a key of this process; did you mean 'site'\?$"):
-        check({**values, "sitee": "x"})
+        with pytest.raises(ConfigError, match=f"^{key} is missing"):
+            parse({name: value for name, value in values.items() if name != key}, check)
+    with pytest.raises(ConfigError, match=r"^sitee is not a known key; did you mean 'site'\?$"):
+        parse({**values, "sitee": "x"}, check)
 
 
 @pytest.mark.parametrize(
@@ -91,14 +90,13 @@ def test_each_key_is_needed_and_no_other_taken(which: str, request: pytest.Fixtu
         ({"speed": 0}, "speed must be > 0"),
         ({"mode": "dream"}, "mode must be one of clock, burn"),
         ({"cpu_limit": 0.5}, "cpu_limit needs mode 'burn'"),
-        ({"service_time": 5}, "service_time must be an object"),
+        ({"service_time": 5}, "service_time must hold a JSON object, not 5"),
         ({"service_time": {"distribution": "normal"}}, r"service_time\.distribution must be one of"),
-        ({"out_dir": "/nowhere/at/all"}, "out_dir must be a folder that exists"),
     ],
 )
 def test_a_mistake_in_an_instance(instance: dict[str, Any], change: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        instance_config({**instance, **change})
+        parse({**instance, **change}, instance_config)
 
 
 @pytest.mark.parametrize(
@@ -109,7 +107,7 @@ def test_a_mistake_in_an_instance(instance: dict[str, Any], change: dict[str, An
         ({"d_router": ["10.0.0.1", 0]}, r"d_router\[1\] must be in 1"),
         ({"interval_s": 0}, "interval_s must be > 0"),
         ({"instances": []}, "instances must be a list of at least one"),
-        ({"instances": ["x"]}, r"instances\[0\] must be an object"),
+        ({"instances": ["x"]}, r"instances\[0\] must hold a JSON object"),
         ({"instances": [{"metrics_url": "http://[::1/"}]}, r"instances\[0\]\.metrics_url"),
         ({"instances": [{"metrics_url": "ftp://a/"}]}, r"instances\[0\]\.metrics_url must be http://"),
         ({"instances": [{"metrics_url": "http://a/"}]}, r"instances\[0\]\.d_sid is missing"),
@@ -117,16 +115,4 @@ def test_a_mistake_in_an_instance(instance: dict[str, Any], change: dict[str, An
 )
 def test_a_mistake_in_an_agent(agent: dict[str, Any], change: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        metric_agent_config({**agent, **change})
-
-
-def test_files_that_hold_no_configuration(tmp_path: Path) -> None:
-    path = tmp_path / "config.json"
-    with pytest.raises(ConfigError, match="cannot be read: No such file"):
-        read(path)
-    path.write_text("{")
-    with pytest.raises(ConfigError, match="is no JSON"):
-        read(path)
-    path.write_text(json.dumps([1]))
-    with pytest.raises(ConfigError, match="must hold a JSON object"):
-        read(path)
+        parse({**agent, **change}, metric_agent_config)

@@ -112,7 +112,7 @@ def test_a_site_name_has_at_most_255_bytes() -> None:
 def test_a_report_that_no_packet_takes_is_split() -> None:
     bindings = tuple(told(FAR6 + number, _RAW) for number in range(60))
     whole = report(*bindings)
-    with pytest.raises(CodecError, match="a report of 60 bindings takes .* bytes; split it"):
+    with pytest.raises(CodecError, match=r"a report of 60 bindings takes .* bytes; split it"):
         codec.encode(whole)
     parts = codec.split(whole, first_sequence=100)
     assert len(parts) > 1

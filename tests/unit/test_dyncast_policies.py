@@ -33,7 +33,7 @@ def best(policy: str, candidates: list[Candidate], **parameters: float) -> set[A
 def test_a_policy_that_is_none_is_refused_with_those_there_are() -> None:
     with pytest.raises(ValueError, match=r"unknown policy 'nearest'; there are: closest, dyncast, .*round_robin"):
         policies.create("nearest")
-    with pytest.raises(ValueError, match="policy 'dyncast': .*penalty"):
+    with pytest.raises(ValueError, match=r"policy 'dyncast': .*penalty"):
         policies.create("dyncast", penalty=3)
     for penalty in (-1.0, math.inf, math.nan):
         with pytest.raises(ValueError, match=f"refusal_penalty_ms must be >= 0 and finite, not {penalty}"):

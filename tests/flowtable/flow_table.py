@@ -1,0 +1,224 @@
+"""A flow table in memory: executes the Flow-Mods a switch would get, and says what becomes of a packet.
+
+One table, OpenFlow 1.3, and no more of it than the apps use: whatever else a message holds raises
+`Unsupported`, so that nothing passes unseen. Messages are serialised and parsed on the way in: what is executed
+is what goes on the wire. Packets are dicts of OXM fields with plain values (addresses as text).
+"""
+
+from __future__ import annotations
+
+import importlib
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Any, NamedTuple
+
+from ryu_apps.framework import NAME
+from ryu_apps.framework import ofproto_v1_3 as ofp
+from ryu_apps.framework import ofproto_v1_3_parser as parser
+
+_ofproto_parser = importlib.import_module(f"{NAME}.ofproto.ofproto_parser")
+_ofproto_protocol = importlib.import_module(f"{NAME}.ofproto.ofproto_protocol")
+
+DATAPATH = _ofproto_protocol.ProtocolDesc(version=ofp.OFP_VERSION)
+NORMAL = ofp.OFPP_NORMAL
+CONTROLLER = ofp.OFPP_CONTROLLER
+
+_STATISTICS_REQUEST = struct.Struct("!B3xII4xQQ")
+_PREREQUISITES = {
+    "ipv4_src": ("eth_type", {0x0800}),
+    "ipv4_dst": ("eth_type", {0x0800}),
+    "ipv6_src": ("eth_type", {0x86DD}),
+    "ipv6_dst": ("eth_type", {0x86DD}),
+    "ip_proto": ("eth_type", {0x0800, 0x86DD}),
+    "tcp_src": ("ip_proto", {6}),
+    "tcp_dst": ("ip_proto", {6}),
+    "udp_src": ("ip_proto", {17}),
+    "udp_dst": ("ip_proto", {17}),
+}
+
+Packet = Mapping[str, Any]
+
+
+class Unsupported(Exception):
+    """A message that holds something this table does not know, or that a switch would refuse."""
+
+
+class Output(NamedTuple):
+    """A packet as it leaves, and where."""
+
+    port: int
+    packet: dict[str, Any]
+
+
+class FlowRemoved(NamedTuple):
+    """What the switch tells the controller of an entry that left."""
+
+    cookie: int
+    reason: int
+    packet_count: int
+
+
+@dataclass
+class FlowEntry:
+    """One entry of the table."""
+
+    priority: int
+    match: dict[str, Any]
+    actions: list[Any]
+    cookie: int
+    idle_timeout_s: int
+    tells_removal: bool
+    used_s: float
+    packet_count: int = 0
+
+    def matches(self, packet: Packet) -> bool:
+        return all(packet.get(name) == value for name, value in self.match.items())
+
+
+class FlowTable:
+    """The entries of one switch. Every call says what time it is."""
+
+    def __init__(self) -> None:
+        self.entries: list[FlowEntry] = []
+
+    def execute(self, message: Any, now_s: float = 0.0) -> list[FlowRemoved]:
+        """Carry out a Flow-Mod. Returns what the controller hears of entries that left through it."""
+        change = _over_the_wire(message)
+        if change.command == ofp.OFPFC_ADD:
+            self._add(change, now_s)
+            return []
+        if change.command == ofp.OFPFC_DELETE:
+            return self._delete(change)
+        raise Unsupported(f"command {change.command}")
+
+    def send(self, packet: Packet, now_s: float = 0.0) -> list[Output]:
+        """Run a packet through the table; nothing comes out where no entry matches."""
+        found = [entry for entry in self.entries if entry.matches(packet)]
+        if not found:
+            return []
+        highest = max(entry.priority for entry in found)
+        winners = [entry for entry in found if entry.priority == highest]
+        if len(winners) > 1:
+            raise Unsupported(f"{len(winners)} entries of priority {highest} match {packet}: the choice is undefined")
+        winners[0].used_s = now_s
+        winners[0].packet_count += 1
+        return _act(winners[0].actions, packet)
+
+    def expire(self, now_s: float) -> list[FlowRemoved]:
+        """Remove what has been idle for its timeout."""
+        idle = [item for item in self.entries if item.idle_timeout_s and now_s - item.used_s >= item.idle_timeout_s]
+        return self._remove(idle, ofp.OFPRR_IDLE_TIMEOUT)
+
+    def counters(self, request: Any) -> list[FlowEntry]:
+        """Answer a flow-statistics request."""
+        request.set_xid(1)
+        request.serialize()
+        table, port, group, cookie, mask = _STATISTICS_REQUEST.unpack_from(request.buf, 16)
+        if (table, port, group) != (ofp.OFPTT_ALL, ofp.OFPP_ANY, ofp.OFPG_ANY) or _match(request.match):
+            raise Unsupported(f"statistics of less than everything: {request}")
+        return [entry for entry in self.entries if entry.cookie & mask == cookie & mask]
+
+    def _add(self, change: Any, now_s: float) -> None:
+        if change.table_id != 0 or change.hard_timeout or change.buffer_id != ofp.OFP_NO_BUFFER:
+            raise Unsupported(str(change))
+        if change.flags & ~ofp.OFPFF_SEND_FLOW_REM:
+            raise Unsupported(f"flags {change.flags}")
+        added = FlowEntry(
+            priority=change.priority,
+            match=_match(change.match),
+            actions=_actions(change.instructions),
+            cookie=change.cookie,
+            idle_timeout_s=change.idle_timeout,
+            tells_removal=bool(change.flags & ofp.OFPFF_SEND_FLOW_REM),
+            used_s=now_s,
+        )
+        for number, entry in enumerate(self.entries):
+            if (entry.priority, entry.match) == (added.priority, added.match):
+                added.packet_count = entry.packet_count  # kept, for OFPFF_RESET_COUNTS was not asked for
+                self.entries[number] = added
+                return
+        self.entries.append(added)
+
+    def _delete(self, change: Any) -> list[FlowRemoved]:
+        if change.table_id != ofp.OFPTT_ALL or (change.out_port, change.out_group) != (ofp.OFPP_ANY, ofp.OFPG_ANY):
+            raise Unsupported(str(change))
+        wanted = _match(change.match)
+        gone = [
+            entry
+            for entry in self.entries
+            if entry.cookie & change.cookie_mask == change.cookie & change.cookie_mask
+            and wanted.items() <= entry.match.items()
+        ]
+        return self._remove(gone, ofp.OFPRR_DELETE)
+
+    def _remove(self, gone: list[FlowEntry], reason: int) -> list[FlowRemoved]:
+        self.entries = [entry for entry in self.entries if entry not in gone]
+        return [FlowRemoved(entry.cookie, reason, entry.packet_count) for entry in gone if entry.tells_removal]
+
+
+def packet_out(message: Any, packet: Packet) -> list[Output]:
+    """Say what becomes of a packet that a Packet-Out carries."""
+    message.set_xid(1)
+    message.serialize()
+    buffer_id, in_port, length = struct.unpack_from("!IIH", message.buf, 8)
+    if buffer_id != ofp.OFP_NO_BUFFER:
+        raise Unsupported(f"buffer {buffer_id}")
+    actions, position = [], 24
+    while position < 24 + length:
+        action = parser.OFPAction.parser(message.buf, position)
+        actions.append(action)
+        position += action.len
+    outputs = _act(actions, packet)
+    if any(output.port == in_port for output in outputs):
+        raise Unsupported(f"a switch sends no packet back out of port {in_port}, where it came in")
+    return outputs
+
+
+def _over_the_wire(message: Any) -> Any:
+    message.set_xid(1)
+    message.serialize()
+    version, kind, length, xid = _ofproto_parser.header(message.buf)
+    received = _ofproto_parser.msg(DATAPATH, version, kind, length, xid, bytes(message.buf))
+    if not isinstance(received, parser.OFPFlowMod):
+        raise Unsupported(f"{type(message).__name__} is no Flow-Mod")
+    return received
+
+
+def _match(match: Any) -> dict[str, Any]:
+    fields = {name: _plain(name, value) for name, value in match.items()}
+    for name in fields:
+        if name in _PREREQUISITES:
+            needed, values = _PREREQUISITES[name]
+            if fields.get(needed) not in values:
+                raise Unsupported(f"a switch refuses {name} without {needed} in {values}: {fields}")
+    return fields
+
+
+def _plain(name: str, value: Any) -> Any:
+    if isinstance(value, tuple):
+        raise Unsupported(f"masked field {name}={value}")
+    return str(ip_address(value)) if name.startswith(("ipv4_", "ipv6_")) else value
+
+
+def _actions(instructions: list[Any]) -> list[Any]:
+    (instruction,) = instructions
+    if instruction.type != ofp.OFPIT_APPLY_ACTIONS:
+        raise Unsupported(str(instruction))
+    return list(instruction.actions)
+
+
+def _act(actions: list[Any], packet: Packet) -> list[Output]:
+    rewritten = dict(packet)
+    outputs = []
+    for action in actions:
+        if isinstance(action, parser.OFPActionSetField):
+            if action.key not in packet:
+                raise Unsupported(f"set {action.key} of a packet that has none: {packet}")
+            rewritten[action.key] = _plain(action.key, action.value)
+        elif isinstance(action, parser.OFPActionOutput):
+            outputs.append(Output(action.port, dict(rewritten)))
+        else:
+            raise Unsupported(str(action))
+    return outputs

@@ -1,0 +1,307 @@
+"""A real ingress for tests: a client behind one D-Router, an instance behind each of two others.
+
+Only the client's D-Router has a control process; metric reports come from the other two as they would from theirs,
+through the emulated network. Sockets of the client are opened in its namespace by the test itself.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+from testbed.dyncast import codec
+from testbed.dyncast.codec import Report, report_of
+from testbed.dyncast.flows import THREE_TUPLE
+from testbed.dyncast.metrics import RawMetrics, State
+from testbed.emulation import run_tag
+from testbed.emulation.capabilities import choose_backends, probe, start_open_vswitch
+from testbed.emulation.namespaces import socket_in
+from testbed.emulation.network import EmulatedNetwork
+from tests.integration import echo_server
+from tests.polling import wait_until
+from topologies.addressing import AddressPlan
+from topologies.spec import Link, Node, Role, Topology
+
+HOME, EAST, WEST = "home", "east", "west"
+CLIENT, NEIGHBOUR = "client", "neighbour"  # both at home
+INSTANCES = {EAST: "instance-east", WEST: "instance-west"}
+IN_BAND_PORT = 7000
+TIMEOUT_S = 1  # the least there is; for what shall idle out
+
+STEADY = ("203.0.113.10", "fd00:5::10")  # five-tuple, a long timeout
+FLEETING = ("203.0.113.11", "fd00:5::11")  # five-tuple, times out after TIMEOUT_S
+BY_CLIENT = ("203.0.113.12", "fd00:5::12")  # three-tuple
+SERVICES: list[dict[str, Any]] = [
+    {"name": "steady", "d_sids": list(STEADY), "affinity_timeout_s": 600},
+    {"name": "fleeting", "d_sids": list(FLEETING), "affinity_timeout_s": TIMEOUT_S},
+    {"name": "by-client", "d_sids": list(BY_CLIENT), "affinity_timeout_s": 600, "flow_fields": list(THREE_TUPLE)},
+]
+
+
+def topology() -> Topology:
+    return Topology(
+        "ingress",
+        (
+            *(Node(name, Role.D_ROUTER) for name in (HOME, EAST, WEST)),
+            Node(CLIENT, Role.CLIENT),
+            Node(NEIGHBOUR, Role.CLIENT),
+            *(Node(name, Role.INSTANCE) for name in INSTANCES.values()),
+        ),
+        (
+            Link(HOME, EAST),
+            Link(HOME, WEST),
+            Link(CLIENT, HOME),
+            Link(NEIGHBOUR, HOME),
+            *(Link(name, site) for site, name in INSTANCES.items()),
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class FlowEntry:
+    """One line of `ovs-ofctl dump-flows`."""
+
+    cookie: int
+    packets: int
+    text: str
+
+    def names_port(self, port: int) -> bool:
+        """Whether a transport port, of either end, is this one."""
+        return re.search(rf"tp_(src|dst)={port}\b", self.text) is not None
+
+    @property
+    def is_affinity(self) -> bool:
+        return self.cookie >> 48 == 0xD1
+
+    @property
+    def is_forward(self) -> bool:
+        return "idle_timeout" in self.text
+
+
+class IngressNetwork:
+    """The network, its echo servers, and what their logs and the switch say."""
+
+    def __init__(self, network: EmulatedNetwork, folder: Path) -> None:
+        self.network = network
+        self.bridge = network.bridge(HOME).name
+        self._folder = folder
+        self._sequence: defaultdict[str, int] = defaultdict(int)
+
+    def start_servers(self) -> None:
+        for name in INSTANCES.values():
+            files = [str(self._folder / f"{name}.{suffix}") for suffix in ("ready", "log")]
+            argv = [sys.executable, echo_server.__file__, name, *files, *self.addresses(name)]
+            self.network.popen(name, argv, name=name, log_path=self._folder / f"{name}.output")
+        for name in INSTANCES.values():
+            wait_until((self._folder / f"{name}.ready").exists, what=f"{name} to listen")
+
+    def addresses(self, host: str) -> tuple[str, str]:
+        of = self.network.plan.host(host)
+        return str(of.ipv4.ip), str(of.ipv6.ip)
+
+    def gateway(self, site: str) -> str:
+        return str(self.network.plan.site(site).gateway4.ip)
+
+    def seen(self, instance: str) -> list[str]:
+        """What an instance's log says it saw."""
+        return (self._folder / f"{instance}.log").read_text().splitlines()
+
+    @contextmanager
+    def client_socket(
+        self, kind: socket.SocketKind, to: tuple[str, int], *, port: int = 0, host: str = CLIENT
+    ) -> Iterator[socket.socket]:
+        """A socket in a client's namespace, connected."""
+        family = socket.AF_INET6 if ":" in to[0] else socket.AF_INET
+        with socket_in(self.network.pid(host), family, kind) as ours:
+            ours.settimeout(20)
+            ours.bind((self.addresses(host)[family == socket.AF_INET6], port))
+            ours.connect(to)
+            yield ours
+
+    def tell(self, site: str, data: bytes) -> None:
+        """Send bytes in band from a site's D-Router to the ingress."""
+        with socket_in(self.network.pid(site), socket.AF_INET, socket.SOCK_DGRAM) as ours:
+            ours.bind((self.gateway(site), 0))
+            ours.sendto(data, (self.gateway(HOME), IN_BAND_PORT))
+
+    def report(self, site: str, state: State = State.UP, sessions: int = 0) -> None:
+        """Report a site's instance for all services, both families."""
+        raw = None if state is State.DOWN else RawMetrics(4, queue_limit=50, sessions=sessions, service_time_s=0.01)
+        self._sequence[site] += 1
+        bindings = tuple(
+            report_of(ip_address(d_sid), ip_address(d_bid), state, raw)
+            for service in SERVICES
+            for d_sid, d_bid in zip(service["d_sids"], self.addresses(INSTANCES[site]), strict=True)
+        )
+        message = Report(site, self._sequence[site], time.monotonic(), bindings)
+        self.tell(site, codec.encode(message))
+
+    def entries(self) -> list[FlowEntry]:
+        """The flow entries of the client's switch."""
+        done = self.ofctl("dump-flows", self.bridge)
+        found = []
+        for line in done.splitlines():
+            if "cookie=" in line:
+                words = dict(word.split("=", 1) for word in line.replace(",", " ").split() if "=" in word)
+                found.append(FlowEntry(int(words["cookie"], 16), int(words["n_packets"]), line))
+        return found
+
+    def affinity_entries(self) -> list[FlowEntry]:
+        return [entry for entry in self.entries() if entry.is_affinity]
+
+    def ofctl(self, *arguments: str) -> str:
+        command = ["ovs-ofctl", "-O", "OpenFlow13", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout
+
+
+class Control:
+    """The control process of the client's D-Router, and the files it writes."""
+
+    def __init__(self, ingress: IngressNetwork, folder: Path, python: Sequence[str] = (), **changes: Any) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._ingress = ingress
+        self._folder = folder
+        self.name = f"control@{HOME}"
+        self.openflow_port = free_port()
+        self._document = {
+            "name": self.name,
+            "site": HOME,
+            "seed": 1,
+            "out_dir": str(folder),
+            "datapath_id": ingress.network.bridge(HOME).datapath_id,
+            "openflow_port": self.openflow_port,
+            "uplink_port": ingress.network.bridge(HOME).uplink_port,
+            "in_band_port": IN_BAND_PORT,
+            "metric_lifetime_s": 600,
+            "services": [{"policy": "round_robin", **service} for service in SERVICES],
+            "peers": [{"site": s, "address": ingress.gateway(s), "path_cost_ms": 1} for s in (EAST, WEST)],
+            **changes,
+        }
+        self._python = list(python) or [sys.executable]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        assert self._process is not None, "not started"
+        return self._process
+
+    @property
+    def log_path(self) -> Path:
+        return self._folder / "control.log"
+
+    def start(self) -> None:
+        """Start it, have the switch connect to it, tell it of both instances."""
+        with socket_in(self._ingress.network.pid(HOME), socket.AF_INET, socket.SOCK_DGRAM) as in_band:
+            in_band.bind((self._ingress.gateway(HOME), IN_BAND_PORT))
+            path = self._folder / "config.json"
+            path.write_text(json.dumps({**self._document, "in_band_fd": in_band.fileno()}))
+            self._process = self._ingress.network.popen(
+                None,
+                [*self._python, "-m", "ryu_apps.launcher", str(path)],
+                name=self.name,
+                log_path=self.log_path,
+                pass_fds=[in_band.fileno()],
+            )
+        # Only then the switch: its first attempt succeeds, and it need not wait for its second.
+        wait_until(lambda: is_listening(self.openflow_port) or self.process.poll() is not None, 60, "the controller")
+        self._ingress.network.set_controller(HOME, self.openflow_port)
+        ready = self._folder / f"{self.name}.ready"
+        wait_until(lambda: ready.exists() or self.process.poll() is not None, 60, "the control process")
+        assert self.process.poll() is None, self.log_path.read_text()
+        before = len(self.table("metrics"))
+        for site in INSTANCES:
+            self._ingress.report(site)
+        expected = before + len(INSTANCES) * sum(len(service["d_sids"]) for service in SERVICES)
+        wait_until(lambda: len(self.table("metrics")) >= expected, what="both reports to be heard")
+
+    def table(self, name: str) -> list[dict[str, str]]:
+        path = self._folder / f"{name}.{self.name}.part.csv"
+        if not path.exists():
+            return []
+        with path.open(newline="") as stream:
+            return list(csv.DictReader(stream))
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Send a signal and return the exit code."""
+        self.process.send_signal(number)
+        return self.process.wait(20)
+
+    def decisions(self, d_sid: str, src_port: int | None = None) -> list[dict[str, str]]:
+        """All decisions so far for a service, or for one flow to it."""
+        self._wait_until_all_is_written()
+        rows = [row for row in self.table("decisions") if row["d_sid"] == d_sid]
+        return [row for row in rows if src_port in (None, int(row["src_port"] or 0))]
+
+    def counted(self, kind: str) -> int:
+        """What the D-Router last wrote of one of its counters."""
+        rows = [row for row in self.table("control") if (row["direction"], row["kind"]) == ("local", kind)]
+        return int(rows[-1]["messages"] or 0) if rows else 0
+
+    def _wait_until_all_is_written(self) -> None:
+        """Signalling counts are written last, when all that came before is."""
+        if self.process.poll() is None:
+            now_s = time.monotonic()
+            wait_until(
+                lambda: any(float(row["time_s"] or 0) > now_s for row in self.table("control")),
+                what="the tables to be written",
+            )
+
+    def kill(self) -> None:
+        """Leave nothing behind, however far it came."""
+        if self._process is not None and self._process.poll() is None:
+            self.end(signal.SIGKILL)
+
+
+def free_port() -> int:
+    with socket.socket() as trial:
+        trial.bind(("127.0.0.1", 0))
+        return int(trial.getsockname()[1])
+
+
+def is_listening(port: int) -> bool:
+    listening = f":{port:04X} 00000000:0000 0A"
+    return listening in Path("/proc/net/tcp").read_text()
+
+
+@contextmanager
+def built(folder: Path) -> Iterator[IngressNetwork]:
+    """The network, running, with its servers; gone afterwards."""
+    start_open_vswitch()
+    described = topology()
+    network = EmulatedNetwork(
+        described,
+        AddressPlan(described),
+        tag=run_tag.claim("ingress"),
+        backends=choose_backends(probe()),
+        work_dir=folder,
+    )
+    with network:
+        network.start()
+        ingress = IngressNetwork(network, folder)
+        ingress.start_servers()
+        yield ingress
+
+
+@contextmanager
+def controlled(ingress: IngressNetwork, folder: Path, python: Sequence[str] = (), **changes: Any) -> Iterator[Control]:
+    """A control process that knows both instances; ended afterwards, and its entries with it."""
+    control = Control(ingress, folder, python, **changes)
+    try:
+        control.start()
+        yield control
+    finally:
+        control.kill()
+        ingress.ofctl("del-flows", ingress.bridge, "cookie=0xd1000000000000/0xffff000000000000")

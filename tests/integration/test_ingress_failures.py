@@ -1,0 +1,114 @@
+"""The controller dies, the switch comes and goes: what must go on goes on."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.echo_server import TCP_PORT
+from tests.integration.ingress_network import (
+    CLIENT,
+    EAST,
+    HOME,
+    INSTANCES,
+    STEADY,
+    Control,
+    IngressNetwork,
+    built,
+    controlled,
+)
+from tests.integration.test_ingress_steering import say
+from tests.polling import wait_until
+
+pytestmark = pytest.mark.root
+
+
+@pytest.fixture(scope="module")
+def ingress(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IngressNetwork]:
+    with built(tmp_path_factory.mktemp("ingress")) as ingress:
+        yield ingress
+
+
+@pytest.fixture
+def control(ingress: IngressNetwork, tmp_path: Path) -> Iterator[Control]:
+    with controlled(ingress, tmp_path) as control:
+        yield control
+
+
+def pings(ingress: IngressNetwork, address: str) -> bool:
+    ping = ["ping", "-n", "-c", "1", "-W", "5", address]
+    return ingress.network.run(CLIENT, ping, timeout_s=30).returncode == 0
+
+
+def cookies(ingress: IngressNetwork) -> list[int]:
+    return sorted(entry.cookie for entry in ingress.affinity_entries())
+
+
+def test_when_the_controller_dies_bound_flows_and_ordinary_traffic_go_on(
+    ingress: IngressNetwork, control: Control, tmp_path: Path
+) -> None:
+    with ingress.client_socket(socket.SOCK_STREAM, (STEADY[0], TCP_PORT)) as connection:
+        instance = say(connection, "before")
+        control.end(signal.SIGKILL)
+        for number in range(20):
+            assert say(connection, f"without controller {number}") == instance
+        for name in INSTANCES.values():
+            assert pings(ingress, ingress.addresses(name)[0])
+    with (
+        controlled(ingress, tmp_path / "again") as successor,
+        ingress.client_socket(socket.SOCK_STREAM, (STEADY[0], TCP_PORT)) as connection,
+    ):
+        assert say(connection, "with a new one") in INSTANCES.values()
+        assert len(successor.decisions(STEADY[0])) == 1
+
+
+def test_a_switch_that_comes_back_gets_its_flows_back(ingress: IngressNetwork, control: Control) -> None:
+    with (
+        ingress.client_socket(socket.SOCK_STREAM, (STEADY[0], TCP_PORT)) as one,
+        ingress.client_socket(socket.SOCK_STREAM, (STEADY[0], TCP_PORT)) as other,
+    ):
+        served_by = {connection: say(connection, "before") for connection in (one, other)}
+        before = wait_until(lambda: len(found := cookies(ingress)) == 4 and found, what="two entries for each flow")
+        subprocess.run(["ovs-vsctl", "del-controller", ingress.bridge], check=True)
+        ingress.ofctl("del-flows", ingress.bridge)  # as if it had lost its power
+        assert ingress.entries() == []
+        ingress.network.set_controller(HOME, control.openflow_port)
+        wait_until(lambda: cookies(ingress) == before, 30, "the flows to be put back")
+        for connection, instance in served_by.items():
+            assert say(connection, "after") == instance
+        with ingress.client_socket(socket.SOCK_STREAM, (STEADY[0], TCP_PORT)) as third:
+            say(third, "and new flows are steered")
+    assert len(control.decisions(STEADY[0])) == 3
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
+def test_asked_to_end_the_controller_writes_everything_and_exits_with_0(
+    ingress: IngressNetwork, control: Control, number: signal.Signals
+) -> None:
+    for connections in range(3):
+        with ingress.client_socket(socket.SOCK_STREAM, (STEADY[0], TCP_PORT)) as connection:
+            say(connection, f"{connections}")
+    ingress.tell(EAST, b"junk")  # not flushed yet when it ends
+    assert control.end(number) == 0
+    assert len(control.decisions(STEADY[0])) == 3
+    last = control.table("control")[-1]
+    assert None not in last.values()
+    assert control.log_path.read_text() == ""
+
+
+def test_a_switch_of_another_s_is_not_taken_over(ingress: IngressNetwork, control: Control) -> None:
+    """Another bridge of the network, with another datapath id, connects to this controller by mistake."""
+    stranger = ingress.network.bridge(EAST).name
+    ingress.network.set_controller(EAST, control.openflow_port)
+    try:
+        wait_until(lambda: "is not ours" in control.log_path.read_text(), 30, "the stranger to be noticed")
+        assert all(f"ipv4_dst={STEADY[0]}" not in line for line in ingress.ofctl("dump-flows", stranger).splitlines())
+        with ingress.client_socket(socket.SOCK_STREAM, (STEADY[0], TCP_PORT)) as connection:
+            say(connection, "our own is served on")
+    finally:
+        subprocess.run(["ovs-vsctl", "del-controller", stranger], check=True)

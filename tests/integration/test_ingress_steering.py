@@ -1,0 +1,272 @@
+"""Real flows to a D-SID through a real switch: where they go, that they stay there, that nothing is lost."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from testbed.dyncast.metrics import State
+from tests.integration.echo_server import TCP_PORT, UDP_PORT
+from tests.integration.ingress_network import (
+    BY_CLIENT,
+    CLIENT,
+    EAST,
+    FLEETING,
+    INSTANCES,
+    NEIGHBOUR,
+    SERVICES,
+    STEADY,
+    WEST,
+    Control,
+    FlowEntry,
+    IngressNetwork,
+    built,
+    controlled,
+)
+from tests.polling import wait_until
+
+pytestmark = pytest.mark.root
+
+_FAMILIES = pytest.mark.parametrize("family", [0, 1], ids=["IPv4", "IPv6"])
+
+
+@pytest.fixture(scope="module")
+def ingress(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IngressNetwork]:
+    with built(tmp_path_factory.mktemp("ingress")) as ingress:
+        yield ingress
+
+
+@pytest.fixture(scope="module")
+def control(ingress: IngressNetwork, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Control]:
+    with controlled(ingress, tmp_path_factory.mktemp("control")) as control:
+        yield control
+
+
+def tell_state(ingress: IngressNetwork, control: Control, state: State, *sites: str) -> None:
+    """Report the instances of sites to be up or down, and wait until that was heard."""
+    expected = len(control.table("metrics")) + len(sites) * sum(len(item["d_sids"]) for item in SERVICES)
+    for site in sites:
+        ingress.report(site, state)
+    wait_until(lambda: len(control.table("metrics")) >= expected, what="the reports to be heard")
+
+
+def cookies(ingress: IngressNetwork) -> list[int]:
+    return sorted(entry.cookie for entry in ingress.entries())
+
+
+def port_of(connected: socket.socket) -> int:
+    return int(connected.getsockname()[1])
+
+
+def say(connection: socket.socket, text: str) -> str:
+    """Send a line and return who answered; the answer must be to this line."""
+    connection.sendall(f"{text}\n".encode())
+    answer = b""
+    while not answer.endswith(b"\n"):
+        received = connection.recv(1000)
+        assert received, "the connection was closed"
+        answer += received
+    instance, _, echoed = answer.decode().strip().partition(" ")
+    assert echoed == text
+    return instance
+
+
+def datagrams(ingress: IngressNetwork, instance: str, payload: str) -> int:
+    """How many datagrams with this payload an instance saw."""
+    return sum(line.split()[0] == "udp" and line.split()[-1] == payload for line in ingress.seen(instance))
+
+
+# -- flows -----------------------------------------------------------------------------------------
+
+
+@_FAMILIES
+def test_tcp_connections_to_a_d_sid_are_shared_out_and_each_stays_where_it_is(
+    ingress: IngressNetwork, control: Control, family: int
+) -> None:
+    with (
+        ingress.client_socket(socket.SOCK_STREAM, (STEADY[family], TCP_PORT)) as one,
+        ingress.client_socket(socket.SOCK_STREAM, (STEADY[family], TCP_PORT)) as other,
+    ):
+        served_by = {connection: say(connection, "first") for connection in (one, other)}
+        assert sorted(served_by.values()) == sorted(INSTANCES.values())
+        for number in range(20):
+            for connection, instance in served_by.items():
+                assert say(connection, f"line {number}") == instance
+        for connection in served_by:
+            assert len(control.decisions(STEADY[family], port_of(connection))) == 1
+
+
+@_FAMILIES
+def test_a_burst_of_a_new_flow_arrives_whole_at_one_instance(
+    ingress: IngressNetwork, control: Control, family: int
+) -> None:
+    payloads = [f"burst-{family}-{number}" for number in range(20)]
+    with ingress.client_socket(socket.SOCK_DGRAM, (STEADY[family], UDP_PORT)) as flow:
+        for payload in payloads:
+            flow.send(payload.encode())
+        answers = [flow.recv(1000).decode().split() for _ in payloads]
+        assert len(control.decisions(STEADY[family], port_of(flow))) == 1
+    assert sorted(payload for _, payload in answers) == sorted(payloads)
+    (instance,) = {name for name, _ in answers}
+    for name in INSTANCES.values():
+        expected = 1 if name == instance else 0
+        assert [datagrams(ingress, name, payload) for payload in payloads] == [expected] * 20
+
+
+@_FAMILIES
+def test_the_first_datagram_of_a_flow_arrives_exactly_once(
+    ingress: IngressNetwork, control: Control, family: int
+) -> None:
+    payload = f"only-one-{family}"
+    with ingress.client_socket(socket.SOCK_DGRAM, (STEADY[family], UDP_PORT)) as flow:
+        flow.send(payload.encode())
+        assert flow.recv(1000).decode().endswith(payload)
+        (row,) = control.decisions(STEADY[family], port_of(flow))
+    chosen = {ingress.addresses(name)[family]: name for name in INSTANCES.values()}[row["d_bid"]]
+    assert {name: datagrams(ingress, name, payload) for name in INSTANCES.values()} == {
+        name: int(name == chosen) for name in INSTANCES.values()
+    }
+
+
+@_FAMILIES
+@pytest.mark.usefixtures("control")
+def test_a_d_sid_answers_pings(ingress: IngressNetwork, family: int) -> None:
+    done = ingress.network.run(CLIENT, ["ping", "-n", "-c", "3", "-i", "0.1", "-W", "5", STEADY[family]], timeout_s=30)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count(f"bytes from {STEADY[family]}") == 3
+
+
+@_FAMILIES
+def test_a_three_tuple_keeps_all_of_a_client_s_connections_together(
+    ingress: IngressNetwork, control: Control, family: int
+) -> None:
+    """The neighbour's: whatever comes home to a client from an instance it is bound to is taken for that flow."""
+    served_by = set()
+    to = (BY_CLIENT[family], TCP_PORT)
+    for number in range(4):
+        with ingress.client_socket(socket.SOCK_STREAM, to, host=NEIGHBOUR) as connection:
+            served_by.add(say(connection, f"{number}"))
+    assert len(served_by) == 1
+    assert len(control.decisions(BY_CLIENT[family])) == 1
+
+
+@_FAMILIES
+def test_traffic_to_the_instance_itself_is_left_alone(ingress: IngressNetwork, control: Control, family: int) -> None:
+    before = control.decisions(STEADY[family]), cookies(ingress)
+    for name in INSTANCES.values():
+        address = ingress.addresses(name)[family]
+        with (
+            ingress.client_socket(socket.SOCK_STREAM, (address, TCP_PORT)) as tcp,
+            ingress.client_socket(socket.SOCK_DGRAM, (address, UDP_PORT)) as udp,
+        ):
+            assert say(tcp, "directly") == name
+            udp.send(b"directly")
+            assert udp.recv(1000).decode() == f"{name} directly"
+    assert (control.decisions(STEADY[family]), cookies(ingress)) == before
+
+
+@pytest.mark.usefixtures("control")
+def test_a_port_used_towards_d_bid_and_d_sid_at_once_does_not_mix_them_up(ingress: IngressNetwork) -> None:
+    """The same client port to another port of the same instance: only headers of the bound flow are rewritten."""
+    with ingress.client_socket(socket.SOCK_DGRAM, (STEADY[0], UDP_PORT), port=31000) as steered:
+        steered.send(b"steered")
+        name, _ = steered.recv(1000).decode().split()
+        with ingress.client_socket(socket.SOCK_STREAM, (ingress.addresses(name)[0], TCP_PORT), port=31000) as direct:
+            assert say(direct, "direct") == name
+        steered.send(b"again")
+        assert steered.recv(1000).decode() == f"{name} again"
+
+
+def test_an_instance_that_goes_down_gets_no_new_flows_and_keeps_the_old(
+    ingress: IngressNetwork, control: Control
+) -> None:
+    with ingress.client_socket(socket.SOCK_STREAM, (STEADY[0], TCP_PORT)) as connection:
+        instance = say(connection, "hello")
+        site = {name: site for site, name in INSTANCES.items()}[instance]
+        tell_state(ingress, control, State.DOWN, site)
+        try:
+            for number in range(4):
+                with ingress.client_socket(socket.SOCK_STREAM, (STEADY[0], TCP_PORT)) as later:
+                    assert say(later, f"{number}") != instance
+            assert say(connection, "still there?") == instance
+        finally:
+            tell_state(ingress, control, State.UP, site)
+
+
+def test_without_an_instance_packets_are_dropped_and_others_pass(ingress: IngressNetwork, control: Control) -> None:
+    before, dropped = control.decisions(STEADY[0]), control.counted("dropped_no_instance")
+    tell_state(ingress, control, State.DOWN, *INSTANCES)
+    try:
+        with ingress.client_socket(socket.SOCK_DGRAM, (STEADY[0], UDP_PORT)) as flow:
+            flow.send(b"nobody there")
+            ping = ["ping", "-n", "-c", "1", "-W", "5", ingress.gateway(EAST)]
+            assert ingress.network.run(CLIENT, ping, timeout_s=30).returncode == 0
+            wait_until(
+                lambda: control.counted("dropped_no_instance") == dropped + 1, what="the dropped packet to be counted"
+            )
+    finally:
+        tell_state(ingress, control, State.UP, *INSTANCES)
+    assert control.decisions(STEADY[0]) == before
+
+
+# -- the end of a flow -----------------------------------------------------------------------------
+
+
+def entries_of(ingress: IngressNetwork, flow: socket.socket) -> list[FlowEntry]:
+    """The entries of a flow, both ways."""
+    return [entry for entry in ingress.affinity_entries() if entry.names_port(port_of(flow))]
+
+
+@_FAMILIES
+def test_an_idle_flow_leaves_the_switch_and_is_decided_anew(
+    ingress: IngressNetwork, control: Control, family: int
+) -> None:
+    with ingress.client_socket(socket.SOCK_DGRAM, (FLEETING[family], UDP_PORT)) as flow:
+        flow.send(b"one")
+        first = flow.recv(1000).decode().split()[0]
+        assert len(entries_of(ingress, flow)) == 2
+        wait_until(lambda: not entries_of(ingress, flow), 30, "both entries to leave the table")
+        flow.send(b"two")
+        second = flow.recv(1000).decode().split()[0]
+        assert second != first  # it is the other one's turn
+        assert len(control.decisions(FLEETING[family], port_of(flow))) == 2
+
+
+def test_a_flow_that_only_comes_home_stays_bound(ingress: IngressNetwork, control: Control) -> None:
+    with ingress.client_socket(socket.SOCK_DGRAM, (FLEETING[0], UDP_PORT)) as flow:
+        flow.send(b"one")
+        instance = flow.recv(1000).decode().split()[0]
+        flow.send(b"stream")  # by the entry: it counts one packet
+
+        def forward_packets() -> list[int]:
+            assert flow.recv(1000).decode() == f"{instance} streams"  # lost, were the way home not rewritten any more
+            return [entry.packets for entry in entries_of(ingress, flow) if entry.is_forward]
+
+        wait_until(lambda: forward_packets() == [1], 30, "the client's packet to be counted")
+        wait_until(lambda: forward_packets() == [0], 30, "the entry to idle out and be put back")
+        for _ in range(20):
+            forward_packets()
+        flow.send(b"stop")
+        wait_until(lambda: datagrams(ingress, instance, "stop"), what="the same instance to hear from the client")
+        wait_until(lambda: not entries_of(ingress, flow), 30, "the flow's end, now that both ways are idle")
+        assert len(control.decisions(FLEETING[0], port_of(flow))) == 1
+
+
+# -- in band ---------------------------------------------------------------------------------------
+
+
+def test_malformed_datagrams_are_recorded_and_dropped(ingress: IngressNetwork, control: Control) -> None:
+    heard = len(control.table("metrics"))
+    bad = (b"", b"junk", b"\xdc\x01\x01\x04" + b"\xff" * 60, bytes(9000))
+    for data in bad:
+        ingress.tell(EAST, data)
+    wait_until(lambda: len(control.table("metrics")) == heard + len(bad), what="the malformed datagrams to be recorded")
+    for row in control.table("metrics")[heard:]:
+        assert (row["event"], row["source"], row["d_bid"]) == ("dropped", ingress.gateway(EAST), "")
+        assert row["reason"].startswith("malformed: ")
+    ingress.report(WEST)
+    wait_until(lambda: control.table("metrics")[-1]["event"] == "received", what="a good report after the bad")
+    with ingress.client_socket(socket.SOCK_STREAM, (STEADY[0], TCP_PORT)) as connection:
+        assert say(connection, "still steering") in INSTANCES.values()
