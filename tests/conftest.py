@@ -1,4 +1,4 @@
-"""What a machine must have for a test: named in the reason of the skip."""
+"""What a machine must have for a test, named in the reason of the skip; how far properties are searched."""
 
 from __future__ import annotations
 
@@ -6,6 +6,16 @@ import os
 import shutil
 
 import pytest
+from hypothesis import settings
+
+# No deadline: how long an example takes is not what a property says. `--slow` looks much further.
+settings.register_profile("quick", max_examples=40, deadline=None)
+settings.register_profile("thorough", max_examples=1000, deadline=None)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    selection = str(config.option.markexpr)
+    settings.load_profile("quick" if "not slow" in selection else "thorough")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -96,9 +96,9 @@ def erlang_c_wait_s(workers: int, load: float) -> float:
     return waiting / (free + waiting) / (workers * (1 - load))
 
 
-@pytest.mark.parametrize(("workers", "load"), [(1, 0.5), (1, 0.7), (2, 0.6), (4, 0.7)])
+@pytest.mark.parametrize(("workers", "load"), [(1, 0.5), (1, 0.7), (2, 0.6), (4, 0.6)])
 def test_mean_wait_is_that_of_the_closed_form(workers: int, load: float) -> None:
-    taken = simulate(workers, load, 150_000, seed=workers)
+    taken = simulate(workers, load, 80_000, seed=workers)
     mean_wait_s = sum(job.start_s - arrival_s for arrival_s, _, job in taken) / len(taken)
     assert mean_wait_s == pytest.approx(erlang_c_wait_s(workers, load), rel=0.08)
 

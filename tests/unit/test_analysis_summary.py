@@ -340,7 +340,10 @@ def test_violations_agree_with_a_plain_reckoning(tmp_path_factory: pytest.TempPa
 def two_runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Path]]:
     root = tmp_path_factory.mktemp("results")
     suspect = {"verdict": "suspect", "reasons": ["relay late"]}
-    yield [write_run(root / "closest-1"), write_run(root / "dyncast-1", policy="dyncast", fidelity=suspect)]
+    yield [
+        write_run(root / "closest-1", duration_s=20.0),
+        write_run(root / "dyncast-1", policy="dyncast", duration_s=20.0, fidelity=suspect),
+    ]
 
 
 def test_a_realistic_run_is_consistent(two_runs: list[Path]) -> None:
