@@ -116,13 +116,11 @@ def topology(
     if as_yaml:
         sys.stdout.write(yaml_form.dump(found))
         return
-    delays = sorted(link.spec.delay_ms for link in found.links)
+    delays = [link.spec.delay_ms for link in found.links]
+    span = f" of {min(delays):g} to {max(delays):g} ms one way" if delays else ""
     counts = {role: len(found.with_role(role)) for role in Role}
     roles = ", ".join(f"{count} {role.value.replace('d_r', 'D-R')}s" for role, count in counts.items() if count)
-    _out.print(
-        f"{found.name}: {roles}; {len(found.links)} links of {delays[0]:g} to {delays[-1]:g} ms one way; "
-        f"{len(found.demands)} demands"
-    )
+    _out.print(f"{found.name}: {roles}; {len(delays)} links{span}; {len(found.demands)} demands")
     if plot:
         from testbed.analysis import topology_plot
 

@@ -116,7 +116,8 @@ TABLES: Mapping[str, tuple[str, ...]] = {
         "refused",
         "cpu_s",
     ),
-    # Signalling: messages and payload bytes per node, direction, peer and kind, cumulative.
+    # Signalling: messages and payload bytes per node, direction (sent, received), peer and kind, cumulative; what
+    # the node counted for itself has the direction local.
     "control": ("time_s", "node", "direction", "peer", "kind", "messages", "bytes"),
     # Every flow key an instance saw: the ground truth for affinity.
     "affinity": (

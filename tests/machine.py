@@ -1,4 +1,4 @@
-"""What is on the machine, to compare before and after: namespaces, links, bridges, processes of runs."""
+"""What is on the machine, to compare before and after: namespaces, links, bridges, processes of runs, settings."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 CHECKOUT = Path(__file__).resolve().parents[1]
+# Kernel settings that Mininet by itself, or forwarding between namespaces, might be tempted to change.
+_SETTINGS = ("fs.file-max", "net.ipv4.tcp_rmem", "net.ipv4.tcp_wmem", "net.ipv4.ip_forward", "kernel.pty.max")
 
 
 def dyncast(*arguments: str, timeout_s: float = 150) -> subprocess.CompletedProcess[str]:
@@ -38,6 +40,7 @@ def state() -> dict[str, list[str]]:
         "bridges": sorted(_lines("ovs-vsctl", "list-br")),
         "register": sorted(path.name for path in register.glob("*.json")) if register.exists() else [],
         "processes": sorted(_tagged_processes()),
+        "settings": _lines("sysctl", *_SETTINGS),
     }
 
 

@@ -107,7 +107,10 @@ def _check_ports(bridges: Sequence[Bridge]) -> None:
     table = json.loads(_vsctl("--format=json", "--columns=name,ofport,error", "list", "Interface", *wanted))
     for name, given, error in table["data"]:
         if given != wanted[name]:
-            reason = error if isinstance(error, str) else f"it became port {given}"
+            # An empty set stands for a column without a value.
+            reason = (
+                error if isinstance(error, str) else f"it became port {given}" if given != ["set", []] else "no port"
+            )
             raise BridgeError(f"Open vSwitch did not take interface {name} as port {wanted[name]}: {reason}")
 
 

@@ -7,6 +7,7 @@ work as any Mininet user expects. Knows nothing of topologies, bridges or routes
 from __future__ import annotations
 
 import os
+import resource
 import warnings
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -54,6 +55,9 @@ class EmulatedMininet(Mininet):  # type: ignore[misc]
 
     def __init__(self, tag: RunTag) -> None:
         self._tag = tag
+        # Mininet's own initialisation raises kernel limits for good, for the whole machine.
+        Mininet.inited = True
+        _allow_many_files()
         super().__init__(topo=None, build=False)
         self.built = True
 
@@ -80,3 +84,9 @@ class EmulatedMininet(Mininet):  # type: ignore[misc]
             node.terminate()
         self.hosts.clear()
         self.nameToNode.clear()
+
+
+def _allow_many_files() -> None:
+    """Make room for the pipes of many nodes, in this process."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
