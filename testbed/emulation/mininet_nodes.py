@@ -37,6 +37,11 @@ class EmulatedNode(Node):  # type: ignore[misc]
         environment = {**(params.pop("env", None) or os.environ), **self._tag.environment}
         return super()._popen(cmd, env=environment, **params)  # type: ignore[no-any-return]
 
+    def popen(self, *args: Any, **kwargs: Any) -> Popen[Any]:
+        """Start a process in the node. Mininet's way in (`mnexec -a`) would leave a changed root directory."""
+        enter = ["nsenter", f"--target={self.pid}", "--net", "--mount", "--root", "--wd", "--"]
+        return super().popen(*args, **{"mncmd": enter, "start_new_session": True, **kwargs})  # type: ignore[no-any-return]
+
     @classmethod
     def setup(cls) -> None:
         """Skip Mininet's check for ifconfig, which is never called here."""

@@ -154,6 +154,8 @@ def test_mininet_users_find_what_they_know(network: EmulatedNetwork) -> None:
     assert client.pid == network.pid("client east")
     out, _, code = server.pexec("ip -4 -o address show dev eth0")
     assert (code, address in out) == (0, True)
+    out, _, code = server.pexec("cat", "/sys/class/net/eth0/address")
+    assert (code, out.strip()) == (0, server.MAC())
 
 
 def test_a_bridge_has_the_ports_it_says(network: EmulatedNetwork) -> None:
