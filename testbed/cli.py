@@ -161,12 +161,26 @@ def schema() -> None:
 def test(
     context: typer.Context,
     slow: Annotated[bool, typer.Option("--slow", help="Also the slow and exhaustive tests.")] = False,
-    bench: Annotated[bool, typer.Option("--bench", help="Also the benchmarks.")] = False,
 ) -> None:
     """Run linters and tests; further arguments go to pytest."""
     from testbed import run_tests
 
-    raise typer.Exit(run_tests.run(slow, bench, context.args))
+    raise typer.Exit(run_tests.run(slow, context.args))
+
+
+@app.command()
+def bench(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Which ones; all unless named.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per row, on standard output.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer and shorter rounds: 3 minutes in all.")] = False,
+) -> None:
+    """Measure how fast the testbed's parts are, each against a baseline in the same run (20 minutes in all)."""
+    from testbed import checkout
+
+    main, harness = checkout.benchmarks()
+    raise typer.Exit(main.run(names or [], harness.Settings(quick=quick), as_json=as_json))
 
 
 class _Refused(Exception):
@@ -205,6 +219,8 @@ _EXPECTED: dict[str, int] = {
     "BridgeError": 1,
     "LinkError": 1,
     "RunTagError": 1,
+    "UnknownBenchmark": 2,
+    "NoCheckout": 2,
     "OSError": 1,
 }
 

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-CHECKOUT = Path(__file__).resolve().parents[1]
+from testbed import checkout
 
 # What a machine may lack without fault, as the reason of a skip says it: `capability netem is missing: …`.
 # Everything else the launcher installs or starts, so that its absence in CI is a tier that silently did not run.
@@ -80,22 +80,19 @@ def unexcused(skips: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     return [(test, reason) for test, reason in skips if not reason.startswith(excuses)]
 
 
-def run(slow: bool = False, bench: bool = False, extra: Sequence[str] = ()) -> int:
-    """Run checks and tests from the checkout; return 0 if all is well, 1 if not, 2 outside a checkout.
+def run(slow: bool = False, extra: Sequence[str] = ()) -> int:
+    """Run checks and tests from the checkout; return 0 if all is well, 1 if not.
 
-    `slow` adds the exhaustive tests, `bench` runs the measurements alone. With `extra` pytest arguments only
-    pytest runs, once, with these. Under `CI=true` a skip that no optional capability explains is a failure.
+    `slow` adds the exhaustive tests. With `extra` pytest arguments only pytest runs, once, with these. Under
+    `CI=true` a skip that no optional capability explains is a failure. Raises NoCheckout.
     """
-    if not (CHECKOUT / "tests").is_dir():
-        print(f"dyncast: no tests beside {CHECKOUT}; run ./dyncast test from a checkout of the source", file=sys.stderr)
-        return 2
+    checkout.check()
     report = _Report()
-    if bench:
-        _run_tests(report, "measurements", ["-m", "bench", "-s", *(extra or ["tests"])])
-    elif extra:
-        _run_tests(report, "pytest", [*(["-m", "not bench"] if slow else []), *extra])
+    selection = ["-m", "slow or not slow"] if slow else []
+    if extra:
+        _run_tests(report, "pytest", [*selection, *extra])
     else:
-        _run_everything(report, ["-m", "not bench"] if slow else [])
+        _run_everything(report, selection)
     return _close(report)
 
 
@@ -134,9 +131,9 @@ def _close(report: _Report) -> int:
 
 
 def _existing(folders: Sequence[str]) -> list[str]:
-    return [folder for folder in folders if any((CHECKOUT / folder).glob("**/test_*.py"))]
+    return [folder for folder in folders if any((checkout.ROOT / folder).glob("**/test_*.py"))]
 
 
 def _python(name: str, arguments: Sequence[str]) -> int:
     print(f"\n== {name}", flush=True)
-    return subprocess.run([sys.executable, *arguments], cwd=CHECKOUT, check=False).returncode
+    return subprocess.run([sys.executable, *arguments], cwd=checkout.ROOT, check=False).returncode

@@ -1,0 +1,72 @@
+"""The command line's part: which benchmarks to run, and how their rows are shown. Exit code 0, 1 if one failed."""
+
+from __future__ import annotations
+
+import json
+import sys
+import traceback
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.bench.harness import Benchmark, Row, Settings, Skipped
+from tests.bench.registry import BENCHMARKS
+
+
+class UnknownBenchmark(ValueError):
+    """A name that no benchmark has."""
+
+
+def run(names: Sequence[str], settings: Settings, *, as_json: bool) -> int:
+    """Run the named benchmarks, or all; print a table, or JSON rows, one line each as soon as measured.
+
+    Progress goes to stderr. Raises UnknownBenchmark.
+    """
+    chosen = [_benchmark(name) for name in names] or list(BENCHMARKS.values())
+    progress = Console(stderr=True, highlight=False)
+    rows: list[Row] = []
+    failed = False
+    for number, benchmark in enumerate(chosen, 1):
+        progress.print(f"[dim]·[/dim] {number}/{len(chosen)} {benchmark.name}: {benchmark.summary}")
+        try:
+            for row in benchmark.run(settings):
+                rows.append(row)
+                if as_json:
+                    print(json.dumps(row.document()), flush=True)
+                else:
+                    progress.print(f"    {row.name}: {row.value:,.4g} {row.unit}", markup=False)
+        except Skipped as reason:
+            progress.print(f"    skipped: {reason}", markup=False)
+        except Exception:
+            failed = True
+            progress.print(f"    failed: {traceback.format_exc()}", markup=False)
+    if not as_json:
+        Console(width=None if sys.stdout.isatty() else 150).print(_table(rows))
+    return 1 if failed else 0
+
+
+def _benchmark(name: str) -> Benchmark:
+    if name not in BENCHMARKS:
+        raise UnknownBenchmark(f"there is no benchmark {name!r}; there are: {', '.join(BENCHMARKS)}")
+    return BENCHMARKS[name]
+
+
+def _table(rows: Sequence[Row]) -> Table:
+    table = Table(title="Medians; a ratio is of figures measured in alternation")
+    for heading in ("benchmark", "unit", "value", "baseline", "ratio", "goal", "rounds", "spread", "what it is"):
+        table.add_column(heading, justify="left" if heading in ("benchmark", "unit", "what it is") else "right")
+    for row in rows:
+        goal = row.document()["goal"] or ""
+        table.add_row(
+            row.name, row.unit, _figure(row.value), _figure(row.baseline), _figure(row.ratio),
+            goal if row.goal_is_met is not False else f"[red]{goal} missed[/red]",
+            str(row.rounds), f"{row.spread:.0%}", row.note,
+        )  # fmt: skip
+    return table
+
+
+def _figure(value: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"

@@ -1,0 +1,11 @@
+"""The benchmarks there are. A new one is a module with a `BENCHMARK`, and a line here."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+from tests.bench.harness import Benchmark
+
+_MODULES: tuple[ModuleType, ...] = ()
+
+BENCHMARKS: dict[str, Benchmark] = {module.BENCHMARK.name: module.BENCHMARK for module in _MODULES}
