@@ -6,27 +6,46 @@ Owns the file's form. Knows no OpenFlow. Example:
      "datapath_id": 3, "openflow_port": 6701, "uplink_port": 1, "in_band_fd": 5,
      "in_band_port": 7000, "metric_lifetime_s": 10, "probe_interval_s": 1,
      "services": [{"name": "render", "d_sids": ["203.0.113.10"], "policy": "dyncast",
-                   "flow_fields": ["src", "dst", "proto", "src_port", "dst_port"], "affinity_timeout_s": 30}],
+                   "flow_fields": ["src", "dst", "proto", "src_port", "dst_port"], "affinity_timeout_s": 30,
+                   "affinity_mode": "datapath", "ct_zone": 4711}],
+     "switch": {"datapath_type": "netdev", "management_socket": "/run/openvswitch/br0.mgmt",
+                "prefixes": ["10.3.0.0/16"]},
      "peers": [{"site": "denver", "address": "10.4.0.1", "path_cost_ms": 12.5}],
      "policy_parameters": {"dyncast": {"refusal_penalty_ms": 5000}}}
 
-`in_band_fd` is a bound UDP socket that the starter opened inside the D-Router's namespace.
+`in_band_fd` is a bound UDP socket that the starter opened inside the D-Router's namespace. `ct_zone` (a zone of
+conntrack that is this service's at this D-Router alone) and `switch` are for services whose affinity mode is
+`datapath`; `prefixes` hold the clients of the site.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 
 from testbed import process
 from testbed.dyncast import policies
 from testbed.dyncast.d_router import DRouterConfig, Peer
-from testbed.dyncast.flows import FIVE_TUPLE, Service
+from testbed.dyncast.flows import AFFINITY_MODES, FIVE_TUPLE, Service
 from testbed.process_config import ConfigError, Keys
 
 _MAX_DATAPATH_ID = (1 << 64) - 1
 _MAX_SWITCH_PORT = 0xFFFF_FF00  # OFPP_MAX
+_MAX_ZONE = 0xFFFF
+
+Network = IPv4Network | IPv6Network
+
+
+@dataclass(frozen=True)
+class SwitchConfig:
+    """What datapath mode has to know of the switch, which is Open vSwitch on this machine."""
+
+    datapath_type: str
+    management_socket: Path
+    prefixes: tuple[Network, ...]
 
 
 @dataclass(frozen=True)
@@ -43,6 +62,8 @@ class ControlConfig:
     in_band_fd: int
     in_band_port: int
     d_router: DRouterConfig
+    ct_zones: Mapping[str, int]
+    switch: SwitchConfig | None
 
 
 def load(path: Path) -> ControlConfig:
@@ -53,7 +74,8 @@ def load(path: Path) -> ControlConfig:
 def control_config(keys: Keys) -> ControlConfig:
     """Check a control process's configuration; raise ConfigError naming the key."""
     site = keys.text("site")
-    return ControlConfig(
+    zones: dict[str, int] = {}
+    config = ControlConfig(
         name=keys.file_name("name"),
         site=site,
         seed=keys.integer("seed"),
@@ -65,19 +87,40 @@ def control_config(keys: Keys) -> ControlConfig:
         in_band_port=keys.port("in_band_port"),
         d_router=DRouterConfig(
             site=site,
-            services=keys.sections("services", _service),
+            services=keys.sections("services", partial(_service, zones=zones)),
             peers=keys.optional("peers", partial(keys.sections, check=_peer), ()),
             metric_lifetime_s=keys.optional("metric_lifetime_s", keys.positive, DRouterConfig.metric_lifetime_s),
             probe_interval_s=keys.optional("probe_interval_s", keys.positive, DRouterConfig.probe_interval_s),
             policy_parameters=keys.optional("policy_parameters", partial(keys.section, check=_policy_parameters), {}),
         ),
+        ct_zones=zones,
+        switch=keys.optional("switch", partial(keys.section, check=_switch), None),
+    )
+    if zones and config.switch is None:
+        raise keys.error("switch", "is missing; a service in datapath mode needs it")
+    return config
+
+
+def _switch(keys: Keys) -> SwitchConfig:
+    prefixes = keys.entries("prefixes", "a list of networks")
+    return SwitchConfig(
+        datapath_type=keys.one_of("datapath_type", ("netdev", "system")),
+        management_socket=Path(keys.text("management_socket")),
+        prefixes=tuple(_network(prefixes, entry) for entry in prefixes),
     )
 
 
-def _service(keys: Keys) -> Service:
+def _network(keys: Keys, key: str) -> Network:
+    try:
+        return ip_network(keys.text(key))
+    except ValueError as error:
+        raise keys.mistyped(key, "an IP network") from error
+
+
+def _service(keys: Keys, zones: dict[str, int]) -> Service:
     d_sids = keys.entries("d_sids", "a list of at least one address", 1)
     try:
-        return Service(
+        service = Service(
             name=keys.text("name"),
             d_sids=tuple(d_sids.address(entry) for entry in d_sids),
             policy=keys.optional("policy", partial(keys.one_of, choices=policies.POLICIES), Service.policy),
@@ -85,7 +128,13 @@ def _service(keys: Keys) -> Service:
             affinity_timeout_s=keys.optional(
                 "affinity_timeout_s", partial(keys.integer, least=1, most=65535), Service.affinity_timeout_s
             ),
+            affinity_mode=keys.optional(
+                "affinity_mode", partial(keys.one_of, choices=AFFINITY_MODES), Service.affinity_mode
+            ),
         )
+        if service.affinity_mode == "datapath":
+            zones[service.name] = keys.integer("ct_zone", 1, _MAX_ZONE)
+        return service
     except ConfigError:
         raise
     except ValueError as error:

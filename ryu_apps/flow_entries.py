@@ -143,6 +143,17 @@ def forward_packet(datapath: Datapath, entry: AffinityEntry, uplink_port: int, i
     )
 
 
+def refuse_packet(datapath: Datapath, uplink_port: int, in_port: int, data: bytes) -> Message:
+    """Hand the packet at hand to the router as it is, which has no way for it and tells its sender so."""
+    return parser.OFPPacketOut(
+        datapath=datapath,
+        buffer_id=ofp.OFP_NO_BUFFER,
+        in_port=in_port,
+        actions=[parser.OFPActionOutput(uplink_port)],
+        data=data,
+    )
+
+
 def _endpoints(version: int, src: Address | None, dst: Address | None) -> dict[str, Any]:
     fields: dict[str, Any] = {"eth_type": _ETHER_TYPE[version]}
     if src is not None:

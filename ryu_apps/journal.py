@@ -10,9 +10,11 @@ import json
 from collections import Counter
 from collections.abc import Mapping
 
-from testbed.dyncast.actions import Decided, MetricsReceived
+from testbed.dyncast.actions import Decided, MetricsReceived, SpreadFlows
 from testbed.dyncast.bindings import BindingTable
+from testbed.dyncast.codec import Address
 from testbed.dyncast.flows import TCP, UDP
+from testbed.dyncast.selection import Weighed
 from testbed.records import RecordWriter
 
 _PROTOCOLS = {TCP: "tcp", UDP: "udp"}
@@ -27,24 +29,11 @@ class Journal:
         self._counters = counters
         self._messages: Counter[tuple[str, str, str]] = Counter()
         self._bytes: Counter[tuple[str, str, str]] = Counter()
+        self._last_told: dict[Address, tuple[Weighed, str]] = {}
 
     def decided(self, decision: Decided) -> None:
         """Record a decision with all that was weighed."""
         flow = decision.flow
-        candidates = [
-            {
-                "d_bid": str(item.d_bid),
-                "site": item.site,
-                "weight": decision.weights.get(item.d_bid, 0.0),
-                "cost_ms": round(decision.costs_ms[item.d_bid], 3) if item.d_bid in decision.costs_ms else None,
-                "age_s": round(item.metrics_age_s, 4),
-                "rtt_ms": round(item.rtt_s * 1e3, 3),
-                "sessions": item.metrics.sessions if item.metrics else None,
-                "expected": round(item.expected_sessions, 3),
-                "unseen": item.unseen,
-            }
-            for item in decision.candidates
-        ]
         self._writer.write(
             "decisions",
             {
@@ -60,9 +49,32 @@ class Journal:
                 "d_bid": decision.d_bid,
                 "egress": decision.egress,
                 "metrics_age_s": decision.metrics_age_s,
-                "candidates": json.dumps(candidates, separators=(",", ":")),
+                "considered": decision.considered,
+                "candidates": f"[{','.join(self._told(weighed) for weighed in decision.weighed)}]",
             },
         )
+
+    def _told(self, weighed: Weighed) -> str:
+        """Return what was known of a candidate, as JSON; between two looks at it that is the same."""
+        item = weighed.candidate
+        last, text = self._last_told.get(item.d_bid, (None, ""))
+        if last != weighed:
+            text = json.dumps(
+                {
+                    "d_bid": str(item.d_bid),
+                    "site": item.site,
+                    "weight": weighed.weight,
+                    "cost": None if weighed.cost is None else round(weighed.cost, 3),
+                    "age_s": round(item.metrics_age_s, 4),
+                    "rtt_ms": round(item.rtt_s * 1e3, 3),
+                    "sessions": item.metrics.sessions if item.metrics else None,
+                    "expected": round(item.expected_sessions, 3),
+                    "unseen": item.unseen,
+                },
+                separators=(",", ":"),
+            )
+            self._last_told[item.d_bid] = (weighed, text)
+        return text
 
     def metrics(self, record: MetricsReceived, bindings: BindingTable) -> None:
         """Record a report that arrived, or why it was dropped."""
@@ -84,6 +96,21 @@ class Journal:
                     raw = dict(vars(binding.raw))
                     row |= {"service_time_ms": raw.pop("service_time_s") * 1e3, **raw}
         self._writer.write("metrics", row)
+
+    def spread(self, action: SpreadFlows, service: str, now_s: float) -> None:
+        """Record the weights that the switch is told."""
+        for d_bid in sorted(action.members, key=str):
+            self._writer.write(
+                "weights",
+                {
+                    "time_s": now_s,
+                    "d_router": self._site,
+                    "service": service,
+                    "d_sid": action.d_sid,
+                    "d_bid": d_bid,
+                    "weight": action.shares.get(d_bid, 0),
+                },
+            )
 
     def message(self, direction: str, peer: str, kind: str, size: int) -> None:
         """Count a message in or out."""

@@ -64,7 +64,8 @@ TABLES: Mapping[str, tuple[str, ...]] = {
         "delay_p95_ms",
         "delay_max_ms",
     ),
-    # One row per decision of an ingress D-Router. `candidates` is JSON: what was known of each, weight and cost.
+    # One row per decision of an ingress D-Router, among `considered` instances. `candidates` is JSON: what was known of
+    # the chosen one and of the cheapest, with weight and cost (in the policy's unit).
     "decisions": (
         "time_s",
         "d_router",
@@ -78,8 +79,11 @@ TABLES: Mapping[str, tuple[str, ...]] = {
         "d_bid",
         "egress",
         "metrics_age_s",
+        "considered",
         "candidates",
     ),
+    # One row per instance whenever an ingress D-Router tells its switch new weights (datapath affinity); of 64 in all.
+    "weights": ("time_s", "d_router", "service", "d_sid", "d_bid", "weight"),
     # Metric reports as sent by D-MAs and as received (or dropped) by D-Routers.
     "metrics": (
         "time_s",

@@ -31,6 +31,7 @@ _REQUIRED: Mapping[str, tuple[str, ...]] = {
     "flows": ("flow_id", "kind", "service", "client", "due_s"),
     "rtp": ("receiver", "direction"),
     "decisions": ("time_s", "d_router"),
+    "weights": ("time_s", "d_router", "d_sid", "d_bid", "weight"),
     "metrics": ("time_s", "node", "event"),
     "instances": ("time_s", "instance", "utilisation", "queue_length"),
     "control": ("time_s", "node", "direction", "kind", "messages", "bytes"),
@@ -70,6 +71,7 @@ class RunData:
     flows: pd.DataFrame
     rtp: pd.DataFrame
     decisions: pd.DataFrame
+    weights: pd.DataFrame
     metrics: pd.DataFrame
     instances: pd.DataFrame
     control: pd.DataFrame

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from testbed.dyncast.affinity import AffinityEntry
 from testbed.dyncast.codec import Address
 from testbed.dyncast.flows import FlowKey
-from testbed.dyncast.policies import Candidate
+from testbed.dyncast.selection import Weighed
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,33 @@ class ForwardPacket:
     """Send the packet at hand the way its entry says. Nothing is lost while the entry is on its way."""
 
     entry: AffinityEntry
+
+
+@dataclass(frozen=True)
+class SpreadFlows:
+    """Have the switch spread new flows to a D-SID by `shares`, and keep flows bound to `members` where they are.
+
+    Without shares there is no instance to take new flows: they are refused.
+    """
+
+    d_sid: Address
+    shares: Mapping[Address, int]
+    members: frozenset[Address]
+
+
+@dataclass(frozen=True)
+class BreakFlows:
+    """End all flows to a D-SID that the switch bound to an instance that died, and count them."""
+
+    d_sid: Address
+    d_bid: Address
+
+
+@dataclass(frozen=True)
+class RefusePacket:
+    """Have the packet at hand refused, as the service says (ICMP unreachable, RST); `reason` is counted."""
+
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -63,7 +91,7 @@ class SendMessage:
 
 @dataclass(frozen=True)
 class Decided:
-    """A decision, for the record."""
+    """A decision, for the record: what was weighed of the `considered` instances (the chosen one, the cheapest)."""
 
     time_s: float
     service: str
@@ -72,9 +100,8 @@ class Decided:
     d_bid: Address
     egress: str
     metrics_age_s: float
-    candidates: tuple[Candidate, ...]
-    weights: dict[Address, float]
-    costs_ms: dict[Address, float]
+    considered: int
+    weighed: tuple[Weighed, ...]
 
 
 @dataclass(frozen=True)
@@ -94,6 +121,9 @@ Action = (
     InterceptService
     | InstallAffinity
     | ForwardPacket
+    | SpreadFlows
+    | BreakFlows
+    | RefusePacket
     | DropPacket
     | ReadReturnPackets
     | RemoveAffinity

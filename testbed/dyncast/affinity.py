@@ -2,20 +2,31 @@
 
 Figure 4 of the CFN-Dyncast architecture, figure 3 of the Dyncast architecture. Idleness is seen by the
 switch; this table is told.
+
+It is made for a million bindings: a binding is a key of some bytes, a slot number, and a record of fixed size in one
+array. `AffinityEntry` objects are made when asked for. None of it has to be visited by the garbage collector.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from struct import Struct
+from typing import NamedTuple
 
 from testbed.dyncast.codec import Address
 from testbed.dyncast.flows import FlowKey
+from testbed.dyncast.packed_flow import pack, unpack
+
+_RECORD = Struct("=QddQI")  # number, created_s, installed_s, return_packets, target
+_NUMBER = Struct("=Q")
+_SLOTS = 1 << 24
+_NUMBERS = 1 << 48  # the rest of a cookie says what kind of entry it is
+
+_Target = tuple[Address, str, int, Address]  # D-BID, egress, timeout_s, D-SID: many bindings share one
 
 
-@dataclass
-class AffinityEntry:
-    """One bound flow. `number` names it in the switch (the cookie of its two flow entries)."""
+class AffinityEntry(NamedTuple):
+    """One bound flow, as it stands. `number` names it in the switch (the cookie of its two flow entries)."""
 
     number: int
     flow: FlowKey
@@ -33,47 +44,107 @@ class AffinityEntry:
 
 
 class AffinityTable:
-    """Bound flows, by identifier and by number."""
+    """Bound flows, by identifier and by number.
+
+    A number holds the slot of its binding and how often that slot was used before: it needs no index, and is never
+    used again.
+    """
 
     def __init__(self) -> None:
-        self._by_flow: dict[FlowKey, AffinityEntry] = {}
-        self._by_number: dict[int, AffinityEntry] = {}
-        self._ways_home: set[FlowKey] = set()
-        self._next_number = 1
+        self._slots: dict[bytes, int] = {}
+        self._keys: list[bytes | None] = []
+        self._records = bytearray()
+        self._free: list[int] = []
+        self._targets: list[_Target] = []
+        self._target_index: dict[_Target, int] = {}
+        self._d_sids: dict[Address, set[Address]] = {}  # by D-BID, those that a flow was ever bound under
 
     def __len__(self) -> int:
-        return len(self._by_flow)
+        return len(self._slots)
 
     def __iter__(self) -> Iterator[AffinityEntry]:
-        return iter(list(self._by_flow.values()))
+        return (self._entry(unpack(key), slot) for key, slot in list(self._slots.items()) if self._keys[slot] is key)
 
     def find(self, flow: FlowKey) -> AffinityEntry | None:
         """Return the entry of a flow identifier."""
-        return self._by_flow.get(flow)
+        slot = self._slots.get(pack(flow))
+        return None if slot is None else self._entry(flow, slot)
 
     def numbered(self, number: int) -> AffinityEntry | None:
         """Return the entry the switch knows by `number`."""
-        return self._by_number.get(number)
+        slot = self._slot(number)
+        key = None if slot is None else self._keys[slot]
+        return None if slot is None or key is None else self._entry(unpack(key), slot)
 
     def has_way_home(self, flow: FlowKey, d_bid: Address) -> bool:
         """Tell whether a bound flow of another D-SID comes home from `d_bid` with the same headers as `flow` would.
 
         No switch could tell which of the two D-SIDs such a packet shall come from.
         """
-        return flow._replace(dst=d_bid) in self._ways_home
+        others = (self.find(flow._replace(dst=d_sid)) for d_sid in self._d_sids.get(d_bid, ()) if d_sid != flow.dst)
+        return any(other is not None and other.d_bid == d_bid for other in others)
 
     def bind(self, flow: FlowKey, d_bid: Address, egress: str, timeout_s: int, now_s: float) -> AffinityEntry:
-        """Bind a flow that is not bound yet."""
-        if flow in self._by_flow:
+        """Bind a flow that is not bound yet. Raises OverflowError when all slots are taken."""
+        key = pack(flow)
+        if key in self._slots:
             raise ValueError(f"{flow} is bound already")
-        entry = AffinityEntry(self._next_number, flow, d_bid, egress, timeout_s, now_s, now_s)
-        self._next_number += 1
-        self._by_flow[flow] = self._by_number[entry.number] = entry
-        self._ways_home.add(flow._replace(dst=d_bid))
-        return entry
+        slot = self._take_slot()
+        (number,) = _NUMBER.unpack_from(self._records, slot * _RECORD.size)
+        target = self._index_of((d_bid, egress, timeout_s, flow.dst))
+        _RECORD.pack_into(self._records, slot * _RECORD.size, number, now_s, now_s, 0, target)
+        self._slots[key] = slot
+        self._keys[slot] = key
+        return AffinityEntry(number, flow, d_bid, egress, timeout_s, now_s, now_s)
+
+    def renew(self, entry: AffinityEntry, installed_s: float, return_packets: int | None = None) -> AffinityEntry:
+        """Note when a binding was put into the switch again, and how much came home by then; return the new entry."""
+        packets = entry.return_packets if return_packets is None else return_packets
+        slot = self._slot(entry.number)
+        if slot is not None:
+            start = slot * _RECORD.size
+            number, created_s, _, _, target = _RECORD.unpack_from(self._records, start)
+            _RECORD.pack_into(self._records, start, number, created_s, installed_s, packets, target)
+        return entry._replace(installed_s=installed_s, return_packets=packets)
 
     def end(self, entry: AffinityEntry) -> None:
         """Forget a binding."""
-        self._by_flow.pop(entry.flow, None)
-        self._by_number.pop(entry.number, None)
-        self._ways_home.discard(entry.flow._replace(dst=entry.d_bid))
+        slot = self._slot(entry.number)
+        if slot is None:
+            return
+        del self._slots[pack(entry.flow)]
+        self._keys[slot] = None
+        following = entry.number + _SLOTS
+        if following < _NUMBERS:  # otherwise the slot has served its time
+            _NUMBER.pack_into(self._records, slot * _RECORD.size, following)
+            self._free.append(slot)
+
+    def _take_slot(self) -> int:
+        if self._free:
+            return self._free.pop()
+        slot = len(self._keys)
+        if slot + 1 >= _SLOTS:
+            raise OverflowError(f"{len(self)} flows are bound; there is no number for another")
+        self._keys.append(None)
+        self._records.extend(_RECORD.pack(slot + 1, 0.0, 0.0, 0, 0))
+        return slot
+
+    def _slot(self, number: int) -> int | None:
+        slot = number % _SLOTS - 1
+        if not 0 <= slot < len(self._keys) or self._keys[slot] is None:
+            return None
+        return slot if _NUMBER.unpack_from(self._records, slot * _RECORD.size) == (number,) else None
+
+    def _index_of(self, target: _Target) -> int:
+        index = self._target_index.get(target)
+        if index is None:
+            index = self._target_index[target] = len(self._targets)
+            self._targets.append(target)
+            d_bid, _, _, d_sid = target
+            self._d_sids.setdefault(d_bid, set()).add(d_sid)
+        return index
+
+    def _entry(self, flow: FlowKey, slot: int) -> AffinityEntry:
+        number, created_s, installed_s, packets, target = _RECORD.unpack_from(self._records, slot * _RECORD.size)
+        d_bid, egress, timeout_s, _ = self._targets[target]
+        return AffinityEntry(number, flow, d_bid, egress, timeout_s, created_s, installed_s, packets)

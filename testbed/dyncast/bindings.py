@@ -56,11 +56,11 @@ class BindingTable:
 
     def usable(self, d_sid: Address, now_s: float) -> list[Binding]:
         """Return the bindings of a service that may take a new flow now."""
-        return [
-            binding
-            for binding in self._by_d_sid.get(d_sid, {}).values()
-            if binding.state is State.UP and now_s - binding.received_s <= self.lifetime_s
-        ]
+        return [binding for binding in self._by_d_sid.get(d_sid, {}).values() if self.is_usable(binding, now_s)]
+
+    def is_usable(self, binding: Binding, now_s: float) -> bool:
+        """Tell whether an instance may take a new flow now."""
+        return binding.state is State.UP and now_s - binding.received_s <= self.lifetime_s
 
     def get(self, d_sid: Address, d_bid: Address) -> Binding | None:
         """Return what is known of one binding."""

@@ -8,13 +8,14 @@ site's metrics, hear those of others) and measurer of paths.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from random import Random
 
 from testbed.dyncast import codec, policies
 from testbed.dyncast.actions import (
     Action,
+    BreakFlows,
     Decided,
     DropPacket,
     ForwardPacket,
@@ -22,17 +23,24 @@ from testbed.dyncast.actions import (
     InterceptService,
     MetricsReceived,
     ReadReturnPackets,
+    RefusePacket,
     RemoveAffinity,
     SendMessage,
 )
 from testbed.dyncast.affinity import AffinityEntry, AffinityTable
-from testbed.dyncast.bindings import Binding, BindingTable
+from testbed.dyncast.bindings import BindingTable
 from testbed.dyncast.codec import Address, Probe, Report
 from testbed.dyncast.flows import FlowKey, Service
+from testbed.dyncast.metrics import State
 from testbed.dyncast.network_state import PathState
-from testbed.dyncast.policies import Candidate, Policy
+from testbed.dyncast.outlook import Outlook
+from testbed.dyncast.policies import Policy
+from testbed.dyncast.pool import SHARES, Pool
+from testbed.dyncast.selection import Selection
 from testbed.dyncast.session_model import SessionModel
 
+_SPREAD_INTERVAL_S = 0.25  # how often weights are reckoned anew without a report
+_REPORTS_OF_DEATH = 2  # one may be a poll that timed out on a busy machine: new flows go elsewhere, bound ones stay
 _REINSTALL_AFTER_S = 0.5  # a packet of a bound flow that still comes up this late: the switch lost the entry
 
 
@@ -66,26 +74,33 @@ class DRouter:
         self.affinity = AffinityTable()
         self.counters: Counter[str] = Counter()
         self.paths = {peer.site: PathState(peer.site, peer.path_cost_ms) for peer in config.peers}
-        self._rng = rng
         self._peers = {peer.site: peer for peer in config.peers}
         self._services = {d_sid: service for service in config.services for d_sid in service.d_sids}
-        self._policies: dict[str, Policy] = {
-            service.name: policies.create(service.policy, **config.policy_parameters.get(service.policy, {}))
-            for service in config.services
-        }
         self._sessions = SessionModel()
+        self._selections = {
+            d_sid: Selection(self._outlook(service, d_sid), policy, rng)
+            for service, policy in _policies(config)
+            for d_sid in service.d_sids
+        }
+        self._pools = {
+            d_sid: Pool(d_sid)
+            for service in config.services
+            if service.affinity_mode == "datapath"
+            for d_sid in service.d_sids
+        }
+        self._down_reports: Counter[tuple[Address, Address]] = Counter()
         self._probe_sequence = 0
         self._next_probe_s: float | None = None
+        self._next_spread_s: float | None = None
 
     # -- the switch ------------------------------------------------------------------------------
 
     def on_switch_connected(self, now_s: float) -> list[Action]:
         """Put everything this D-Router knows into a switch that may know nothing."""
         self.counters["switch_connected"] += 1
-        actions: list[Action] = [InterceptService(d_sid) for d_sid in self._services]
-        for entry in self.affinity:
-            entry.installed_s = now_s
-            actions.append(InstallAffinity(entry))
+        actions: list[Action] = [InterceptService(d_sid) for d_sid in self._services if d_sid not in self._pools]
+        actions += [spread for pool in self._pools.values() if (spread := pool.again())]
+        actions += [InstallAffinity(self.affinity.renew(entry, now_s)) for entry in self.affinity]
         return actions
 
     def on_packet(self, packet: FlowKey, now_s: float) -> list[Action]:
@@ -101,15 +116,14 @@ class DRouter:
             self.counters["packets_before_entry"] += 1
             if now_s - entry.installed_s < _REINSTALL_AFTER_S:
                 return [ForwardPacket(entry)]
-            entry.installed_s = now_s
+            entry = self.affinity.renew(entry, now_s)
             return [InstallAffinity(entry), ForwardPacket(entry)]
-        candidates = self._candidates(service, packet.dst, now_s)
-        if not candidates:
-            return self._drop("no_instance")
-        candidates = [item for item in candidates if not self.affinity.has_way_home(flow, item.d_bid)]
-        if not candidates:
+        if not self._selections[packet.dst].available(now_s):
+            self.counters["refused_no_instance"] += 1
+            return [RefusePacket("no_instance")]
+        decided = self._decide(service, flow, now_s)
+        if decided is None:
             return self._drop("way_home_taken")
-        decided = self._decide(service, flow, candidates, now_s)
         entry = self.affinity.bind(flow, decided.d_bid, decided.egress, service.affinity_timeout_s, now_s)
         return [InstallAffinity(entry), ForwardPacket(entry), decided]
 
@@ -128,10 +142,25 @@ class DRouter:
         if entry is None:
             return []
         if packets != entry.return_packets:  # re-installing may have reset the count
-            entry.return_packets = packets
-            entry.installed_s = now_s
-            return [InstallAffinity(entry)]
+            return [InstallAffinity(self.affinity.renew(entry, now_s, packets))]
         return self._end(entry)
+
+    def on_flows_given(self, d_sid: Address, d_bid: Address, total: int, now_s: float) -> None:
+        """Hear how many new flows the switch has given to an instance so far."""
+        pool = self._pools.get(d_sid)
+        if pool is None or d_bid not in pool.members:
+            return
+        given = pool.newly_given(d_bid, total)
+        if given:
+            self.counters["flows_given"] += given
+            self._selections[d_sid].gave(d_bid, given, now_s)
+
+    def on_datapath_mode_refused(self, service: str) -> list[Action]:
+        """Hear that the switch cannot bind the flows of a service; from now on this D-Router does."""
+        d_sids = [d_sid for d_sid in self._pools if self._services[d_sid].name == service]
+        for d_sid in d_sids:
+            del self._pools[d_sid]
+        return [InterceptService(d_sid) for d_sid in d_sids]
 
     def _end(self, entry: AffinityEntry) -> list[Action]:
         self.affinity.end(entry)
@@ -144,40 +173,17 @@ class DRouter:
 
     # -- deciding --------------------------------------------------------------------------------
 
-    def _candidates(self, service: Service, d_sid: Address, now_s: float) -> list[Candidate]:
-        return [
-            self._candidate(service.name, binding, now_s)
-            for binding in self.bindings.usable(d_sid, now_s)
-            if binding.site == self.config.site or binding.site in self.paths
-        ]
+    def _outlook(self, service: Service, d_sid: Address) -> Outlook:
+        return Outlook(service.name, d_sid, self.config.site, self.bindings, self.paths, self._sessions)
 
-    def _candidate(self, service: str, binding: Binding, now_s: float) -> Candidate:
-        path = self.paths.get(binding.site)
-        age_s = now_s - binding.measured_s
-        reported = binding.raw.sessions if binding.raw else 0
-        return Candidate(
-            d_bid=binding.d_bid,
-            site=binding.site,
-            path_cost_ms=path.path_cost_ms if path else 0.0,
-            rtt_s=path.cost_s if path else 0.0,
-            metrics=binding.raw,
-            metrics_age_s=age_s,
-            expected_sessions=self._sessions.expected_sessions(service, binding.d_bid, reported, age_s, now_s),
-            load_per_session=self._sessions.load_per_session(service),
-            unseen=self._sessions.unseen(binding.d_bid),
-        )
-
-    def _decide(self, service: Service, flow: FlowKey, candidates: Sequence[Candidate], now_s: float) -> Decided:
-        policy = self._policies[service.name]
-        weights = policy.weights(candidates, now_s)
-        d_bid = self._rng.choices(list(weights), list(weights.values()))[0]
-        policy.on_chosen(d_bid)
-        chosen = next(item for item in candidates if item.d_bid == d_bid)
-        self._sessions.on_given(d_bid, now_s)
+    def _decide(self, service: Service, flow: FlowKey, now_s: float) -> Decided | None:
+        choice = self._selections[flow.dst].choose(now_s, lambda d_bid: self.affinity.has_way_home(flow, d_bid))
+        if choice is None:
+            return None
         self.counters["decisions"] += 1
         return Decided(
-            now_s, service.name, service.policy, flow, d_bid, chosen.site, chosen.metrics_age_s,
-            tuple(candidates), weights, policy.costs_ms(candidates),
+            now_s, service.name, service.policy, flow, choice.d_bid, choice.site, choice.metrics_age_s,
+            choice.considered, choice.weighed,
         )  # fmt: skip
 
     # -- in-band messages ------------------------------------------------------------------------
@@ -218,6 +224,9 @@ class DRouter:
             MetricsReceived(now_s, report.site, report.sequence, "received", "", told.d_sid, told.d_bid)
             for told in report.bindings
         ]
+        actions += self._on_states(report)
+        for d_sid in {told.d_sid for told in report.bindings}:
+            actions += self._spread(d_sid, now_s)
         if own:
             actions.extend(SendMessage(peer.address, data, "report") for peer in self.config.peers)
         return actions
@@ -227,13 +236,60 @@ class DRouter:
         travel_s = path.cost_s / 2 if path else 0.0
         for told in report.bindings:
             service = self._services.get(told.d_sid)
-            if service is not None and told.raw is not None:
+            if service is None:
+                continue
+            if told.raw is not None:
                 self._sessions.on_report(service.name, told.d_bid, told.raw, report.sent_s, travel_s)
+            self._selections[told.d_sid].on_told(told.d_bid)
+
+    # -- datapath affinity -----------------------------------------------------------------------
+
+    def _spread(self, d_sid: Address, now_s: float) -> list[Action]:
+        """Move the weights of a D-SID in the switch, if they are others than it has."""
+        pool = self._pools.get(d_sid)
+        if pool is None:
+            return []
+        spread = pool.spread(self._selections[d_sid].shares(SHARES, now_s), self._alive(d_sid))
+        return [spread] if spread else []
+
+    def _alive(self, d_sid: Address) -> list[Address]:
+        return [
+            binding.d_bid
+            for binding in self.bindings.all()
+            if binding.d_sid == d_sid and self._down_reports[d_sid, binding.d_bid] < _REPORTS_OF_DEATH
+        ]
+
+    def _on_states(self, report: Report) -> list[Action]:
+        """Break the flows of instances that turn out to have died."""
+        actions: list[Action] = []
+        for told in report.bindings:
+            key = (told.d_sid, told.d_bid)
+            self._down_reports[key] = self._down_reports[key] + 1 if told.state is State.DOWN else 0
+            if self._down_reports[key] == _REPORTS_OF_DEATH:
+                actions += self._break(*key)
+        return actions
+
+    def _break(self, d_sid: Address, d_bid: Address) -> list[Action]:
+        pool = self._pools.get(d_sid)
+        if pool is not None:
+            return [BreakFlows(d_sid, d_bid)] if pool.remove(d_bid) else []
+        broken = [entry for entry in self.affinity if entry.d_bid == d_bid and entry.d_sid == d_sid]
+        self.counters["flows_broken"] += len(broken)
+        return [action for entry in broken for action in self._end(entry)]
 
     # -- time ------------------------------------------------------------------------------------
 
     def on_timer(self, now_s: float) -> list[Action]:
-        """Do what is due: probe the paths to all peers."""
+        """Do what is due: probe the paths to all peers, reckon weights anew."""
+        return self._probe(now_s) + self._spread_all(now_s)
+
+    def _spread_all(self, now_s: float) -> list[Action]:
+        if self._next_spread_s is not None and now_s < self._next_spread_s:
+            return []
+        self._next_spread_s = now_s + _SPREAD_INTERVAL_S
+        return [action for d_sid in self._pools for action in self._spread(d_sid, now_s)]
+
+    def _probe(self, now_s: float) -> list[Action]:
         if self._next_probe_s is not None and now_s < self._next_probe_s:
             return []
         self._next_probe_s = now_s + self.config.probe_interval_s
@@ -242,3 +298,8 @@ class DRouter:
         for path in self.paths.values():
             path.probes_sent += 1
         return [SendMessage(peer.address, probe, "probe") for peer in self.config.peers]
+
+
+def _policies(config: DRouterConfig) -> Iterator[tuple[Service, Policy]]:
+    for service in config.services:
+        yield service, policies.create(service.policy, **config.policy_parameters.get(service.policy, {}))

@@ -16,6 +16,7 @@ UDP = 17
 
 FIVE_TUPLE = ("src", "dst", "proto", "src_port", "dst_port")
 THREE_TUPLE = ("src", "dst", "proto")
+AFFINITY_MODES = ("reactive", "datapath")
 
 
 class FlowKey(NamedTuple):
@@ -45,13 +46,17 @@ class FlowKey(NamedTuple):
 
 @dataclass(frozen=True)
 class Service:
-    """A service as an ingress knows it. `d_sids` holds one address per family it is offered in."""
+    """A service as an ingress knows it. `d_sids` holds one address per family it is offered in.
+
+    `affinity_mode`: who binds a new flow, the D-Router upon its first packet (`reactive`) or the switch (`datapath`).
+    """
 
     name: str
     d_sids: tuple[Address, ...]
     policy: str = "dyncast"
     flow_fields: tuple[str, ...] = FIVE_TUPLE
     affinity_timeout_s: int = 30
+    affinity_mode: str = "reactive"
 
     @property
     def identifies_by_ports(self) -> bool:
@@ -64,5 +69,9 @@ class Service:
             raise ValueError(f"service {self.name}: unknown flow fields {sorted(unknown)}; known: {list(FIVE_TUPLE)}")
         if {"src_port", "dst_port"} & set(self.flow_fields) and "proto" not in self.flow_fields:
             raise ValueError(f"service {self.name}: ports identify a flow only together with proto")
+        if self.affinity_mode not in AFFINITY_MODES:
+            raise ValueError(f"service {self.name}: affinity mode must be one of {AFFINITY_MODES}")
+        if self.affinity_mode == "datapath" and "src" not in self.flow_fields:
+            raise ValueError(f"service {self.name}: in datapath mode, src must be among the flow fields")
         if not 1 <= self.affinity_timeout_s <= 65535:
             raise ValueError(f"service {self.name}: affinity_timeout_s must be 1..65535, not {self.affinity_timeout_s}")

@@ -22,6 +22,7 @@ class PathState:
     heard_s: float | None = None
     probes_sent: int = 0
     replies: int = 0
+    rtt_s: float | None = None  # measured; None before the first reply
     _recent_s: deque[float] = field(default_factory=lambda: deque(maxlen=_PROBES))
 
     def on_reply(self, rtt_s: float, now_s: float) -> None:
@@ -29,14 +30,9 @@ class PathState:
         self.replies += 1
         self.heard_s = now_s
         self._recent_s.append(rtt_s)
-
-    @property
-    def rtt_s(self) -> float | None:
-        """The measured round-trip time; None before the first reply."""
-        return median(self._recent_s) if self._recent_s else None
+        self.rtt_s = median(self._recent_s)
 
     @property
     def cost_s(self) -> float:
         """The round-trip time to reckon with: measured, or the routing's before the first reply."""
-        measured_s = self.rtt_s
-        return self.path_cost_ms / 1e3 if measured_s is None else measured_s
+        return self.path_cost_ms / 1e3 if self.rtt_s is None else self.rtt_s

@@ -29,9 +29,51 @@ class _Service:
     started: float = 0.0
 
 
+class _Given:
+    """The flows from here that no report of the instance can have counted yet.
+
+    How many of them stay is carried along from one question to the next, as long as the holding time is the same.
+    """
+
+    def __init__(self) -> None:
+        self.flows = 0
+        self._batches: deque[tuple[float, int]] = deque()
+        self._staying = 0.0
+        self._as_of_s = 0.0
+        self._holding_s = math.nan  # what `_staying` was reckoned with; NaN: not reckoned
+
+    def add(self, flows: int, now_s: float) -> None:
+        """Take note of more."""
+        self._batches.append((now_s, flows))
+        self.flows += flows
+        self._staying = self._fade_to(now_s) + flows
+
+    def remove_until(self, time_s: float) -> int:
+        """Forget those given until then; return how many they were."""
+        before = self.flows
+        while self._batches and self._batches[0][0] <= time_s:
+            self.flows -= self._batches.popleft()[1]
+        self._holding_s = math.nan
+        return before - self.flows
+
+    def staying(self, holding_s: float, now_s: float) -> float:
+        """Return how many should not have ended by now."""
+        if holding_s == self._holding_s:
+            self._staying = self._fade_to(now_s)
+        else:
+            self._staying = sum([flows * math.exp((given_s - now_s) / holding_s) for given_s, flows in self._batches])
+            self._as_of_s, self._holding_s = now_s, holding_s
+        return self._staying
+
+    def _fade_to(self, now_s: float) -> float:
+        passed_s = max(0.0, now_s - self._as_of_s)
+        self._as_of_s = max(self._as_of_s, now_s)
+        return self._staying * math.exp(-passed_s / self._holding_s)
+
+
 @dataclass
 class _Instance:
-    given_s: deque[float] = field(default_factory=deque)
+    given: _Given = field(default_factory=_Given)
     measured_s: float | None = None
     sessions: int = 0
     sessions_started: int = 0
@@ -45,17 +87,14 @@ class SessionModel:
         self._services: dict[str, _Service] = {}
         self._instances: dict[Address, _Instance] = {}
 
-    def on_given(self, d_bid: Address, now_s: float) -> None:
-        """Take note that this ingress gave the instance a flow."""
-        self._instances.setdefault(d_bid, _Instance()).given_s.append(now_s)
+    def on_given(self, d_bid: Address, now_s: float, flows: int = 1) -> None:
+        """Take note that this ingress gave the instance flows."""
+        self._instances.setdefault(d_bid, _Instance()).given.add(flows, now_s)
 
     def on_report(self, service: str, d_bid: Address, raw: RawMetrics, measured_s: float, travel_s: float) -> None:
         """Take in a report; flows given more than `travel_s` before it was measured are in it."""
         known = self._instances.setdefault(d_bid, _Instance())
-        counted = 0
-        while known.given_s and known.given_s[0] + travel_s <= measured_s:
-            known.given_s.popleft()
-            counted += 1
+        counted = known.given.remove_until(measured_s - travel_s)
         span_s = 0.0 if known.measured_s is None else measured_s - known.measured_s
         started = raw.sessions_started - known.sessions_started
         if span_s > 0 and started >= 0:  # fewer than before: the instance began anew
@@ -67,7 +106,7 @@ class SessionModel:
     def unseen(self, d_bid: Address) -> int:
         """Return how many flows given from here the last report cannot know of."""
         known = self._instances.get(d_bid)
-        return len(known.given_s) if known else 0
+        return known.given.flows if known else 0
 
     def expected_sessions(self, service: str, d_bid: Address, reported: int, age_s: float, now_s: float) -> float:
         """Return the sessions that an instance should have by now."""
@@ -75,10 +114,11 @@ class SessionModel:
         if known is None:
             return float(reported)
         holding_s = self.holding_time_s(service)
+        age_s = max(0.0, age_s)
+        own = known.given.staying(holding_s, now_s)
         if math.isinf(holding_s):
-            return reported + len(known.given_s) + known.others_per_s * max(0.0, age_s)
-        stays = math.exp(-max(0.0, age_s) / holding_s)
-        own = sum(math.exp(-max(0.0, now_s - given_s) / holding_s) for given_s in known.given_s)
+            return reported + own + known.others_per_s * age_s
+        stays = math.exp(-age_s / holding_s)
         return reported * stays + own + known.others_per_s * holding_s * (1 - stays)
 
     def holding_time_s(self, service: str) -> float:

@@ -18,7 +18,9 @@ from testbed.emulation.run_tag import RunTag
 UPLINK_PORT = 1
 
 _RUN_KEY = "dyncast-run"
+_PROTOCOLS = "OpenFlow10,OpenFlow13,OpenFlow15"  # for ovs-ofctl by hand, controllers, select groups
 _TIMEOUT_S = 60
+_MANAGEMENT = Path("/var/run/openvswitch")
 _MAX_BACKOFF_MS = 1000  # by default a bridge waits up to 8 s before it tries its controller again
 
 
@@ -41,6 +43,11 @@ class Bridge:
     interfaces: Mapping[int, str]
     controller: tuple[str, int] | None = field(default=None)
 
+    @property
+    def management_socket(self) -> Path:
+        """Return the socket at which the bridge takes OpenFlow sessions without being told of a controller."""
+        return _MANAGEMENT / f"{self.name}.mgmt"
+
 
 def create_bridges(bridges: Iterable[Bridge], tag: RunTag, *, datapath_type: str) -> None:
     """Create bridges with all their ports in one transaction; they switch ordinary traffic without a controller.
@@ -50,7 +57,7 @@ def create_bridges(bridges: Iterable[Bridge], tag: RunTag, *, datapath_type: str
     bridges = list(bridges)
     if not bridges:
         return
-    _vsctl(*creation(bridges, tag, datapath_type=datapath_type))
+    vsctl(*creation(bridges, tag, datapath_type=datapath_type))
     _check_ports(bridges)
     _switch_ordinary_traffic(bridge.name for bridge in bridges)
 
@@ -60,7 +67,11 @@ def creation(bridges: Iterable[Bridge], tag: RunTag, *, datapath_type: str) -> l
     arguments: list[str] = []
     for bridge in bridges:
         arguments += ["--", "add-br", bridge.name, "--", "set", "Bridge", bridge.name]
-        arguments += [f"datapath_type={datapath_type}", "fail_mode=secure", "protocols=OpenFlow10,OpenFlow13"]
+        arguments += [
+            f"datapath_type={datapath_type}",
+            "fail_mode=secure",
+            "protocols=OpenFlow10,OpenFlow13,OpenFlow15",
+        ]
         arguments += [f"other_config:datapath-id={bridge.datapath_id:016x}", "other_config:disable-in-band=true"]
         arguments += [f"external_ids:{_RUN_KEY}={tag}"]
         for number, interface in sorted(bridge.interfaces.items()):
@@ -77,14 +88,14 @@ def set_controllers(ports: Mapping[str, int]) -> None:
         arguments += ["connection_mode=out-of-band", f"max_backoff={_MAX_BACKOFF_MS}"]
         arguments += ["--", "set", "Bridge", bridge, f"controller=@c{number}"]
     if arguments:
-        _vsctl(*arguments)
+        vsctl(*arguments)
         # Open vSwitch empties the tables of a bridge that gets its first controller.
         _switch_ordinary_traffic(ports)
 
 
 def tagged_bridges() -> dict[RunTag, list[str]]:
     """Return the bridges of every run on this machine. Raises BridgeError if Open vSwitch does not answer."""
-    table = json.loads(_vsctl("--format=json", "--columns=name,external_ids", "list", "Bridge"))
+    table = json.loads(vsctl("--format=json", "--columns=name,external_ids", "list", "Bridge"))
     found: dict[RunTag, list[str]] = {}
     for name, (_, external_ids) in table["data"]:
         tag = RunTag.parse(dict(external_ids).get(_RUN_KEY, ""))
@@ -93,18 +104,23 @@ def tagged_bridges() -> dict[RunTag, list[str]]:
     return found
 
 
+def dump_flows(bridge: str) -> list[str]:
+    """Return the flow entries of a bridge, one line each. Raises BridgeError."""
+    return _call(["ovs-ofctl", "-O", "OpenFlow13", "--no-names", "dump-flows", bridge]).splitlines()
+
+
 def delete_bridges(names: Iterable[str]) -> None:
     """Delete bridges in one transaction; those already gone are no error."""
     arguments: list[str] = []
     for name in names:
         arguments += ["--", "--if-exists", "del-br", name]
     if arguments:
-        _vsctl(*arguments)
+        vsctl(*arguments)
 
 
 def _check_ports(bridges: Sequence[Bridge]) -> None:
     wanted = {interface: number for bridge in bridges for number, interface in bridge.interfaces.items()}
-    table = json.loads(_vsctl("--format=json", "--columns=name,ofport,error", "list", "Interface", *wanted))
+    table = json.loads(vsctl("--format=json", "--columns=name,ofport,error", "list", "Interface", *wanted))
     for name, given, error in table["data"]:
         if given != wanted[name]:
             # An empty set stands for a column without a value.
@@ -123,7 +139,8 @@ def _switch_ordinary_traffic(names: Iterable[str]) -> None:
         list(pool.map(add, names))
 
 
-def _vsctl(*arguments: str) -> str:
+def vsctl(*arguments: str) -> str:
+    """Run ovs-vsctl and return what it prints. Raises BridgeError."""
     return _call(["ovs-vsctl", f"--timeout={_TIMEOUT_S}", *arguments])
 
 

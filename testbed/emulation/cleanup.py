@@ -15,7 +15,8 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from testbed.emulation import bridges, processes, run_tag
+from testbed.emulation import bridges, ct_zones, processes, run_tag
+from testbed.emulation.ct_zones import Zone
 from testbed.emulation.processes import Process
 from testbed.emulation.run_tag import REGISTER, Registration, RunTag
 
@@ -32,6 +33,7 @@ class Remains:
 
     processes: tuple[Process, ...] = ()
     bridges: tuple[str, ...] = ()
+    zones: tuple[Zone, ...] = ()
     interfaces: tuple[str, ...] = ()
     cgroups: tuple[Path, ...] = ()
 
@@ -102,10 +104,10 @@ def find_remains(problems: list[str], *, register: Path = REGISTER) -> dict[RunT
     """Return what each run has on the machine; append to `problems` what could not be looked at."""
     running = processes.tagged_processes()
     try:
-        switching = bridges.tagged_bridges()
+        switching, tracked = bridges.tagged_bridges(), ct_zones.tagged_zones()
     except bridges.BridgeError as error:
         # Without Open vSwitch there can be no bridge in service; only those that runs registered are worth a word.
-        switching = {}
+        switching, tracked = {}, {}
         if any(registration and registration.bridges for registration in run_tag.registrations(register).values()):
             problems.append(f"bridges not looked at: {error}")
     interfaces = _tagged_interfaces(exclude={name for names in switching.values() for name in names})
@@ -114,10 +116,11 @@ def find_remains(problems: list[str], *, register: Path = REGISTER) -> dict[RunT
         tag: Remains(
             tuple(running.get(tag, ())),
             tuple(switching.get(tag, ())),
+            tuple(tracked.get(tag, ())),
             tuple(interfaces.get(tag, ())),
             tuple(cgroups.get(tag, ())),
         )
-        for tag in {*running, *switching, *interfaces, *cgroups}
+        for tag in {*running, *switching, *tracked, *interfaces, *cgroups}
     }
 
 
@@ -127,6 +130,7 @@ def _remove(tag: RunTag, remains: Remains, report: CleanReport, *, register: Pat
     try:
         bridges.delete_bridges(remains.bridges)
         report.bridges += remains.bridges
+        ct_zones.remove(remains.zones)
     except bridges.BridgeError as error:
         report.problems.append(f"bridges of run {tag} stay: {error}")
     report.interfaces += _delete_interfaces(tag, report)

@@ -17,11 +17,12 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, NoReturn, TypeVar
 
-from testbed.emulation import bridges, cleanup, processes, run_tag
+from testbed.emulation import bridges, cleanup, ct_zones, processes, run_tag
 from testbed.emulation.bridges import Bridge
 from testbed.emulation.capabilities import Backends
 from testbed.emulation.cleanup import CleanReport
@@ -29,7 +30,7 @@ from testbed.emulation.links import LinkEnd, LinkRequest, Links, create_links
 from testbed.emulation.mininet_nodes import EmulatedMininet
 from testbed.emulation.namespaces import entered, path_of
 from testbed.emulation.run_tag import RunTag
-from testbed.emulation.wiring import End, Wiring, wire
+from testbed.emulation.wiring import Address, End, Wiring, refusal_commands, wire
 from topologies.addressing import AddressPlan
 from topologies.spec import Topology, unknown_name
 
@@ -227,6 +228,21 @@ class EmulatedNetwork:
         for d_router, port in ports.items():
             self._bridges[d_router] = replace(self._bridges[d_router], controller=("127.0.0.1", port))
 
+    def refuse(self, refusals: Mapping[Address, str]) -> None:
+        """Have every D-Router refuse what still is addressed to these addresses when it comes to route it.
+
+        `unreachable`: an ICMP error; `reset`: a RST to TCP, an ICMP error to all else. Raises NetworkError.
+        """
+        for version in (4, 6):
+            of_family = {address: how for address, how in refusals.items() if address.version == version}
+            commands = "".join(f"{line}\n" for line in refusal_commands(of_family))
+            # A rule does not say its family by itself.
+            self._in_each_node(partial(_run_ip, version=version), dict.fromkeys(self._bridges, commands))
+
+    def claim_zones(self, timeouts_s: Sequence[int]) -> list[int]:
+        """Return the numbers of conntrack zones of this run, one for each idle timeout. Raises BridgeError."""
+        return ct_zones.claim(timeouts_s, self.tag, datapath_type=self.backends.datapath)
+
     # Construction and removal -------------------------------------------------------------------------------------
 
     def _inside(self, node: str | None, argv: Sequence[str]) -> list[str]:
@@ -292,9 +308,15 @@ def _write_settings(node: str, settings: Mapping[str, int]) -> None:
             raise NetworkError(f"{node}: cannot set net/{path} to {value}: {error.strerror}") from error
 
 
-def _run_ip(where: str, commands: str) -> None:
+def _run_ip(where: str, commands: str, version: int | None = None) -> None:
+    family = [] if version is None else [f"-{version}"]
     done = subprocess.run(
-        ["ip", "-batch", "-"], input=commands, text=True, capture_output=True, start_new_session=True, check=False
+        ["ip", *family, "-batch", "-"],
+        input=commands,
+        text=True,
+        capture_output=True,
+        start_new_session=True,
+        check=False,
     )
     if done.returncode != 0:
         raise NetworkError(f"{where}: ip failed: {' '.join(done.stderr.split())}")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Interface, IPv6Interface
+from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 from itertools import count
 
 from testbed.emulation.bridges import UPLINK_PORT, Bridge
@@ -18,6 +18,8 @@ from testbed.emulation.run_tag import RunTag
 from topologies.addressing import AddressPlan
 from topologies.routing import Route, routes
 from topologies.spec import Link, LinkSpec, Node, Role, Topology
+
+Address = IPv4Address | IPv6Address
 
 HOST_INTERFACE = "eth0"
 UPLINK_INTERFACE = "uplink"
@@ -36,7 +38,15 @@ _EVERY_NODE = {
     "ipv6/conf/{scope}/autoconf": 0,
     "ipv6/conf/{scope}/router_solicitations": 0,
 }
-_ROUTERS = {"ipv4/ip_forward": 1, "ipv6/conf/all/forwarding": 1, "ipv6/conf/default/forwarding": 1}
+# Routers answer each packet they have no way for: who sends it may be one of many clients.
+_ROUTERS = {
+    "ipv4/icmp_ratelimit": 0,
+    "ipv6/icmp/ratelimit": 0,
+    "ipv4/ip_forward": 1,
+    "ipv6/conf/all/forwarding": 1,
+    "ipv6/conf/default/forwarding": 1,
+}
+_REFUSAL_PREFERENCE, _LOCAL_PREFERENCE = 100, 110
 
 
 @dataclass(frozen=True)
@@ -205,6 +215,22 @@ class _Planner:
         for path in paths:
             way = f"via {path.next_hop} dev {self._router_interface(path.peer)}"
             yield f"route add {path.prefix} {way} src {source[path.prefix.version]}"
+
+
+def refusal_commands(refusals: Mapping[Address, str]) -> Iterable[str]:
+    """Yield the commands, for addresses of one family, that make a router refuse what nobody takes.
+
+    The router takes it for its own, and nobody listens: TCP is answered RST, UDP "port unreachable", of all ICMP errors
+    the one that any UDP socket is told of. What shall be `unreachable` instead meets a rule first.
+    """
+    if refusals:
+        yield f"rule add lookup local pref {_LOCAL_PREFERENCE}"
+        yield "rule del pref 0"
+    for address, how in refusals.items():
+        icmp = "icmp" if address.version == 4 else "ipv6-icmp"
+        for protocol in (icmp, "tcp") if how == "unreachable" else (icmp,):
+            yield f"rule add to {address} ipproto {protocol} unreachable pref {_REFUSAL_PREFERENCE}"
+        yield f"route add local {address} dev lo table local"
 
 
 def _root_commands(bridges: Mapping[str, Bridge]) -> str:

@@ -18,10 +18,20 @@ Document = dict[str, Any]
 
 
 def control(
-    plan: Plan, site: str, out_dir: Path, *, datapath_id: int, openflow_port: int, uplink_port: int, in_band_fd: int
+    plan: Plan,
+    site: str,
+    out_dir: Path,
+    *,
+    datapath_id: int,
+    openflow_port: int,
+    uplink_port: int,
+    in_band_fd: int,
+    switch: Document,
+    zones: Mapping[str, int],
 ) -> Document:
-    """Return the configuration of a D-Router's control process."""
+    """Return the configuration of a D-Router's control process; `zones` has those of services in datapath mode."""
     scenario = plan.scenario
+    own = plan.addresses.site(site)
     return {
         "name": f"control@{site}",
         "site": site,
@@ -42,9 +52,12 @@ def control(
                 "policy": scenario.policy_of(name),
                 "flow_fields": list(service.affinity.fields),
                 "affinity_timeout_s": service.affinity.timeout_s,
+                "affinity_mode": service.affinity.mode,
+                **({"ct_zone": zones[name]} if name in zones else {}),
             }
             for name, service in scenario.services.items()
         ],
+        "switch": {**switch, "prefixes": [str(own.prefix4), str(own.prefix6)]},
         "peers": [
             {
                 "site": peer,

@@ -62,6 +62,14 @@ class AffinityKeys(_Part):
     """Header fields that identify a flow."""
     timeout_s: int = Field(30, ge=1, le=65535)
     """Idle time after which the binding ends."""
+    mode: Literal["reactive", "datapath"] = "reactive"
+    """Who binds a new flow: the D-Router upon its first packet, or the switch itself at weights the D-Router moves."""
+
+    @model_validator(mode="after")
+    def _the_switch_can_bind_it(self) -> AffinityKeys:
+        if self.mode == "datapath" and "src" not in self.fields:
+            raise ValueError("mode datapath needs src among the fields: the switch spreads flows by their client")
+        return self
 
 
 class ServiceKeys(_Part):
@@ -77,6 +85,8 @@ class ServiceKeys(_Part):
     """Policy of this service; default: the scenario's."""
     affinity: AffinityKeys = AffinityKeys()
     """What a flow is, and for how long."""
+    refusal: Literal["unreachable", "reset"] = "unreachable"
+    """What a new flow gets when no instance takes it: an ICMP error, or (TCP) a RST."""
 
     @property
     def service_port(self) -> int:

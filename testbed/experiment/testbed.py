@@ -80,18 +80,24 @@ class Testbed:
 
     def _start_processes(self) -> None:
         plan, processes = self._plan, self.processes
+        self.network.refuse({item.d_sid: item.refusal for item in plan.scenario.services.values()})
         self._progress.phase(f"starting {len(plan.sites)} D-Routers, {len(plan.instances)} instances and their agents")
         for number, item in enumerate(plan.instances):
             document = process_configs.instance(plan, item, number, self._folder)
             processes.start(item.host, "testbed.agents.instance", document)
         with ExitStack() as open_sockets:
             ports = dict(zip(plan.sites, _free_ports(len(plan.sites)), strict=True))
+            zones = self._claim_zones()
             for site in plan.sites:
                 in_band = open_sockets.enter_context(self._in_band_socket(site))
                 bridge = self.network.bridge(site)
                 document = process_configs.control(
                     plan, site, self._folder, datapath_id=bridge.datapath_id, openflow_port=ports[site],
-                    uplink_port=bridge.uplink_port, in_band_fd=in_band.fileno(),
+                    uplink_port=bridge.uplink_port, in_band_fd=in_band.fileno(), zones=zones[site],
+                    switch={
+                        "datapath_type": self.backends.datapath,
+                        "management_socket": str(bridge.management_socket),
+                    },
                 )  # fmt: skip
                 processes.start(None, "ryu_apps.launcher", document, pass_fds=[in_band.fileno()])
             self.network.set_controllers(ports)
@@ -100,6 +106,16 @@ class Testbed:
             agent = process_configs.metric_agent(plan, site, self._folder)
             if agent is not None:
                 processes.start(site, "testbed.agents.metric_agent", agent)
+
+    def _claim_zones(self) -> dict[str, dict[str, int]]:
+        """Return the conntrack zone of each service in datapath mode, at each site."""
+        timeouts_s = {
+            name: service.affinity.timeout_s
+            for name, service in self._plan.scenario.services.items()
+            if service.affinity.mode == "datapath"
+        }
+        numbers = iter(self.network.claim_zones([*timeouts_s.values()] * len(self._plan.sites)))
+        return {site: {name: next(numbers) for name in timeouts_s} for site in self._plan.sites}
 
     @contextmanager
     def _in_band_socket(self, site: str) -> Iterator[socket.socket]:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from types import ModuleType
 
+from tests.bench import binding_table, decision
 from tests.bench.harness import Benchmark
 
-_MODULES: tuple[ModuleType, ...] = ()
+_MODULES: tuple[ModuleType, ...] = (
+    binding_table,
+    decision,
+)
 
 BENCHMARKS: dict[str, Benchmark] = {module.BENCHMARK.name: module.BENCHMARK for module in _MODULES}

@@ -170,23 +170,35 @@ class IngressNetwork:
 class Control:
     """The control process of the client's D-Router, and the files it writes."""
 
-    def __init__(self, ingress: IngressNetwork, folder: Path, python: Sequence[str] = (), **changes: Any) -> None:
+    def __init__(
+        self, ingress: IngressNetwork, folder: Path, python: Sequence[str] = (), mode: str = "reactive", **changes: Any
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._ingress = ingress
         self._folder = folder
         self.name = f"control@{HOME}"
         self.openflow_port = free_port()
+        bridge, own = ingress.network.bridge(HOME), ingress.network.plan.site(HOME)
+        services = [{"policy": "round_robin", "affinity_mode": mode, **service} for service in SERVICES]
+        if mode == "datapath":
+            zones = ingress.network.claim_zones([int(service["affinity_timeout_s"]) for service in services])
+            services = [{**service, "ct_zone": zone} for service, zone in zip(services, zones, strict=True)]
         self._document = {
             "name": self.name,
             "site": HOME,
             "seed": 1,
             "out_dir": str(folder),
-            "datapath_id": ingress.network.bridge(HOME).datapath_id,
+            "datapath_id": bridge.datapath_id,
             "openflow_port": self.openflow_port,
-            "uplink_port": ingress.network.bridge(HOME).uplink_port,
+            "uplink_port": bridge.uplink_port,
+            "switch": {
+                "datapath_type": ingress.network.backends.datapath,
+                "management_socket": str(bridge.management_socket),
+                "prefixes": [str(own.prefix4), str(own.prefix6)],
+            },
             "in_band_port": IN_BAND_PORT,
             "metric_lifetime_s": 600,
-            "services": [{"policy": "round_robin", **service} for service in SERVICES],
+            "services": services,
             "peers": [{"site": s, "address": ingress.gateway(s), "path_cost_ms": 1} for s in (EAST, WEST)],
             **changes,
         }
@@ -291,17 +303,21 @@ def built(folder: Path) -> Iterator[IngressNetwork]:
     with network:
         network.start()
         ingress = IngressNetwork(network, folder)
+        network.refuse({ip_address(d_sid): "unreachable" for item in SERVICES for d_sid in item["d_sids"]})
         ingress.start_servers()
         yield ingress
 
 
 @contextmanager
-def controlled(ingress: IngressNetwork, folder: Path, python: Sequence[str] = (), **changes: Any) -> Iterator[Control]:
+def controlled(
+    ingress: IngressNetwork, folder: Path, python: Sequence[str] = (), mode: str = "reactive", **changes: Any
+) -> Iterator[Control]:
     """A control process that knows both instances; ended afterwards, and its entries with it."""
-    control = Control(ingress, folder, python, **changes)
+    control = Control(ingress, folder, python, mode, **changes)
     try:
         control.start()
         yield control
     finally:
         control.kill()
-        ingress.ofctl("del-flows", ingress.bridge, "cookie=0xd1000000000000/0xffff000000000000")
+        for kind in ("d1", "d3", "d4", "d5", "d6"):
+            ingress.ofctl("del-flows", ingress.bridge, f"cookie=0x{kind}000000000000/0xffff000000000000")

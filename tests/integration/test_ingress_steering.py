@@ -195,8 +195,8 @@ def test_an_instance_that_goes_down_gets_no_new_flows_and_keeps_the_old(
             tell_state(ingress, control, State.UP, site)
 
 
-def test_without_an_instance_packets_are_dropped_and_others_pass(ingress: IngressNetwork, control: Control) -> None:
-    before, dropped = control.decisions(STEADY[0]), control.counted("dropped_no_instance")
+def test_without_an_instance_packets_are_refused_and_others_pass(ingress: IngressNetwork, control: Control) -> None:
+    before, refused = control.decisions(STEADY[0]), control.counted("refused_no_instance")
     tell_state(ingress, control, State.DOWN, *INSTANCES)
     try:
         with ingress.client_socket(socket.SOCK_DGRAM, (STEADY[0], UDP_PORT)) as flow:
@@ -204,7 +204,7 @@ def test_without_an_instance_packets_are_dropped_and_others_pass(ingress: Ingres
             ping = ["ping", "-n", "-c", "1", "-W", "5", ingress.gateway(EAST)]
             assert ingress.network.run(CLIENT, ping, timeout_s=30).returncode == 0
             wait_until(
-                lambda: control.counted("dropped_no_instance") == dropped + 1, what="the dropped packet to be counted"
+                lambda: control.counted("refused_no_instance") == refused + 1, what="the refused packet to be counted"
             )
     finally:
         tell_state(ingress, control, State.UP, *INSTANCES)

@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from testbed.dyncast import codec, policies
-from testbed.dyncast.actions import Action, Decided, DropPacket, ForwardPacket, InstallAffinity, RemoveAffinity
+from testbed.dyncast.actions import (
+    Action,
+    Decided,
+    DropPacket,
+    ForwardPacket,
+    InstallAffinity,
+    RefusePacket,
+    RemoveAffinity,
+)
 from testbed.dyncast.affinity import AffinityEntry
 from testbed.dyncast.codec import Address, Probe
 from testbed.dyncast.flows import FIVE_TUPLE, THREE_TUPLE, FlowKey
@@ -65,9 +73,11 @@ class Affinity(RuleBasedStateMachine):
         self.sequence += 1
         first = NEAR if site == HERE else FAR
         bindings = [told(first + number, raw) for number, raw in enumerate(raws)]
-        self.switch.perform(
-            self.router.on_message(report_bytes(site, self.sequence, self.now_s, *bindings), first, self.now_s)
-        )
+        actions = self.router.on_message(report_bytes(site, self.sequence, self.now_s, *bindings), first, self.now_s)
+        self.switch.perform(actions)
+        for broken in of_kind(actions, RemoveAffinity):
+            assert told(broken.entry.d_bid, None) in bindings  # only the flows of the dead end
+            del self.bound[broken.entry.flow]
 
     @rule(rtt_s=st.floats(0, 3))
     def the_path_changes(self, rtt_s: float) -> None:
@@ -80,14 +90,14 @@ class Affinity(RuleBasedStateMachine):
         key = packet.masked(self.fields)
         actions = self.router.on_packet(packet, self.now_s)
         self.switch.perform(actions)
-        if of_kind(actions, DropPacket):
+        if of_kind(actions, DropPacket) or of_kind(actions, RefusePacket):
             assert key not in self.bound
             return
         (forwarded,) = of_kind(actions, ForwardPacket)
         assert forwarded.entry.d_bid == self.bound.setdefault(key, forwarded.entry.d_bid)
         for decided in of_kind(actions, Decided):
             assert decided.d_bid == forwarded.entry.d_bid
-            assert decided.weights[decided.d_bid] > 0
+            assert sum(item.weight > 0 for item in decided.weighed if item.candidate.d_bid == decided.d_bid) == 1
 
     @rule(data=st.data(), packets=st.integers(0, 2))
     def an_entry_idles_out(self, data: st.DataObject, packets: int) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from testbed.dyncast import codec
 from testbed.dyncast.actions import (
+    Action,
     Decided,
     DropPacket,
     ForwardPacket,
@@ -13,13 +14,15 @@ from testbed.dyncast.actions import (
     InterceptService,
     MetricsReceived,
     ReadReturnPackets,
+    RefusePacket,
     RemoveAffinity,
     SendMessage,
 )
-from testbed.dyncast.codec import Probe
+from testbed.dyncast.codec import Address, Probe
 from testbed.dyncast.d_router import DRouter, Peer
 from testbed.dyncast.flows import THREE_TUPLE, UDP
 from testbed.dyncast.metrics import RawMetrics
+from testbed.dyncast.policies import Candidate
 from tests.dyncast_samples import (
     CLIENT,
     CLIENT6,
@@ -52,7 +55,7 @@ def test_the_first_packet_of_a_flow_binds_it_installs_it_and_goes_on() -> None:
     actions = router.on_packet(flow(), now_s=1)
     assert [type(action) for action in actions] == [InstallAffinity, ForwardPacket, Decided]
     entry = only(actions, InstallAffinity).entry
-    assert only(actions, ForwardPacket).entry is entry
+    assert only(actions, ForwardPacket).entry == entry
     assert (entry.flow, entry.d_bid, entry.egress, entry.timeout_s) == (flow(), NEAR, HERE, 30)
 
 
@@ -61,9 +64,10 @@ def test_a_decision_is_recorded_with_all_that_was_weighed() -> None:
     decided = only(router.on_packet(flow(), now_s=1), Decided)
     assert (decided.service, decided.policy, decided.flow) == ("render", "dyncast", flow())
     assert (decided.d_bid, decided.egress, decided.metrics_age_s) == (NEAR, HERE, 1)
-    assert {item.d_bid for item in decided.candidates} == {NEAR, FAR}
-    assert decided.weights == {NEAR: 1.0}
-    assert decided.costs_ms[FAR] > decided.costs_ms[NEAR] > 0
+    assert decided.considered == 2
+    near, far = decided.weighed
+    assert (near.candidate.d_bid, near.weight, far.candidate.d_bid, far.weight) == (NEAR, 1, FAR, 0)
+    assert far.cost > near.cost > 0
 
 
 def test_packets_that_come_before_the_entry_is_in_place_follow_the_first() -> None:
@@ -77,8 +81,9 @@ def test_packets_that_come_before_the_entry_is_in_place_follow_the_first() -> No
 def test_an_entry_that_the_switch_lost_is_put_back_with_the_same_instance() -> None:
     router = informed(d_router(service(policy="round_robin")))
     entry = only(router.on_packet(flow(), now_s=1), InstallAffinity).entry
-    assert router.on_packet(flow(), now_s=5) == [InstallAffinity(entry), ForwardPacket(entry)]
-    assert router.on_packet(flow(), now_s=5.1) == [ForwardPacket(entry)]
+    again = entry._replace(installed_s=5)
+    assert router.on_packet(flow(), now_s=5) == [InstallAffinity(again), ForwardPacket(again)]
+    assert router.on_packet(flow(), now_s=5.1) == [ForwardPacket(again)]
 
 
 def test_another_flow_is_another_decision() -> None:
@@ -103,10 +108,10 @@ def test_masked_fields_do_not_tell_flows_apart() -> None:
     router = informed(d_router(service(policy="round_robin", flow_fields=THREE_TUPLE)))
     entry = only(router.on_packet(flow(1), now_s=1), InstallAffinity).entry
     assert (entry.flow.src_port, entry.flow.dst_port) == (None, None)
-    assert only(router.on_packet(flow(2), now_s=1), ForwardPacket).entry is entry
-    assert only(router.on_packet(flow(None), now_s=1), ForwardPacket).entry is entry  # a later fragment
-    assert only(router.on_packet(flow(1, proto=UDP), now_s=1), InstallAffinity).entry is not entry
-    assert only(router.on_packet(flow(1, src=CLIENT + 1), now_s=1), InstallAffinity).entry is not entry
+    assert only(router.on_packet(flow(2), now_s=1), ForwardPacket).entry == entry
+    assert only(router.on_packet(flow(None), now_s=1), ForwardPacket).entry == entry  # a later fragment
+    assert only(router.on_packet(flow(1, proto=UDP), now_s=1), InstallAffinity).entry != entry
+    assert only(router.on_packet(flow(1, src=CLIENT + 1), now_s=1), InstallAffinity).entry != entry
 
 
 def assert_dropped(router: DRouter, actions: object, reason: str) -> None:
@@ -115,14 +120,16 @@ def assert_dropped(router: DRouter, actions: object, reason: str) -> None:
     assert len(router.affinity) == 0
 
 
-def test_without_an_instance_the_packet_is_dropped_and_counted() -> None:
+def test_without_an_instance_the_packet_is_refused_and_counted() -> None:
     router = d_router()
-    assert_dropped(router, router.on_packet(flow(), now_s=1), "no_instance")
+    assert router.on_packet(flow(), now_s=1) == [RefusePacket("no_instance")]
+    assert (router.counters["refused_no_instance"], len(router.affinity)) == (1, 0)
 
 
 def test_instances_whose_metrics_are_too_old_take_no_new_flows() -> None:
     router = informed(d_router(metric_lifetime_s=10), now_s=0)
-    assert_dropped(router, router.on_packet(flow(), now_s=10.1), "no_instance")
+    assert only(router.on_packet(flow(), now_s=9.99), Decided)
+    assert router.on_packet(flow(40001), now_s=10.01) == [RefusePacket("no_instance")]
 
 
 def test_an_instance_that_is_down_takes_no_new_flows_and_keeps_those_it_has() -> None:
@@ -130,7 +137,8 @@ def test_an_instance_that_is_down_takes_no_new_flows_and_keeps_those_it_has() ->
     entry = only(router.on_packet(flow(), now_s=1), InstallAffinity).entry
     router.on_message(report_bytes(HERE, 2, 2, told(NEAR, None)), NEAR, 2)
     assert only(router.on_packet(flow(40001), now_s=2), Decided).d_bid == FAR
-    assert router.on_packet(flow(), now_s=2) == [InstallAffinity(entry), ForwardPacket(entry)]
+    again = entry._replace(installed_s=2)
+    assert router.on_packet(flow(), now_s=2) == [InstallAffinity(again), ForwardPacket(again)]
 
 
 def test_an_address_that_is_no_service_is_none() -> None:
@@ -167,7 +175,7 @@ def test_an_idle_flow_ends_when_nothing_came_home_either() -> None:
     router = informed(d_router())
     entry = only(router.on_packet(flow(), now_s=1), InstallAffinity).entry
     assert router.on_forward_entry_removed(entry.number, idle=True) == [ReadReturnPackets(entry)]
-    assert router.affinity.find(flow()) is entry
+    assert router.affinity.find(flow()) == entry
     assert router.on_return_packets(entry.number, packets=0, now_s=31) == [RemoveAffinity(entry)]
     assert (router.affinity.find(flow()), router.counters["bindings_ended"]) == (None, 1)
 
@@ -177,9 +185,10 @@ def test_a_flow_that_only_comes_home_stays_bound_as_long_as_it_does() -> None:
     entry = only(router.on_packet(flow(), now_s=1), InstallAffinity).entry
     for period, packets in enumerate((100, 250, 251), 1):
         router.on_forward_entry_removed(entry.number, idle=True)
-        assert router.on_return_packets(entry.number, packets, now_s=30 * period) == [InstallAffinity(entry)]
+        kept = entry._replace(installed_s=30 * period, return_packets=packets)
+        assert router.on_return_packets(entry.number, packets, now_s=30 * period) == [InstallAffinity(kept)]
     router.on_forward_entry_removed(entry.number, idle=True)
-    assert router.on_return_packets(entry.number, 251, now_s=120) == [RemoveAffinity(entry)]
+    assert router.on_return_packets(entry.number, 251, now_s=120) == [RemoveAffinity(kept)]
 
 
 def test_an_entry_removed_for_another_reason_ends_the_flow() -> None:
@@ -210,6 +219,7 @@ def test_a_switch_that_comes_back_gets_services_and_all_bound_flows() -> None:
     entries = [only(router.on_packet(flow(port), now_s=1), InstallAffinity).entry for port in range(3)]
     actions = router.on_switch_connected(50)
     assert [action.d_sid for action in of_kind(actions, InterceptService)] == [D_SID, D_SID6]
+    entries = [entry._replace(installed_s=50) for entry in entries]
     assert [action.entry for action in of_kind(actions, InstallAffinity)] == entries
     assert router.on_packet(flow(0), now_s=50.1) == [ForwardPacket(entries[0])]
 
@@ -287,14 +297,18 @@ def test_a_replayed_report_is_dropped_counted_and_not_passed_on() -> None:
 # -- load that reports do not show yet ---------------------------------------------------------------
 
 
+def weighed(actions: list[Action], d_bid: Address) -> Candidate:
+    return next(item.candidate for item in only(actions, Decided).weighed if item.candidate.d_bid == d_bid)
+
+
 def test_flows_given_since_the_last_report_count_until_the_next_one() -> None:
     router = informed(d_router(service(policy="closest")), now_s=0)
     for port in range(3):
         router.on_packet(flow(port), now_s=1)
-    near = next(item for item in only(router.on_packet(flow(9), 1), Decided).candidates if item.d_bid == NEAR)
+    near = weighed(router.on_packet(flow(9), 1), NEAR)
     assert (near.unseen, near.expected_sessions) == (3, 3)
     informed(router, now_s=2, near=4, sequence=2)
-    near = next(item for item in only(router.on_packet(flow(10), 2), Decided).candidates if item.d_bid == NEAR)
+    near = weighed(router.on_packet(flow(10), 2), NEAR)
     assert near.unseen == 0
 
 
@@ -328,7 +342,7 @@ def test_a_probe_is_answered_to_its_sender_with_its_own_time() -> None:
 def test_replies_tell_the_round_trip_time_that_decisions_use() -> None:
     router = informed(d_router(), now_s=100)
     router.on_message(codec.encode(Probe(THERE, 1, 100, is_reply=True)), PEER.address, 100.065)
-    far = next(item for item in only(router.on_packet(flow(), 101), Decided).candidates if item.d_bid == FAR)
+    far = weighed(router.on_packet(flow(), 101), FAR)
     assert far.rtt_s == pytest.approx(0.065)
     assert far.path_cost_ms == 20
 

@@ -111,6 +111,26 @@ def test_numbers_are_never_used_again() -> None:
     assert table.bind(flow(), NEAR, "east", 30, now_s=2).number > first.number
 
 
+def test_what_is_renewed_is_remembered_until_the_binding_ends() -> None:
+    table = AffinityTable()
+    entry = table.bind(flow(), NEAR, "east", 30, now_s=1)
+    renewed = table.renew(entry, installed_s=5)
+    assert (renewed.created_s, renewed.installed_s, renewed.return_packets) == (1, 5, 0)
+    counted = table.renew(renewed, installed_s=7, return_packets=2**40)
+    assert (
+        table.find(flow())
+        == table.numbered(entry.number)
+        == counted
+        == entry._replace(installed_s=7, return_packets=2**40)
+    )
+    table.end(counted)
+    table.renew(counted, installed_s=9)
+    assert len(table) == 0
+    after = table.bind(flow(), FAR, "west", 30, now_s=10)
+    table.renew(counted, installed_s=11)  # of a binding that is no more, whatever took its place
+    assert table.find(flow()) == after
+
+
 def test_two_services_of_one_instance_cannot_share_a_way_home() -> None:
     table = AffinityTable()
     second_service = flow(dst=FAR)

@@ -109,10 +109,13 @@ def test_a_trace_is_looked_for_beside_the_scenario(tmp_path: Path) -> None:
 def test_every_d_router_knows_all_others_and_all_services(tmp_path: Path) -> None:
     plan = small_plan()
     document = process_configs.control(
-        plan, "east", tmp_path, datapath_id=1, openflow_port=6653, uplink_port=1, in_band_fd=3
-    )
+        plan, "east", tmp_path, datapath_id=1, openflow_port=6653, uplink_port=1, in_band_fd=3,
+        switch={"datapath_type": "netdev", "management_socket": "/run/openvswitch/b.mgmt"}, zones={"render": 4711},
+    )  # fmt: skip
     assert [peer["site"] for peer in document["peers"]] == ["middle"]
     assert {service["name"]: service["d_sids"] for service in document["services"]} == {
         "render": ["203.0.113.10"],
         "conference": ["203.0.113.11"],
     }
+    assert [service.get("ct_zone") for service in document["services"]] == [4711, None]
+    assert document["switch"]["prefixes"] == ["10.1.0.0/16", "fd00:d:1::/64"]

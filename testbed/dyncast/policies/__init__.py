@@ -1,11 +1,12 @@
 """Who gets the next flow: one file per policy, one registration each.
 
-A policy gives weights over the candidates. Reactive mode draws one instance from them; a datapath mode
-can write the same weights into a group. "Pick the best" is a weight of one.
+A policy gives weights over the candidates. Reactive mode draws one instance from them; datapath mode has the switch
+spread flows by them. "Pick the best" is a weight of one. A policy that goes by a cost of each candidate (`LeastCost`)
+says that instead: then a decision need not look at all candidates.
 """
 
 from testbed.dyncast.policies import closest, dyncast, least_loaded, random_choice, round_robin
-from testbed.dyncast.policies.base import Candidate, Policy, PolicyFactory
+from testbed.dyncast.policies.base import Candidate, LeastCost, Policy, PolicyFactory
 
 POLICIES: dict[str, PolicyFactory] = {
     "closest": closest.Closest,
@@ -26,4 +27,4 @@ def create(name: str, **parameters: float) -> Policy:
         raise ValueError(f"policy {name!r}: {error}") from error
 
 
-__all__ = ["POLICIES", "Candidate", "Policy", "PolicyFactory", "create"]
+__all__ = ["POLICIES", "Candidate", "LeastCost", "Policy", "PolicyFactory", "create"]

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from heapq import heapify, heapreplace
+from typing import NamedTuple
 
 from testbed.dyncast.codec import Address
 from testbed.dyncast.metrics import RawMetrics
 
 
-@dataclass(frozen=True)
-class Candidate:
+class Candidate(NamedTuple):
     """An instance that may take the flow, as this ingress sees it.
 
     `path_cost_ms` is the routing's static round-trip cost, `rtt_s` the measured one. `expected_sessions`
@@ -30,38 +30,52 @@ class Candidate:
     load_per_session: float = 1.0
     unseen: int = 0
 
+    def with_more(self, flows: int) -> Candidate:
+        """Return the instance as it would be with so many more flows from here."""
+        return self._replace(expected_sessions=self.expected_sessions + flows, unseen=self.unseen + flows)
 
-class Policy(Protocol):
-    """Give each candidate a weight; those left out get nothing. `cost_ms` explains, where there is one."""
 
+class Policy(ABC):
+    """Give each candidate a weight; those left out get nothing. To say no more than `weights` is enough."""
+
+    @abstractmethod
     def weights(self, candidates: Sequence[Candidate], now_s: float) -> dict[Address, float]:
         """Return non-negative weights by D-BID."""
-        ...
 
-    def costs_ms(self, candidates: Sequence[Candidate]) -> dict[Address, float]:
-        """Return the predicted cost by D-BID, or nothing where the policy knows no cost."""
-        ...
+    def on_chosen(self, d_bid: Address) -> None:  # noqa: B027
+        """Take note of the choice made; a policy without memory need not."""
 
-    def on_chosen(self, d_bid: Address) -> None:
-        """Take note of the choice made."""
-        ...
+
+class LeastCost(Policy):
+    """Choose the candidate of the least cost; ties share evenly.
+
+    The cost of a candidate must follow from that candidate alone (and from what `on_chosen` was told of it): then of a
+    thousand instances only the one that got a flow has to be looked at again.
+    """
+
+    @abstractmethod
+    def cost(self, item: Candidate) -> float:
+        """Return what it costs to choose a candidate, in any unit, never NaN."""
+
+    def weights(self, candidates: Sequence[Candidate], now_s: float) -> dict[Address, float]:  # noqa: ARG002
+        """Weight one for the least cost."""
+        costs = {item.d_bid: self.cost(item) for item in candidates}
+        least = min(costs.values())
+        return {d_bid: 1.0 for d_bid, cost in costs.items() if cost == least}
+
+    def shares(self, priced: Sequence[tuple[float, Candidate]], flows: int) -> dict[Address, int]:
+        """Return how many of the next flows each would get, were they given one by one; `priced` holds costs as of now.
+
+        Of those that tie for the first flow each gets at least one: nothing says which of them to leave out.
+        """
+        order = [(cost, 0, index) for index, (cost, _) in enumerate(priced)]
+        heapify(order)
+        ties = sum(cost == order[0][0] for cost, _ in priced)
+        for _ in range(max(flows, ties)):
+            _, given, index = order[0]
+            cost = self.cost(priced[index][1].with_more(given + 1))
+            heapreplace(order, (cost, given + 1, index))
+        return {priced[index][1].d_bid: given for _, given, index in order if given}
 
 
 PolicyFactory = Callable[..., Policy]
-
-
-class StatelessPolicy:
-    """The part that policies without memory or cost share."""
-
-    def costs_ms(self, candidates: Sequence[Candidate]) -> dict[Address, float]:  # noqa: ARG002
-        """Return nothing: no cost is computed."""
-        return {}
-
-    def on_chosen(self, d_bid: Address) -> None:
-        """Forget it."""
-
-
-def all_equal_to_least(costs: dict[Address, float]) -> dict[Address, float]:
-    """Give weight one to each candidate whose cost is the least, so that ties are drawn evenly."""
-    least = min(costs.values())
-    return {d_bid: 1.0 for d_bid, cost in costs.items() if cost <= least + 1e-9}

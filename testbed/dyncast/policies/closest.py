@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from testbed.dyncast.codec import Address
-from testbed.dyncast.policies.base import Candidate, StatelessPolicy, all_equal_to_least
+from testbed.dyncast.policies.base import Candidate, LeastCost
 
 
-class Closest(StatelessPolicy):
+class Closest(LeastCost):
     """Blind to load; instances at the same distance share evenly."""
 
-    def weights(self, candidates: Sequence[Candidate], now_s: float) -> dict[Address, float]:  # noqa: ARG002
-        """Weight one for the nearest."""
-        return all_equal_to_least({item.d_bid: item.path_cost_ms for item in candidates})
-
-    def costs_ms(self, candidates: Sequence[Candidate]) -> dict[Address, float]:
-        """The path cost."""
-        return {item.d_bid: item.path_cost_ms for item in candidates}
+    def cost(self, item: Candidate) -> float:
+        """The path cost, in ms."""
+        return item.path_cost_ms

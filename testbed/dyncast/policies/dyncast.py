@@ -20,13 +20,11 @@ Beyond the waiting room requests are refused, and above rho = 1 a share 1 - 1/rh
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
-from testbed.dyncast.codec import Address
-from testbed.dyncast.policies.base import Candidate, StatelessPolicy, all_equal_to_least
+from testbed.dyncast.policies.base import Candidate, LeastCost
 
 
-class DyncastPolicy(StatelessPolicy):
+class DyncastPolicy(LeastCost):
     """Weight one for the least predicted cost. `refusal_penalty_ms` is what a refused flow is reckoned to cost."""
 
     def __init__(self, refusal_penalty_ms: float = 5000.0) -> None:
@@ -34,15 +32,8 @@ class DyncastPolicy(StatelessPolicy):
             raise ValueError(f"refusal_penalty_ms must be >= 0 and finite, not {refusal_penalty_ms}")
         self.refusal_penalty_ms = refusal_penalty_ms
 
-    def weights(self, candidates: Sequence[Candidate], now_s: float) -> dict[Address, float]:  # noqa: ARG002
-        """Weight one for the least cost; exact ties share evenly."""
-        return all_equal_to_least(self.costs_ms(candidates))
-
-    def costs_ms(self, candidates: Sequence[Candidate]) -> dict[Address, float]:
-        """Predict the cost of each candidate, in ms."""
-        return {item.d_bid: self._cost_ms(item) for item in candidates}
-
-    def _cost_ms(self, item: Candidate) -> float:
+    def cost(self, item: Candidate) -> float:
+        """Predict the time until done, in ms, with the penalty."""
         share = min(1.0, item.load_per_session)
         cost_ms = (1 + share) * item.rtt_s * 1e3
         if item.metrics is None:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from testbed.dyncast.codec import Address
-from testbed.dyncast.policies.base import Candidate, StatelessPolicy
+from testbed.dyncast.policies.base import Candidate, LeastCost
 
 
-class RandomChoice(StatelessPolicy):
-    """Blind to everything."""
+class RandomChoice(LeastCost):
+    """Blind to everything: all tie."""
 
-    def weights(self, candidates: Sequence[Candidate], now_s: float) -> dict[Address, float]:  # noqa: ARG002
-        """The same weight for all."""
-        return {item.d_bid: 1.0 for item in candidates}
+    def cost(self, item: Candidate) -> float:  # noqa: ARG002
+        """The same for all."""
+        return 0.0

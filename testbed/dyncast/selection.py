@@ -1,0 +1,180 @@
+"""Who gets the next flow to one D-SID: what was known when an instance was last looked at, kept in order.
+
+To look at every instance for every flow would take milliseconds where there are a thousand. What a policy weighs is
+looked at again for all of them every `REFRESH_INTERVAL_S`, and at once for an instance that a report told of or a
+flow was given to. So a decision rests on figures that are at most that old.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from heapq import nsmallest
+from random import Random
+from typing import NamedTuple
+
+from testbed.dyncast.bindings import Binding
+from testbed.dyncast.codec import Address
+from testbed.dyncast.cost_order import CostOrder, Priced
+from testbed.dyncast.outlook import Outlook
+from testbed.dyncast.policies import Candidate, LeastCost, Policy
+
+REFRESH_INTERVAL_S = 0.1
+_RECORDED = 8  # candidates that a decision is recorded with; all of them where there are so few
+
+
+class Weighed(NamedTuple):
+    """A candidate as a decision weighed it. `cost` is in the unit of the policy, None where it knows no cost."""
+
+    candidate: Candidate
+    weight: float
+    cost: float | None
+
+
+class Choice(NamedTuple):
+    """The instance chosen. `weighed` is it and those that were cheapest of late, out of `considered`."""
+
+    d_bid: Address
+    site: str
+    metrics_age_s: float
+    considered: int
+    weighed: tuple[Weighed, ...]
+
+
+class _Instance(Priced):
+    __slots__ = ("binding", "candidate")
+
+    def __init__(self, binding: Binding, candidate: Candidate, cost: float) -> None:
+        self.binding = binding
+        self.candidate = candidate
+        self.cost = cost
+
+
+class Selection:
+    """The instances of one D-SID, and a policy that chooses among them. `rng` draws among weights and ties."""
+
+    def __init__(
+        self, outlook: Outlook, policy: Policy, rng: Random, refresh_interval_s: float = REFRESH_INTERVAL_S
+    ) -> None:
+        self._outlook = outlook
+        self._policy = policy
+        self._priced_by = policy if isinstance(policy, LeastCost) else None
+        self._rng = rng
+        self._refresh_interval_s = min(refresh_interval_s, outlook.lifetime_s)
+        self._refresh_due_s = -math.inf
+        self._stale: set[Address] = set()
+        self._instances: dict[Address, _Instance] = {}
+        self._order: CostOrder[_Instance] = CostOrder()
+        self._shortlist: list[_Instance] = []
+
+    # -- what is heard ---------------------------------------------------------------------------
+
+    def on_told(self, d_bid: Address) -> None:
+        """Hear that a report told of an instance."""
+        self._stale.add(d_bid)
+
+    def gave(self, d_bid: Address, flows: int, now_s: float) -> None:
+        """Hear that an instance was given flows that `choose` knows nothing of."""
+        self._outlook.sessions.on_given(d_bid, now_s, flows)
+        self._stale.add(d_bid)
+
+    # -- what is decided -------------------------------------------------------------------------
+
+    def available(self, now_s: float) -> int:
+        """Return how many instances may take a flow."""
+        self._look(now_s)
+        return len(self._instances)
+
+    def choose(self, now_s: float, is_barred: Callable[[Address], bool]) -> Choice | None:
+        """Give a flow to an instance that is not barred from it; None if there is none."""
+        self._look(now_s)
+        weights: dict[Address, float] = {}
+        chosen = self._order.cheapest(self._rng) if self._priced_by and self._instances else None
+        if chosen is None or is_barred(chosen.candidate.d_bid):
+            weights = self._weights(now_s, is_barred)
+            if not weights:
+                return None
+            chosen = self._instances[self._rng.choices(list(weights), list(weights.values()))[0]]
+        d_bid, site = chosen.candidate[:2]
+        choice = Choice(
+            d_bid, site, now_s - chosen.binding.measured_s, len(self._instances), self._weighed(chosen, weights)
+        )
+        self._policy.on_chosen(d_bid)
+        self.gave(d_bid, 1, now_s)
+        return choice
+
+    def shares(self, flows: int, now_s: float) -> dict[Address, int]:
+        """Return how the next flows should be shared out; who gets none is left out. Changes nothing.
+
+        A policy that goes by cost gives them one by one, reckoning with each. Weights are brought to whole numbers
+        that sum up to about `flows`, at least one each.
+        """
+        self._look(now_s)
+        if not self._instances:
+            return {}
+        if self._priced_by is not None:
+            return self._priced_by.shares([(item.cost, item.candidate) for item in self._instances.values()], flows)
+        weights = self._weights(now_s, lambda _: False)
+        total = sum(weights.values())
+        return {d_bid: max(1, round(flows * weight / total)) for d_bid, weight in weights.items() if weight > 0}
+
+    def _weights(self, now_s: float, is_barred: Callable[[Address], bool]) -> dict[Address, float]:
+        candidates = [item.candidate for d_bid, item in self._instances.items() if not is_barred(d_bid)]
+        return self._policy.weights(candidates, now_s) if candidates else {}
+
+    def _weighed(self, chosen: _Instance, weights: dict[Address, float]) -> tuple[Weighed, ...]:
+        shown = self._shortlist if chosen in self._shortlist else [chosen, *self._shortlist]
+        if self._priced_by is None:
+            return tuple(Weighed(item.candidate, weights.get(item.candidate.d_bid, 0.0), None) for item in shown)
+        return tuple(Weighed(item.candidate, float(item.cost == chosen.cost), item.cost) for item in shown)
+
+    # -- looking at instances --------------------------------------------------------------------
+
+    def _look(self, now_s: float) -> None:
+        if now_s >= self._refresh_due_s:
+            self._look_at_all(now_s)
+        else:
+            for d_bid in self._stale:
+                self._look_at(d_bid, now_s)
+        self._stale.clear()
+
+    def _look_at_all(self, now_s: float) -> None:
+        usable = self._outlook.usable(now_s)
+        expiry_s = min((binding.received_s for binding in usable), default=now_s) + self._outlook.lifetime_s
+        self._refresh_due_s = min(now_s + self._refresh_interval_s, expiry_s)
+        self._instances = {}
+        for binding in usable:
+            candidate = self._outlook.candidate(binding, now_s)
+            self._instances[binding.d_bid] = _Instance(binding, candidate, self._cost(candidate))
+        self._order.replace_all(self._instances.values())
+        self._shortlist = nsmallest(_RECORDED, self._instances.values(), key=lambda item: item.cost)
+
+    def _look_at(self, d_bid: Address, now_s: float) -> None:
+        known = self._instances.get(d_bid)
+        binding = self._outlook.usable_one(d_bid, now_s)
+        if binding is None:
+            if known is not None:
+                self._remove(known)
+            return
+        candidate = self._outlook.candidate(binding, now_s)
+        cost = self._cost(candidate)
+        if known is None:
+            self._add(_Instance(binding, candidate, cost))
+        else:
+            known.binding, known.candidate = binding, candidate
+            self._order.move(known, cost)
+
+    def _add(self, instance: _Instance) -> None:
+        self._instances[instance.candidate.d_bid] = instance
+        self._order.add(instance)
+        if len(self._shortlist) < _RECORDED:
+            self._shortlist.append(instance)
+
+    def _remove(self, instance: _Instance) -> None:
+        del self._instances[instance.candidate.d_bid]
+        self._order.remove(instance)
+        if instance in self._shortlist:
+            self._shortlist.remove(instance)
+
+    def _cost(self, candidate: Candidate) -> float:
+        return self._priced_by.cost(candidate) if self._priced_by else 0.0
