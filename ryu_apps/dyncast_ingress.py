@@ -17,13 +17,10 @@ from typing import Any
 
 from ryu_apps import config as control_config
 from ryu_apps import flow_entries
+from ryu_apps.datapath_mode import DatapathMode
 from ryu_apps.framework import BaseApp, cfg, handler, hub, ofp_event, ofproto_v1_3
 from ryu_apps.journal import Journal
 from ryu_apps.packet_headers import flow_key
-from ryu_apps.pool_entries import PoolSpec
-from ryu_apps.pools import Pools
-from ryu_apps.select_groups import GroupError, SelectGroups
-from testbed.conntrack import Conntrack, ConntrackError
 from testbed.dyncast.actions import (
     Action,
     BreakFlows,
@@ -39,9 +36,7 @@ from testbed.dyncast.actions import (
     SendMessage,
     SpreadFlows,
 )
-from testbed.dyncast.codec import Address
 from testbed.dyncast.d_router import DRouter
-from testbed.dyncast.flows import Service
 from testbed.process_config import ConfigError
 from testbed.records import RecordWriter
 
@@ -49,9 +44,6 @@ cfg.CONF.register_cli_opts([cfg.StrOpt("dyncast-config", help="configuration of 
 
 _TICK_S = 0.05
 _FLUSH_INTERVAL_S = 1.0
-_COUNT_INTERVAL_S = 0.25
-_USAGE_INTERVAL_S = 5.0
-_STAMP_INTERVAL_S = 1.0
 _LARGEST_DATAGRAM = 65535
 
 
@@ -69,10 +61,7 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
         self._datapath: Any = None
         self._own_threads: list[Any] = []
         self._in_band = _udp_socket(self.settings.in_band_fd)
-        self._pools = _pools(self.settings)
-        self._refused: dict[Address, int] = {}
-        self._next_count_s = self._next_usage_s = self._next_stamp_s = 0.0
-        self._tidy_s: float | None = None
+        self._datapath_mode = DatapathMode(self.settings, self.d_router, self.journal, self.logger)
         self._site_of = {peer.address: peer.site for peer in self.settings.d_router.peers}
 
     def start(self) -> None:
@@ -103,10 +92,9 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
         for message in flow_entries.remove_everything_of_ours(datapath):
             datapath.send_msg(message)
         datapath.send_msg(flow_entries.ordinary_traffic(datapath))
-        if self._pools is not None:
-            self._pools.connect(datapath, datapath.send_msg)
-            self._tidy_s = time.monotonic() + self.settings.d_router.metric_lifetime_s
-        self._perform(self.d_router.on_switch_connected(time.monotonic()))
+        now_s = time.monotonic()
+        self._datapath_mode.connect(datapath, datapath.send_msg, now_s)
+        self._perform(self.d_router.on_switch_connected(now_s))
         (self.settings.out_dir / f"{self.settings.name}.ready").touch()
 
     @handler.set_ev_cls(ofp_event.EventOFPPacketIn, handler.MAIN_DISPATCHER)
@@ -135,30 +123,34 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
 
     @handler.set_ev_cls(ofp_event.EventOFPFlowStatsReply, handler.MAIN_DISPATCHER)
     def on_counters(self, event: Any) -> None:
-        """Hear how much came home on a flow whose way to the service idled out."""
+        """Hear how much came home on a flow whose way to the service idled out, or how many flows the switch bound."""
         if event.msg.datapath is not self._datapath:
             return
+        now_s = time.monotonic()
         for entry_read in event.msg.body:
-            number = flow_entries.number_of(entry_read.cookie)
-            if self._counted_in_pool(entry_read):
+            if self._datapath_mode.on_counted(entry_read, now_s):
                 continue
+            number = flow_entries.number_of(entry_read.cookie)
             entry = self.d_router.affinity.numbered(number)
             if entry is not None and flow_entries.is_homeward(entry_read.match, entry):
                 packets = entry_read.packet_count
-                self._perform(self.d_router.on_return_packets(number, packets, time.monotonic()))
+                self._perform(self.d_router.on_return_packets(number, packets, now_s))
 
     @handler.set_ev_cls(ofp_event.EventOFPStateChange, handler.DEAD_DISPATCHER)
     def on_switch_gone(self, event: Any) -> None:
         """Forget a switch that went away; it is taken over anew when it comes back."""
         if event.datapath is self._datapath:
             self._datapath = None
+            self._datapath_mode.disconnect()
             self.d_router.counters["switch_lost"] += 1
 
     @handler.set_ev_cls(ofp_event.EventOFPErrorMsg, handler.MAIN_DISPATCHER)
     def on_error(self, event: Any) -> None:
-        """Count what the switch refused."""
+        """Count what the switch refused; see whether the D-Router has to do it."""
         self.d_router.counters["switch_errors"] += 1
         self.logger.error("switch refused a message: type %s code %s", event.msg.type, event.msg.code)
+        if event.msg.datapath is self._datapath:
+            self._perform(self._datapath_mode.on_error(event.msg.data))
 
     # -- in band ---------------------------------------------------------------------------------
 
@@ -184,7 +176,7 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
         while True:
             now_s = time.monotonic()
             self._perform(self.d_router.on_timer(now_s))
-            self._watch_pools(now_s)
+            self._datapath_mode.on_timer(now_s)
             if now_s >= next_flush_s:
                 self.journal.flush(now_s)
                 next_flush_s = now_s + _FLUSH_INTERVAL_S
@@ -201,7 +193,7 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
             elif isinstance(action, MetricsReceived):
                 self.journal.metrics(action, self.d_router.bindings)
             elif isinstance(action, (SpreadFlows, BreakFlows)):
-                self._perform_in_pool(action)
+                self._perform(self._datapath_mode.perform(action, time.monotonic()))
             elif not isinstance(action, DropPacket):
                 for message in self._openflow(action, in_port, data):
                     self._datapath.send_msg(message)
@@ -224,74 +216,6 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
             return [flow_entries.remove_affinity(datapath, action.entry)]
         raise TypeError(f"no OpenFlow for {action}")
 
-    def _perform_in_pool(self, action: SpreadFlows | BreakFlows) -> None:
-        if self._pools is None or self._datapath is None:
-            return
-        try:
-            if isinstance(action, SpreadFlows):
-                self._pools.spread(action, time.monotonic())
-                self.journal.spread(action, self._service_of(action.d_sid).name, time.monotonic())
-            else:
-                self.d_router.counters["flows_broken"] += self._pools.break_flows(action.d_sid, action.d_bid)
-        except GroupError as error:
-            self._fall_back(self._service_of(action.d_sid).name, str(error))
-        except ConntrackError as error:
-            self.logger.warning("%s", error)
-
-    def _watch_pools(self, now_s: float) -> None:
-        """Read what the switch counted; see whether connections find no room; tidy up after a predecessor."""
-        if self._pools is None or self._datapath is None:
-            return
-        if now_s >= self._next_count_s:
-            self._next_count_s = now_s + _COUNT_INTERVAL_S
-            self._pools.ask_for_counts()
-        if now_s >= self._next_stamp_s:
-            self._next_stamp_s = now_s + _STAMP_INTERVAL_S
-            self._pools.stamp(now_s)
-        if self._tidy_s is not None and now_s >= self._tidy_s:
-            self._tidy_s = None
-            self._pools.remove_older_generations()
-        if now_s >= self._next_usage_s:
-            self._next_usage_s = now_s + _USAGE_INTERVAL_S
-            self._see_whether_connections_find_room()
-
-    def _see_whether_connections_find_room(self) -> None:
-        try:
-            refused = self._pools.connections_refused() if self._pools else 0
-        except ConntrackError as error:
-            self.logger.warning("%s", error)
-            return
-        if refused:
-            self.d_router.counters["refused_conntrack_full"] += refused
-            self.logger.warning("the connection table is full: %d connections refused", refused)
-
-    def _counted_in_pool(self, counted: Any) -> bool:
-        """Take in the count of an entry of a pool; tell whether it was one."""
-        if self._pools is None:
-            return False
-        given = self._pools.given(counted.cookie)
-        if given is not None:
-            self.d_router.on_flows_given(*given, counted.packet_count, time.monotonic())
-            return True
-        refused = self._pools.refused(counted.cookie)
-        if refused is not None:
-            self._refused[refused] = counted.packet_count
-            self.d_router.counters["refused_by_switch"] = sum(self._refused.values())
-        return refused is not None
-
-    def _fall_back(self, service: str, reason: str) -> None:
-        """Bind a service's flows from here: the switch cannot."""
-        self.logger.warning("%s: no datapath mode (%s); falling back to reactive", service, reason)
-        self.d_router.counters["fell_back_to_reactive"] += 1
-        actions = self.d_router.on_datapath_mode_refused(service)
-        for action in actions:
-            if self._pools is not None and isinstance(action, InterceptService):
-                self._pools.remove(action.d_sid)
-        self._perform(actions)
-
-    def _service_of(self, d_sid: Address) -> Service:
-        return next(service for service in self.settings.d_router.services if d_sid in service.d_sids)
-
     def _send(self, message: SendMessage) -> None:
         try:
             self._in_band.sendto(message.data, (str(message.to), self.settings.in_band_port))
@@ -301,21 +225,6 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
             return
         peer = self._site_of.get(message.to, str(message.to))
         self.journal.message("sent", peer, message.kind, len(message.data))
-
-
-def _pools(settings: control_config.ControlConfig) -> Pools | None:
-    services = [service for service in settings.d_router.services if service.name in settings.ct_zones]
-    if settings.switch is None or not services:
-        return None
-    d_sids = [(service, d_sid) for service in services for d_sid in service.d_sids]
-    return Pools(
-        [PoolSpec(number, *of, settings.ct_zones[of[0].name]) for number, of in enumerate(d_sids, 1)],
-        settings.switch.prefixes,
-        settings.uplink_port,
-        SelectGroups(settings.switch.management_socket),
-        Conntrack(settings.switch.datapath_type),
-        generation=os.getpid() & 0xFF,
-    )
 
 
 def _udp_socket(descriptor: int) -> socket.socket:

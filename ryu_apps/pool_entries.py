@@ -263,6 +263,11 @@ class PoolEntries:
         )
 
 
+def is_of_pools(cookie: int) -> bool:
+    """Tell whether an entry's cookie is one of ours."""
+    return cookie & KIND_MASK in (POOL_COOKIE, GIVEN_COOKIE, REFUSED_COOKIE, LEARNT_COOKIE)
+
+
 def registers(d_bid: Address) -> dict[str, int]:
     """Return the registers that hold an instance, and their values."""
     if d_bid.version == 4:

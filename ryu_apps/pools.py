@@ -53,8 +53,18 @@ class Pools:
         )
         self._forget()
 
+    def disconnect(self) -> None:
+        """Forget a switch that went away."""
+        self._entries = None
+        self._groups.close()
+
+    @property
+    def is_connected(self) -> bool:
+        """Tell whether there is a switch to tell."""
+        return self._entries is not None
+
     def spread(self, action: SpreadFlows, now_s: float) -> None:
-        """Have new flows spread as the core says. Raises GroupError where the switch has no such groups."""
+        """Have new flows spread as the core says. Raises GroupError; GroupRefused where the switch has none."""
         entries, spec = self._of(action.d_sid)
         present = self._members.setdefault(action.d_sid, set())
         for d_bid in action.members - present:

@@ -32,6 +32,10 @@ class GroupError(RuntimeError):
     """The switch refused a group, or does not answer; one line."""
 
 
+class GroupRefused(GroupError):
+    """The switch does not know such groups; asking again would not help."""
+
+
 class SelectGroups:
     """A session at a bridge's management socket. Opened when first used, and again after it broke."""
 
@@ -45,7 +49,7 @@ class SelectGroups:
     def set(self, group_id: int, buckets: Mapping[int, Bucket]) -> None:
         """Have a group with these buckets, each a weight and actions; return when the switch has it.
 
-        Raises GroupError.
+        Raises GroupError, or GroupRefused where the switch knows none.
         """
         message = parser.OFPGroupMod(
             self._protocol,
@@ -81,7 +85,7 @@ class SelectGroups:
             if kind == ofp.OFPT_BARRIER_REPLY:
                 return
             if kind == ofp.OFPT_ERROR:
-                raise GroupError(f"{self._path}: the switch refused a group (error {unpack('!HH', body[:4])})")
+                raise GroupRefused(f"{self._path}: the switch refused a group (error {unpack('!HH', body[:4])})")
             if kind == ofp.OFPT_ECHO_REQUEST:
                 session.sendall(self._header(ofp.OFPT_ECHO_REPLY, body))
 
@@ -94,7 +98,7 @@ class SelectGroups:
             kind, _ = _receive(session)
             if kind != ofp.OFPT_HELLO:
                 session.close()
-                raise GroupError(f"{self._path}: the switch does not speak OpenFlow 1.5")
+                raise GroupRefused(f"{self._path}: the switch does not speak OpenFlow 1.5")
             self._session = session
         return self._session
 

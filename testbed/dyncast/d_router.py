@@ -155,6 +155,11 @@ class DRouter:
             self.counters["flows_given"] += given
             self._selections[d_sid].gave(d_bid, given, now_s)
 
+    def on_spread_lost(self, d_sid: Address) -> None:
+        """Hear that the switch did not get the weights of a D-SID; it is told again when weights are next reckoned."""
+        if d_sid in self._pools:
+            self._pools[d_sid].lose()
+
     def on_datapath_mode_refused(self, service: str) -> list[Action]:
         """Hear that the switch cannot bind the flows of a service; from now on this D-Router does."""
         d_sids = [d_sid for d_sid in self._pools if self._services[d_sid].name == service]
@@ -249,15 +254,8 @@ class DRouter:
         pool = self._pools.get(d_sid)
         if pool is None:
             return []
-        spread = pool.spread(self._selections[d_sid].shares(SHARES, now_s), self._alive(d_sid))
+        spread = pool.spread(self._selections[d_sid].shares(SHARES, now_s))
         return [spread] if spread else []
-
-    def _alive(self, d_sid: Address) -> list[Address]:
-        return [
-            binding.d_bid
-            for binding in self.bindings.all()
-            if binding.d_sid == d_sid and self._down_reports[d_sid, binding.d_bid] < _REPORTS_OF_DEATH
-        ]
 
     def _on_states(self, report: Report) -> list[Action]:
         """Break the flows of instances that turn out to have died."""
@@ -267,6 +265,8 @@ class DRouter:
             self._down_reports[key] = self._down_reports[key] + 1 if told.state is State.DOWN else 0
             if self._down_reports[key] == _REPORTS_OF_DEATH:
                 actions += self._break(*key)
+            elif told.d_sid in self._pools and self._down_reports[key] < _REPORTS_OF_DEATH:
+                self._pools[told.d_sid].add(told.d_bid)
         return actions
 
     def _break(self, d_sid: Address, d_bid: Address) -> list[Action]:

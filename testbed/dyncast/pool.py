@@ -7,7 +7,7 @@ what an earlier one left in the switch. Section 4.4 of the CFN-Dyncast architect
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
 from testbed.dyncast.actions import SpreadFlows
 from testbed.dyncast.codec import Address
@@ -25,24 +25,13 @@ class Pool:
     def __init__(self, d_sid: Address) -> None:
         self.d_sid = d_sid
         self.members: set[Address] = set()
-        self.shares: dict[Address, int] | None = None  # None: nothing said yet
+        self._told: SpreadFlows | None = None
+        self._is_lost = False
         self._given: dict[Address, int] = {}
 
-    def spread(self, shares: Mapping[Address, int], known: Collection[Address]) -> SpreadFlows | None:
-        """Return what to tell the switch, or None where it knows. `known`: instances that are not dead."""
-        if self.shares is None and not known:
-            return None
-        if self.shares == shares and self.members.issuperset(known):
-            return None
-        self.shares = dict(shares)
-        self.members.update(known, shares)
-        return self.again()
-
-    def again(self) -> SpreadFlows | None:
-        """Return what a switch must be told that may have forgotten; None if there is nothing yet."""
-        if self.shares is None:
-            return None
-        return SpreadFlows(self.d_sid, dict(self.shares), frozenset(self.members))
+    def add(self, d_bid: Address) -> None:
+        """Have an instance as a member that was heard of."""
+        self.members.add(d_bid)
 
     def remove(self, d_bid: Address) -> bool:
         """Forget a dead instance; tell whether it was a member."""
@@ -50,9 +39,25 @@ class Pool:
             return False
         self.members.discard(d_bid)
         self._given.pop(d_bid, None)
-        if self.shares is not None:
-            self.shares.pop(d_bid, None)
         return True
+
+    def spread(self, shares: Mapping[Address, int]) -> SpreadFlows | None:
+        """Return what to tell the switch, or None where it knows."""
+        if self._told is None and not self.members:
+            return None
+        telling = SpreadFlows(self.d_sid, dict(shares), frozenset(self.members))
+        if telling == self._told and not self._is_lost:
+            return None
+        self._told, self._is_lost = telling, False
+        return telling
+
+    def again(self) -> SpreadFlows | None:
+        """Return what a switch must be told that may have forgotten; None if there is nothing yet."""
+        return self._told
+
+    def lose(self) -> None:
+        """Hear that the switch did not get what it was told last."""
+        self._is_lost = True
 
     def newly_given(self, d_bid: Address, total: int) -> int:
         """Return how many flows an instance got since last asked; `total` is the switch's count, which may restart."""

@@ -1,0 +1,152 @@
+"""Datapath mode of one D-Router's control process: pools told, watched and, where the switch cannot, given up.
+
+Between the pure D-Router and the pools of its switch. Owns when to look at the switch; what it is told is in `pools`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from struct import unpack_from
+from typing import Any
+
+from ryu_apps.config import ControlConfig
+from ryu_apps.framework import ofproto_v1_3
+from ryu_apps.journal import Journal
+from ryu_apps.pool_entries import PoolSpec, is_of_pools
+from ryu_apps.pools import Pools, Send
+from ryu_apps.select_groups import GroupError, GroupRefused, SelectGroups
+from testbed.conntrack import Conntrack, ConntrackError
+from testbed.dyncast.actions import Action, BreakFlows, InterceptService, SpreadFlows
+from testbed.dyncast.codec import Address
+from testbed.dyncast.d_router import DRouter
+
+_COUNT_INTERVAL_S = 0.25
+_STAMP_INTERVAL_S = 1.0
+_ROOM_INTERVAL_S = 5.0
+_COOKIE_OFFSET = 8  # in a Flow-Mod
+
+
+class DatapathMode:
+    """All that concerns services whose flows the switch binds; does nothing if there are none."""
+
+    def __init__(self, settings: ControlConfig, d_router: DRouter, journal: Journal, logger: logging.Logger) -> None:
+        self._d_router = d_router
+        self._journal = journal
+        self._logger = logger
+        self._services = {
+            d_sid: service.name
+            for service in settings.d_router.services
+            if service.name in settings.ct_zones
+            for d_sid in service.d_sids
+        }
+        self._lifetime_s = settings.d_router.metric_lifetime_s
+        self._pools = _pools(settings)
+        self._refused: dict[Address, int] = {}
+        self._next_count_s = self._next_stamp_s = self._next_room_s = 0.0
+        self._tidy_s: float | None = None
+
+    def connect(self, datapath: Any, send: Send, now_s: float) -> None:
+        """Take a switch that connected or came back."""
+        if self._pools is not None:
+            self._pools.connect(datapath, send)
+            # By then every instance that is alive has been heard of.
+            self._tidy_s = now_s + self._lifetime_s
+
+    def disconnect(self) -> None:
+        """Forget a switch that went away."""
+        if self._pools is not None:
+            self._pools.disconnect()
+
+    def perform(self, action: SpreadFlows | BreakFlows, now_s: float) -> list[Action]:
+        """Tell the switch; return what is to be done instead where it cannot."""
+        if self._pools is None or not self._pools.is_connected or action.d_sid not in self._services:
+            return []
+        try:
+            if isinstance(action, BreakFlows):
+                self._d_router.counters["flows_broken"] += self._pools.break_flows(action.d_sid, action.d_bid)
+            else:
+                self._pools.spread(action, now_s)
+                self._journal.spread(action, self._services[action.d_sid], now_s)
+        except GroupRefused as error:
+            return self._fall_back(str(error))
+        except (GroupError, ConntrackError) as error:
+            self._logger.warning("%s", error)
+            self._d_router.on_spread_lost(action.d_sid)
+        return []
+
+    def on_timer(self, now_s: float) -> None:
+        """Read what the switch counted; see whether connections find no room; tidy up after a predecessor."""
+        if self._pools is None or not self._pools.is_connected:
+            return
+        if now_s >= self._next_count_s:
+            self._next_count_s = now_s + _COUNT_INTERVAL_S
+            self._pools.ask_for_counts()
+        if now_s >= self._next_stamp_s:
+            self._next_stamp_s = now_s + _STAMP_INTERVAL_S
+            self._pools.stamp(now_s)
+        if now_s >= self._next_room_s:
+            self._next_room_s = now_s + _ROOM_INTERVAL_S
+            self._see_whether_connections_find_room(self._pools)
+        if self._tidy_s is not None and now_s >= self._tidy_s:
+            self._tidy_s = None
+            self._pools.remove_older_generations()
+
+    def on_counted(self, counted: Any, now_s: float) -> bool:
+        """Take in the count of a flow entry; tell whether it was one of ours."""
+        if self._pools is None:
+            return False
+        given = self._pools.given(counted.cookie)
+        if given is not None:
+            self._d_router.on_flows_given(*given, counted.packet_count, now_s)
+        refused = self._pools.refused(counted.cookie)
+        if refused is not None:
+            self._refused[refused] = counted.packet_count
+            self._d_router.counters["refused_by_switch"] = sum(self._refused.values())
+        return is_of_pools(counted.cookie)
+
+    def on_error(self, message: bytes) -> list[Action]:
+        """Hear of a message that the switch refused, as far as it sent it back."""
+        if self._pools is None or len(message) < _COOKIE_OFFSET + 8 or message[1] != ofproto_v1_3.OFPT_FLOW_MOD:
+            return []
+        (cookie,) = unpack_from("!Q", message, _COOKIE_OFFSET)
+        return self._fall_back("it refused a flow entry") if is_of_pools(cookie) else []
+
+    def _see_whether_connections_find_room(self, pools: Pools) -> None:
+        try:
+            refused = pools.connections_refused()
+        except ConntrackError as error:
+            self._logger.warning("%s", error)
+            return
+        if refused:
+            self._d_router.counters["refused_conntrack_full"] += refused
+            self._logger.warning("the connection table is full: %d packets of new connections refused", refused)
+
+    def _fall_back(self, reason: str) -> list[Action]:
+        """Return the actions that have the D-Router bind the flows of all services itself."""
+        actions: list[Action] = []
+        for service in dict.fromkeys(self._services.values()):
+            self._logger.warning("%s: the switch knows no datapath mode (%s); it is reactive now", service, reason)
+            self._d_router.counters["fell_back_to_reactive"] += 1
+            actions += self._d_router.on_datapath_mode_refused(service)
+        if self._pools is not None:
+            for action in actions:
+                if isinstance(action, InterceptService):
+                    self._pools.remove(action.d_sid)
+        self._services.clear()
+        return actions
+
+
+def _pools(settings: ControlConfig) -> Pools | None:
+    services = [service for service in settings.d_router.services if service.name in settings.ct_zones]
+    if settings.switch is None or not services:
+        return None
+    d_sids = [(service, d_sid) for service in services for d_sid in service.d_sids]
+    return Pools(
+        [PoolSpec(number, *of, settings.ct_zones[of[0].name]) for number, of in enumerate(d_sids, 1)],
+        settings.switch.prefixes,
+        settings.uplink_port,
+        SelectGroups(settings.switch.management_socket),
+        Conntrack(settings.switch.datapath_type),
+        generation=os.getpid() & 0xFF,
+    )

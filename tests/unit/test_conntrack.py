@@ -1,0 +1,48 @@
+"""Lines of the connection tracker as Open vSwitch prints them."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from testbed.conntrack import Connection, Usage, parse
+
+_TCP = (
+    "tcp,orig=(src=10.1.0.10,dst=203.0.113.10,sport=33501,dport=80),reply=(src=10.3.0.10,dst=10.1.0.10,sport=80,"
+    "dport=33501),zone=4242,timeout=29,mark=15314,protoinfo=(state=TIME_WAIT)"
+)
+_ICMP = (
+    "icmpv6,orig=(src=fd00::a,dst=fd00:5::10,id=7,type=128,code=0),reply=(src=fd00::b,dst=fd00::a,id=7,type=129,"
+    "code=0),zone=1,timeout=5"
+)
+
+
+def test_a_connection_is_read_with_who_answers_it() -> None:
+    client, d_sid, d_bid = map(ip_address, ("10.1.0.10", "203.0.113.10", "10.3.0.10"))
+    assert parse(_TCP) == Connection("tcp", client, d_sid, 33501, 80, d_bid, 29, 15314)
+
+
+def test_a_ping_has_no_ports() -> None:
+    read = parse(_ICMP)
+    assert read is not None
+    assert (read.src_port, read.dst_port, str(read.answered_by), read.mark) == (None, None, "fd00::b", 0)
+    assert read.tuple == "ct_ipv6_src=fd00::a,ct_ipv6_dst=fd00:5::10,ct_nw_proto=58"
+
+
+def test_a_connection_is_named_by_what_the_client_sent() -> None:
+    read = parse(_TCP)
+    assert read is not None
+    assert read.tuple == "ct_nw_src=10.1.0.10,ct_nw_dst=203.0.113.10,ct_nw_proto=6,ct_tp_src=33501,ct_tp_dst=80"
+
+
+@given(st.text())
+def test_any_other_line_is_none(line: str) -> None:
+    assert parse(line) is None
+
+
+@pytest.mark.parametrize(("usage", "full"), [(Usage(3, 3), True), (Usage(2, 3), False), (Usage(9, 0), False)])
+def test_a_table_without_a_limit_is_never_full(usage: Usage, full: bool) -> None:
+    assert usage.is_full is full
