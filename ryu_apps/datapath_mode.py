@@ -45,6 +45,8 @@ class DatapathMode:
         self._refused: dict[Address, int] = {}
         self._next_count_s = self._next_stamp_s = self._next_room_s = 0.0
         self._tidy_s: float | None = None
+        self._telling = 0
+        self._refusal: str | None = None
 
     def connect(self, datapath: Any, send: Send, now_s: float) -> None:
         """Take a switch that connected or came back."""
@@ -62,6 +64,7 @@ class DatapathMode:
         """Tell the switch; return what is to be done instead where it cannot."""
         if self._pools is None or not self._pools.is_connected or action.d_sid not in self._services:
             return []
+        self._telling += 1
         try:
             if isinstance(action, BreakFlows):
                 self._d_router.counters["flows_broken"] += self._pools.break_flows(action.d_sid, action.d_bid)
@@ -69,11 +72,13 @@ class DatapathMode:
                 self._pools.spread(action, now_s)
                 self._journal.spread(action, self._services[action.d_sid], now_s)
         except GroupRefused as error:
-            return self._fall_back(str(error))
+            self._refusal = str(error)
         except (GroupError, ConntrackError) as error:
             self._logger.warning("%s", error)
             self._d_router.on_spread_lost(action.d_sid)
-        return []
+        finally:
+            self._telling -= 1
+        return self._fall_back_if_refused()
 
     def on_timer(self, now_s: float) -> None:
         """Read what the switch counted; see whether connections find no room; tidy up after a predecessor."""
@@ -110,7 +115,9 @@ class DatapathMode:
         if self._pools is None or len(message) < _COOKIE_OFFSET + 8 or message[1] != ofproto_v1_3.OFPT_FLOW_MOD:
             return []
         (cookie,) = unpack_from("!Q", message, _COOKIE_OFFSET)
-        return self._fall_back("it refused a flow entry") if is_of_pools(cookie) else []
+        if is_of_pools(cookie):
+            self._refusal = "it refused a flow entry"
+        return self._fall_back_if_refused()
 
     def _see_whether_connections_find_room(self, pools: Pools) -> None:
         try:
@@ -122,8 +129,13 @@ class DatapathMode:
             self._d_router.counters["refused_conntrack_full"] += refused
             self._logger.warning("the connection table is full: %d packets of new connections refused", refused)
 
-    def _fall_back(self, reason: str) -> list[Action]:
+    def _fall_back_if_refused(self) -> list[Action]:
         """Return the actions that have the D-Router bind the flows of all services itself."""
+        # The refusal may be heard while another thread of control is still telling: what it has yet to send would
+        # undo what is sent here.
+        if self._refusal is None or self._telling:
+            return []
+        reason, self._refusal = self._refusal, None
         actions: list[Action] = []
         for service in dict.fromkeys(self._services.values()):
             self._logger.warning("%s: the switch knows no datapath mode (%s); it is reactive now", service, reason)

@@ -85,8 +85,8 @@ class Pools:
 
     def stamp(self, now_s: float) -> None:
         """Have connections that begin from now on marked with the time."""
-        for d_sid, takes_flows in self._takes_flows.items():
-            if takes_flows:
+        for d_sid, takes_flows in list(self._takes_flows.items()):
+            if takes_flows and d_sid in self._specs:
                 entries, spec = self._of(d_sid)
                 self._send(entries.new_flows(spec, takes_flows=True, now_s=now_s))
 

@@ -231,7 +231,7 @@ class EmulatedNetwork:
     def refuse(self, refusals: Mapping[Address, str]) -> None:
         """Have every D-Router refuse what still is addressed to these addresses when it comes to route it.
 
-        `unreachable`: an ICMP error; `reset`: a RST to TCP, an ICMP error to all else. Raises NetworkError.
+        `unreachable`: an ICMP error; `reset`: a RST to TCP, an ICMP error to all else. To be called once. Raises NetworkError.
         """
         for version in (4, 6):
             of_family = {address: how for address, how in refusals.items() if address.version == version}

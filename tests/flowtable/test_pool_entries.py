@@ -21,13 +21,8 @@ pytestmark = pytest.mark.skipif(shutil.which("ovs-ofctl") is None, reason="capab
 
 _PREFIXES = (ip_network("10.1.0.0/16"), ip_network("fd00:d:1::/64"))
 _ADDRESSES = {4: ("203.0.113.10", "10.2.0.10"), 6: ("fd00:5::10", "fd00:d:2::a")}
-_FIELDS = [
-    FIVE_TUPLE,
-    THREE_TUPLE,
-    ("src", "dst"),
-    ("src", "dst", "proto", "dst_port"),
-    ("src", "dst", "proto", "src_port"),
-]
+_ONE_PORT = ("src", "dst", "proto", "dst_port")
+_FIELDS = [FIVE_TUPLE, THREE_TUPLE, ("src", "dst"), _ONE_PORT, ("src", "dst", "proto", "src_port")]
 
 
 def read_back(message: Any) -> str:

@@ -214,8 +214,9 @@ class Control:
     def log_path(self) -> Path:
         return self._folder / "control.log"
 
-    def start(self) -> None:
-        """Start it, have the switch connect to it, tell it of both instances."""
+    def start(self, *, report: bool = True) -> None:
+        """Start it, have the switch connect to it, and tell it of both instances unless that is left to the test."""
+        (self._folder / f"{self.name}.ready").unlink(missing_ok=True)
         with socket_in(self._ingress.network.pid(HOME), socket.AF_INET, socket.SOCK_DGRAM) as in_band:
             in_band.bind((self._ingress.gateway(HOME), IN_BAND_PORT))
             path = self._folder / "config.json"
@@ -233,6 +234,10 @@ class Control:
         ready = self._folder / f"{self.name}.ready"
         wait_until(lambda: ready.exists() or self.process.poll() is not None, 60, "the control process")
         assert self.process.poll() is None, self.log_path.read_text()
+        if report:
+            self._report_all()
+
+    def _report_all(self) -> None:
         before = len(self.table("metrics"))
         for site in INSTANCES:
             self._ingress.report(site)
@@ -303,7 +308,10 @@ def built(folder: Path) -> Iterator[IngressNetwork]:
     with network:
         network.start()
         ingress = IngressNetwork(network, folder)
-        network.refuse({ip_address(d_sid): "unreachable" for item in SERVICES for d_sid in item["d_sids"]})
+        refusals = {
+            d_sid: "reset" if d_sid in BY_CLIENT else "unreachable" for item in SERVICES for d_sid in item["d_sids"]
+        }
+        network.refuse({ip_address(d_sid): how for d_sid, how in refusals.items()})
         ingress.start_servers()
         yield ingress
 

@@ -1,0 +1,176 @@
+"""What only datapath mode promises: it goes on without its control process, and says when it cannot."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from testbed.dyncast.metrics import State
+from tests.integration.echo_server import TCP_PORT, UDP_PORT
+from tests.integration.ingress_network import (
+    BY_CLIENT,
+    CLIENT,
+    INSTANCES,
+    STEADY,
+    Control,
+    IngressNetwork,
+    built,
+    controlled,
+)
+from tests.integration.test_affinity_modes import asked, say, tell
+from tests.polling import wait_until
+
+pytestmark = pytest.mark.root
+
+
+@pytest.fixture(scope="module")
+def ingress(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IngressNetwork]:
+    with built(tmp_path_factory.mktemp("ingress")) as ingress:
+        yield ingress
+
+
+@contextmanager
+def in_datapath_mode(ingress: IngressNetwork, folder: Path, **changes: object) -> Iterator[Control]:
+    with controlled(ingress, folder, mode="datapath", **changes) as control:
+        yield control
+
+
+def appctl(*arguments: str) -> str:
+    return subprocess.run(
+        ["ovs-appctl", *arguments], capture_output=True, text=True, check=True, timeout=20
+    ).stdout.strip()
+
+
+def test_without_the_control_process_flows_old_and_new_go_on_and_its_return_breaks_none(
+    ingress: IngressNetwork, tmp_path: Path
+) -> None:
+    with in_datapath_mode(ingress, tmp_path, metric_lifetime_s=2) as control, ExitStack() as opened:
+        kinds = [(socket.SOCK_STREAM, TCP_PORT), (socket.SOCK_DGRAM, UDP_PORT)]
+        flows = [
+            opened.enter_context(ingress.client_socket(kind, (d_sid, port)))
+            for kind, port in kinds
+            for d_sid in (*STEADY, *BY_CLIENT)
+            for _ in range(4)
+        ]
+        first = [say(flow, "first") for flow in flows]
+
+        assert control.end(signal.SIGKILL) == -signal.SIGKILL
+        assert [say(flow, "alone") for flow in flows] == first
+        for kind, port in kinds:
+            for d_sid in STEADY:
+                assert set(asked(ingress, d_sid, kind, port, 16)) == set(INSTANCES.values())
+
+        broken: list[str] = []
+        stop = threading.Event()
+
+        def keep_talking() -> None:
+            number = 0
+            while not stop.is_set():
+                number += 1
+                for flow, instance in zip(flows, first, strict=True):
+                    try:
+                        if say(flow, f"line {number}") != instance:
+                            broken.append(f"{flow.getpeername()} moved")
+                    except (OSError, AssertionError) as error:
+                        broken.append(f"{flow.getpeername()}: {error}")
+                        return
+
+        talking = threading.Thread(target=keep_talking)
+        talking.start()
+        try:
+            control.start(report=False)
+            generation = {entry.cookie >> 40 & 0xFF for entry in ingress.entries() if entry.cookie >> 48 == 0xD3}
+            for site in INSTANCES:
+                ingress.report(site)
+
+            def generations() -> set[int]:
+                return {entry.cookie >> 40 & 0xFF for entry in ingress.entries() if entry.cookie >> 48 in (0xD3, 0xD4)}
+
+            wait_until(lambda: len(generations() - generation) == 1, 20, "the new process to write its own entries")
+            # Reports go on, or the instances would be given up when what is known of them has grown old.
+            for _ in range(3):
+                for site in INSTANCES:
+                    tell(ingress, control, site)
+            wait_until(lambda: len(generations()) == 1, 20, "the old entries to be taken away")
+            for site in INSTANCES:
+                tell(ingress, control, site)
+            asked(ingress, STEADY[0], socket.SOCK_STREAM, TCP_PORT, 8)
+        finally:
+            stop.set()
+            talking.join(30)
+        assert not broken
+
+
+@pytest.mark.parametrize("feature", ["ct_state", "ct_zone"])
+def test_a_switch_that_cannot_track_connections_is_served_reactively(
+    ingress: IngressNetwork, tmp_path: Path, feature: str
+) -> None:
+    appctl("dpif/set-dp-features", ingress.bridge, feature, "false")
+    try:
+        with in_datapath_mode(ingress, tmp_path) as control:
+            answers = asked(ingress, STEADY[0], socket.SOCK_STREAM, TCP_PORT, 8)
+            assert sum(answers.values()) == 8
+            assert len(control.decisions(STEADY[0])) == 8
+            assert control.counted("fell_back_to_reactive") == 3
+            assert "it is reactive now" in control.log_path.read_text()
+    finally:
+        appctl("dpif/set-dp-features", ingress.bridge, feature, "true")
+
+
+def test_a_full_table_of_connections_is_noticed_counted_and_refuses_at_once(
+    ingress: IngressNetwork, tmp_path: Path
+) -> None:
+    datapath = f"{ingress.network.backends.datapath}@ovs-{ingress.network.backends.datapath}"
+    room = appctl("dpctl/ct-get-maxconns", datapath)
+    with in_datapath_mode(ingress, tmp_path) as control, ExitStack() as opened:
+        held = opened.enter_context(ingress.client_socket(socket.SOCK_STREAM, (STEADY[0], TCP_PORT)))
+        instance = say(held, "first")
+        before = control.counted("refused_conntrack_full")
+        try:
+            appctl("dpctl/ct-set-maxconns", datapath, appctl("dpctl/ct-get-nconns", datapath))
+            flow = opened.enter_context(ingress.client_socket(socket.SOCK_DGRAM, (STEADY[0], UDP_PORT)))
+            flow.settimeout(5)
+            with pytest.raises(ConnectionRefusedError):
+                say(flow, "is there room?")
+            assert say(held, "still there?") == instance
+            wait_until(
+                lambda: control.counted("refused_conntrack_full") > before, 20, "the refused connection to be counted"
+            )
+            assert "the connection table is full" in control.log_path.read_text()
+        finally:
+            appctl("dpctl/ct-set-maxconns", datapath, room)
+        asked(ingress, STEADY[0], socket.SOCK_DGRAM, UDP_PORT, 2)
+
+
+@pytest.mark.parametrize("family", [0, 1], ids=["IPv4", "IPv6"])
+def test_errors_and_pings_are_rewritten_too_and_what_speaks_to_the_d_bid_is_left_alone(
+    ingress: IngressNetwork, tmp_path: Path, family: int
+) -> None:
+    with in_datapath_mode(ingress, tmp_path):
+        with ingress.client_socket(socket.SOCK_DGRAM, (STEADY[family], 9)) as flow:  # nobody listens there
+            flow.settimeout(5)
+            flow.send(b"anybody?")
+            with pytest.raises(ConnectionRefusedError):
+                flow.recv(100)
+        d_bid = ingress.addresses(next(iter(INSTANCES.values())))[family]
+        for address in (STEADY[family], d_bid, STEADY[family], BY_CLIENT[family], d_bid):
+            ping = ["ping", "-n", "-c", "1", "-W", "5", address]
+            done = ingress.network.run(CLIENT, ping, timeout_s=30)
+            assert done.returncode == 0 and f"from {address}" in done.stdout, done.stdout
+
+
+def test_a_service_may_have_connections_reset_instead(ingress: IngressNetwork, tmp_path: Path) -> None:
+    with in_datapath_mode(ingress, tmp_path) as control:
+        for site in INSTANCES:
+            tell(ingress, control, site, State.DRAINING)
+        with pytest.raises(ConnectionRefusedError):
+            asked(ingress, BY_CLIENT[0], socket.SOCK_STREAM, TCP_PORT, 1)
+        with pytest.raises(OSError, match=r"unreachable|No route"):
+            asked(ingress, STEADY[0], socket.SOCK_STREAM, TCP_PORT, 1)
