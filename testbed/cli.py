@@ -10,12 +10,14 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.table import Table
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -25,6 +27,7 @@ app = typer.Typer(
     help="Emulate an edge network, steer real flows by compute and network state (Dyncast/CATS), and measure it.",
 )
 _out = Console(highlight=False, width=None if sys.stdout.isatty() else 120, soft_wrap=True)
+_WIDE = 180  # two IPv6 addresses and a D-SID side by side
 _err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 ScenarioPath = Annotated[Path, typer.Argument(metavar="SCENARIO", help="Scenario file, YAML.")]
@@ -150,6 +153,42 @@ def clean(
 
 
 @app.command()
+def bindings(
+    d_router: Annotated[str | None, typer.Argument(metavar="[D-ROUTER]", help="All unless named.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
+) -> None:
+    """Show the binding tables of a run that is up: flow identifier, D-SID, D-BID, egress, age, timeout.
+
+    Read from the switches, whether the D-Router bound the flow or the switch itself, in seconds. `-` stands for a field
+    that does not identify the flow.
+    """
+    _need_root("bindings")
+    from testbed.emulation import binding_tables
+
+    up = binding_tables.d_routers()
+    chosen = [item for item in up if d_router in (None, item.d_router)]
+    if not chosen:
+        names = ", ".join(sorted({item.d_router for item in up}))
+        hint = f"there are: {names}" if up else "no run is up; start one with `dyncast run`"
+        raise _Refused(f"no D-Router {d_router!r}; {hint}" if d_router else hint)
+    rows = [row.document() for item in chosen for row in binding_tables.rows(item, time.monotonic())]
+    if as_json:
+        sys.stdout.write(json.dumps(rows, indent=2) + "\n")
+    else:
+        Console(width=None if sys.stdout.isatty() else _WIDE).print(_binding_table(rows))
+
+
+def _binding_table(rows: list[dict[str, object]]) -> Table:
+    table = Table(title=f"{len(rows)} bindings")
+    columns = [key for key in rows[0] if key != "run"] if rows else ["d_router", "src", "d_sid", "d_bid"]
+    for key in columns:
+        table.add_column(key)
+    for row in rows:
+        table.add_row(*("-" if row[key] is None else str(row[key]) for key in columns))
+    return table
+
+
+@app.command()
 def schema() -> None:
     """Print the JSON Schema of scenario files, with every key described."""
     from testbed.experiment.scenario import Scenario
@@ -217,6 +256,7 @@ _EXPECTED: dict[str, int] = {
     "NetworkError": 1,
     "NamespaceError": 1,
     "BridgeError": 1,
+    "ConntrackError": 1,
     "LinkError": 1,
     "RunTagError": 1,
     "UnknownBenchmark": 2,

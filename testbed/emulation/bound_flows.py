@@ -73,7 +73,7 @@ def _of_the_d_router(entries: Iterable[_Entry]) -> Iterator[BoundFlow]:
         if entry.kind == _FORWARD and destination:
             d_sid = _address(entry.fields, "dst")
             if d_sid is not None:
-                yield _bound(entry, d_sid, ip_address(destination[1] or destination[2]), "flow entry")
+                yield _bound(entry, d_sid, ip_address(destination[1] or destination[2]), "entry")
 
 
 def _pools(entries: Iterable[_Entry]) -> Iterator[tuple[Address, tuple[int, int]]]:
@@ -93,14 +93,14 @@ def _learnt(entries: Iterable[_Entry], d_sids: dict[int, Address]) -> Iterator[B
             if d_sid is not None:
                 number = sum(int(value, 16) << int(first_bit or 0) for value, first_bit in loads)
                 d_bid = IPv4Address(number) if d_sid.version == 4 else IPv6Address(number)
-                yield _bound(entry, d_sid, d_bid, "learnt entry")
+                yield _bound(entry, d_sid, d_bid, "learnt")
 
 
 def _tracked(conntrack: Conntrack, zone: int, now_s: float) -> Iterator[BoundFlow]:
     for item in conntrack.connections(zone):
         yield BoundFlow(
             item.src, item.src_port, item.dst, item.dst_port, _PROTOCOLS.get(item.proto, item.proto),
-            item.answered_by, max(0.0, now_s - item.mark) if item.mark else None, item.timeout_s, "connection",
+            item.answered_by, max(0.0, now_s - item.mark) if item.mark else None, item.timeout_s, "conntrack",
         )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from testbed.emulation.run_tag import RunTag
 
 UPLINK_PORT = 1
 
-_RUN_KEY = "dyncast-run"
+_RUN_KEY, _D_ROUTER_KEY, _PREFIXES_KEY = "dyncast-run", "dyncast-d-router", "dyncast-prefixes"
 _PROTOCOLS = "OpenFlow10,OpenFlow13,OpenFlow15"  # for ovs-ofctl by hand, controllers, select groups
 _TIMEOUT_S = 60
 _MANAGEMENT = Path("/var/run/openvswitch")
@@ -33,7 +33,8 @@ class Bridge:
     """The bridge of one D-Router.
 
     `uplink_port` leads to the D-Router's namespace, `ports` maps each host of the site to its OpenFlow port
-    number; `interfaces` maps port numbers to root-namespace interfaces. `controller`: (address, TCP port), once set.
+    number; `interfaces` maps port numbers to root-namespace interfaces. `prefixes` are the networks of the site.
+    `controller`: (address, TCP port), once set.
     """
 
     name: str
@@ -41,6 +42,8 @@ class Bridge:
     uplink_port: int
     ports: Mapping[str, int]
     interfaces: Mapping[int, str]
+    d_router: str = ""
+    prefixes: tuple[str, ...] = ()
     controller: tuple[str, int] | None = field(default=None)
 
     @property
@@ -73,7 +76,8 @@ def creation(bridges: Iterable[Bridge], tag: RunTag, *, datapath_type: str) -> l
             "protocols=OpenFlow10,OpenFlow13,OpenFlow15",
         ]
         arguments += [f"other_config:datapath-id={bridge.datapath_id:016x}", "other_config:disable-in-band=true"]
-        arguments += [f"external_ids:{_RUN_KEY}={tag}"]
+        arguments += [f"external_ids:{_RUN_KEY}={tag}", f"external_ids:{_D_ROUTER_KEY}={json.dumps(bridge.d_router)}"]
+        arguments += [f"external_ids:{_PREFIXES_KEY}={json.dumps(' '.join(bridge.prefixes))}"]
         for number, interface in sorted(bridge.interfaces.items()):
             arguments += ["--", "add-port", bridge.name, interface]
             arguments += ["--", "set", "Interface", interface, f"ofport_request={number}"]
@@ -93,14 +97,35 @@ def set_controllers(ports: Mapping[str, int]) -> None:
         _switch_ordinary_traffic(ports)
 
 
-def tagged_bridges() -> dict[RunTag, list[str]]:
+@dataclass(frozen=True)
+class RunningBridge:
+    """A bridge of some run as Open vSwitch tells of it."""
+
+    tag: RunTag
+    name: str
+    datapath_type: str
+    d_router: str
+    prefixes: tuple[str, ...]
+
+
+def running_bridges() -> list[RunningBridge]:
     """Return the bridges of every run on this machine. Raises BridgeError if Open vSwitch does not answer."""
-    table = json.loads(vsctl("--format=json", "--columns=name,external_ids", "list", "Bridge"))
-    found: dict[RunTag, list[str]] = {}
-    for name, (_, external_ids) in table["data"]:
-        tag = RunTag.parse(dict(external_ids).get(_RUN_KEY, ""))
+    table = json.loads(vsctl("--format=json", "--columns=name,datapath_type,external_ids", "list", "Bridge"))
+    found = []
+    for name, datapath_type, (_, external_ids) in table["data"]:
+        said = dict(external_ids)
+        tag = RunTag.parse(said.get(_RUN_KEY, ""))
         if tag is not None:
-            found.setdefault(tag, []).append(name)
+            prefixes = tuple(said.get(_PREFIXES_KEY, "").split())
+            found.append(RunningBridge(tag, name, datapath_type or "system", said.get(_D_ROUTER_KEY, ""), prefixes))
+    return found
+
+
+def tagged_bridges() -> dict[RunTag, list[str]]:
+    """Return the names of the bridges of every run. Raises BridgeError if Open vSwitch does not answer."""
+    found: dict[RunTag, list[str]] = {}
+    for bridge in running_bridges():
+        found.setdefault(bridge.tag, []).append(bridge.name)
     return found
 
 

@@ -62,7 +62,7 @@ class EmulatedMininet(Mininet):  # type: ignore[misc]
         self._tag = tag
         # Mininet's own initialisation raises kernel limits for good, for the whole machine.
         Mininet.inited = True
-        _allow_many_files()
+        allow_many_files()
         super().__init__(topo=None, build=False)
         self.built = True
 
@@ -91,7 +91,7 @@ class EmulatedMininet(Mininet):  # type: ignore[misc]
         self.nameToNode.clear()
 
 
-def _allow_many_files() -> None:
+def allow_many_files() -> None:
     """Make room for the pipes of many nodes, in this process."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

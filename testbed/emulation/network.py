@@ -229,9 +229,9 @@ class EmulatedNetwork:
             self._bridges[d_router] = replace(self._bridges[d_router], controller=("127.0.0.1", port))
 
     def refuse(self, refusals: Mapping[Address, str]) -> None:
-        """Have every D-Router refuse what still is addressed to these addresses when it comes to route it.
+        """Have every D-Router refuse what still is addressed to these addresses when it is routed; call it once.
 
-        `unreachable`: an ICMP error; `reset`: a RST to TCP, an ICMP error to all else. To be called once. Raises NetworkError.
+        `unreachable`: an ICMP error; `reset`: a RST to TCP, an ICMP error to all else. Raises NetworkError.
         """
         for version in (4, 6):
             of_family = {address: how for address, how in refusals.items() if address.version == version}

@@ -140,12 +140,15 @@ class _Planner:
             ports = {
                 host: UPLINK_PORT + 1 + index for index, host in enumerate(sorted(hosts, key=self.number.__getitem__))
             }
+            site = self.plan.site(d_router.name)
             bridges[d_router.name] = Bridge(
                 name=tag.bridge(number),
                 datapath_id=number + 1,  # zero is no valid datapath id
                 uplink_port=UPLINK_PORT,
                 ports=ports,
                 interfaces={port: tag.port(next(root_port)) for port in (UPLINK_PORT, *ports.values())},
+                d_router=d_router.name,
+                prefixes=(str(site.prefix4), str(site.prefix6)),
             )
         return bridges
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from testbed.experiment.testbed import Testbed
-from tests.machine import unchanged
+from tests.machine import dyncast, unchanged
 from tests.polling import wait_until
 from tests.scenarios import small_plan
 
@@ -40,6 +41,23 @@ def test_curl_gets_its_answer_from_the_service_address(held: Held) -> None:
         assert done.returncode == 0, done.stderr
         assert done.stdout.startswith("HTTP/1.1 200")
         assert "X-Dyncast-Instance: render-1@" in done.stdout
+
+
+def test_the_binding_table_is_shown_while_a_run_is_up(held: Held) -> None:
+    testbed, _ = held
+    done = testbed.network.run("client-1@east", ["curl", "-sSi", "http://203.0.113.10/?work_ms=5"], timeout_s=20)
+    instance = next(line.split(": ")[1] for line in done.stdout.splitlines() if "X-Dyncast-Instance" in line)
+    shown = dyncast("bindings", "east", "--json")
+    assert shown.returncode == 0, shown.stderr
+    rows = [row for row in json.loads(shown.stdout) if row["run"] == str(testbed.tag)]
+    (row,) = [row for row in rows if row["proto"] == "tcp" and row["age_s"] == min(item["age_s"] for item in rows)]
+    assert (row["d_router"], row["d_sid"], row["dst_port"]) == ("east", "203.0.113.10", 80)
+    assert row["egress"] == instance.partition("@")[2]
+    table = dyncast("bindings")
+    assert row["d_bid"] in table.stdout and "d_sid" in table.stdout
+    refused = dyncast("bindings", "nowhere")
+    assert refused.returncode == 1
+    assert "there are: east, middle" in refused.stderr
 
 
 def test_the_service_address_answers_ping_and_an_instance_its_own_address(held: Held) -> None:

@@ -1,0 +1,60 @@
+"""The binding tables of all D-Routers that are up on this machine, as people and programs read them.
+
+Owns the gathering over bridges and runs; what a binding is, is in `bound_flows`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import ip_network
+
+from testbed.conntrack import Conntrack
+from testbed.emulation.bound_flows import BoundFlow, bound_flows
+from testbed.emulation.bridges import RunningBridge, running_bridges
+
+
+@dataclass(frozen=True)
+class BindingRow:
+    """One row of figure 4 of the CFN-Dyncast architecture, and where it was read."""
+
+    run: str
+    d_router: str
+    flow: BoundFlow
+    egress: str | None
+
+    def document(self) -> dict[str, object]:
+        """Return the row as JSON has it."""
+        flow = self.flow
+        return {
+            "run": self.run,
+            "d_router": self.d_router,
+            "src": None if flow.src is None else str(flow.src),
+            "src_port": flow.src_port,
+            "d_sid": str(flow.d_sid),
+            "dst_port": flow.dst_port,
+            "proto": flow.proto,
+            "d_bid": str(flow.d_bid),
+            "egress": self.egress,
+            "age_s": None if flow.age_s is None else round(flow.age_s, 3),
+            "timeout_s": flow.timeout_s,
+            "held_by": flow.held_by,
+        }
+
+
+def d_routers() -> list[RunningBridge]:
+    """Return the D-Routers that are up. Raises BridgeError."""
+    return sorted(running_bridges(), key=lambda bridge: (bridge.tag, bridge.name))
+
+
+def rows(ingress: RunningBridge, now_s: float) -> Iterator[BindingRow]:
+    """Return the bindings of a D-Router; `now_s` is of CLOCK_MONOTONIC. Raises BridgeError, ConntrackError."""
+    sites = [
+        (ip_network(prefix), bridge.d_router)
+        for bridge in running_bridges()
+        if bridge.tag == ingress.tag
+        for prefix in bridge.prefixes
+    ]
+    for flow in bound_flows(ingress.name, Conntrack(ingress.datapath_type), now_s):
+        egress = next((name for prefix, name in sites if flow.d_bid in prefix), None)
+        yield BindingRow(str(ingress.tag), ingress.d_router, flow, egress)
