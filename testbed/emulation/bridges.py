@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from testbed.emulation import switch_sockets
 from testbed.emulation.run_tag import RunTag
 
 UPLINK_PORT = 1
@@ -60,7 +61,8 @@ def create_bridges(bridges: Iterable[Bridge], tag: RunTag, *, datapath_type: str
     bridges = list(bridges)
     if not bridges:
         return
-    vsctl(*creation(bridges, tag, datapath_type=datapath_type))
+    with switch_sockets.roomy():
+        vsctl(*creation(bridges, tag, datapath_type=datapath_type))
     _check_ports(bridges)
     _switch_ordinary_traffic(bridge.name for bridge in bridges)
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, NoReturn, TypeVar
 
-from testbed.emulation import bridges, cleanup, ct_zones, processes, run_tag
+from testbed.emulation import bridges, cleanup, ct_zones, processes, run_tag, switch_sockets
 from testbed.emulation.bridges import Bridge
 from testbed.emulation.capabilities import Backends
 from testbed.emulation.cleanup import CleanReport
@@ -227,6 +227,10 @@ class EmulatedNetwork:
         bridges.set_controllers({self.bridge(d_router).name: port for d_router, port in ports.items()})
         for d_router, port in ports.items():
             self._bridges[d_router] = replace(self._bridges[d_router], controller=("127.0.0.1", port))
+
+    def lost_at_switches(self) -> int:
+        """Return how many packets Open vSwitch had no time to read, so far."""
+        return switch_sockets.lost([name for bridge in self._bridges.values() for name in bridge.interfaces.values()])
 
     def refuse(self, refusals: Mapping[Address, str]) -> None:
         """Have every D-Router refuse what still is addressed to these addresses when it is routed; call it once.

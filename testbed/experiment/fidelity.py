@@ -11,7 +11,7 @@ from typing import Any
 
 LINK_MEDIAN_SUSPECT_MS = 0.5  # what left a link later than it should: median
 LINK_LATENESS_SUSPECT_MS = 2.0  # and 99th percentile
-OVERLOAD_SUSPECT = 0.0001  # share of packets lost in front of a link, because the relay was too slow
+OVERLOAD_SUSPECT = 0.0001  # share of packets lost in front of a link or a switch that was too slow for them
 GENERATOR_LATENESS_SUSPECT_MS = 3.0  # 99th percentile, mean over generators weighted by what they sent
 LATENESS_INVALID_MS = 10.0
 ACHIEVED_SUSPECT = 0.99  # share of the requested packets or flows that the generators sent
@@ -56,13 +56,14 @@ def judge(
     *,
     generators: dict[str, dict[str, Any]],
     links: dict[str, Any],
+    switch_lost: int,
     cpu_share: float,
     steal_share: float,
     unclean: list[str],
 ) -> Fidelity:
     """Judge a run.
 
-    `links`: statistics of the link backend; `generators`: by generator and workload, `requested` and `achieved`
+    `links`: statistics of the link backend; `switch_lost`: packets that switches had no time to read; `generators`: by generator and workload, `requested` and `achieved`
     counts and `lateness_ms` of its sending; `unclean`: processes that did not end well.
     """
     fidelity = Fidelity()
@@ -80,6 +81,10 @@ def judge(
     fidelity.above(
         "link_overload_share", dropped / max(1, carried + dropped), OVERLOAD_SUSPECT, 0.01,
         f"the links lost {dropped} packets that they had no time to read",
+    )  # fmt: skip
+    fidelity.above(
+        "switch_overload_share", switch_lost / max(1, carried + switch_lost), OVERLOAD_SUSPECT, 0.01,
+        f"the switches lost {switch_lost} packets that they had no time to read",
     )  # fmt: skip
     requested = sum(sending["requested"] for sending in generators.values())
     achieved = sum(sending["achieved"] for sending in generators.values())

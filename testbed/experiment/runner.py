@@ -111,8 +111,9 @@ class _Run:
             busy, steal = environment.CpuTimes.now().shares_since(cpu_before)
             self._progress.phase("ending the run")
             unclean = testbed.processes.end(self._generators) + testbed.end_processes()
+            switch_lost = testbed.network.lost_at_switches()
         links = testbed.network.links.statistics()
-        self._manifest["fidelity"] = self._judge(links, busy, steal, unclean).as_document()
+        self._manifest["fidelity"] = self._judge(links, switch_lost, busy, steal, unclean).as_document()
         self._progress.phase("collecting the tables")
         self._manifest["rows"] = collect.collect(self._work, self._run_dir, self._plan)
         self._manifest["links"] = links
@@ -205,7 +206,9 @@ class _Run:
 
     # -- after -------------------------------------------------------------------------------------
 
-    def _judge(self, links: dict[str, Any], busy: float, steal: float, unclean: list[str]) -> fidelity.Fidelity:
+    def _judge(
+        self, links: dict[str, Any], switch_lost: int, busy: float, steal: float, unclean: list[str]
+    ) -> fidelity.Fidelity:
         generators = {}
         for name in self._generators:
             path = self._work / f"{name}.generator.json"
@@ -215,6 +218,7 @@ class _Run:
         return fidelity.judge(
             generators=generators,
             links=links,
+            switch_lost=switch_lost,
             cpu_share=busy,
             steal_share=steal,
             unclean=unclean,

@@ -4,12 +4,27 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from tests.bench import binding_table, decision
+from tests.bench import (
+    binding_table,
+    decision,
+    flow_setup_datapath,
+    flow_setup_reactive,
+    generator,
+    link,
+    startup,
+    throughput,
+)
 from tests.bench.harness import Benchmark
 
 _MODULES: tuple[ModuleType, ...] = (
     binding_table,
     decision,
+    flow_setup_datapath,
+    flow_setup_reactive,
+    generator,
+    link,
+    startup,
+    throughput,
 )
 
 BENCHMARKS: dict[str, Benchmark] = {module.BENCHMARK.name: module.BENCHMARK for module in _MODULES}

@@ -1,0 +1,215 @@
+"""An edge for benchmarks: ingress D-Routers with a client each, and instances behind egress D-Routers.
+
+Ingresses are alike but for who controls their switch, so that two ways of steering are measured in alternation on one
+network. Instances listen to UDP and never read: what reaches them is captured on its way in.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+from testbed.dyncast import codec
+from testbed.dyncast.codec import Report, report_of
+from testbed.dyncast.metrics import RawMetrics, State
+from testbed.emulation import run_tag
+from testbed.emulation.capabilities import choose_backends, probe, start_open_vswitch
+from testbed.emulation.namespaces import socket_in
+from testbed.emulation.network import EmulatedNetwork
+from tests.bench.harness import Skipped
+from tests.integration.ingress_network import free_port, is_listening
+from tests.polling import wait_until
+from topologies.addressing import AddressPlan
+from topologies.spec import Link, Node, Role, Topology
+
+D_SID = "203.0.113.10"
+UDP_PORT = 5004
+EGRESSES = ("east", "west")
+_SERVICE = "edge"
+_IN_BAND_PORT = 7000
+_AFFINITY_COOKIES = "cookie=0xd1000000000000/0xffff000000000000"
+
+
+class Edge:
+    """The running network. Its ingresses, egresses and instances are known by name."""
+
+    def __init__(self, network: EmulatedNetwork, instances: Sequence[str], folder: Path) -> None:
+        self.network = network
+        self.instances = tuple(instances)
+        self.folder = folder
+        self._sequence = 0
+
+    def client_of(self, ingress: str) -> str:
+        """Return the client behind an ingress."""
+        return _client(ingress)
+
+    def pid(self, node: str) -> int:
+        """Return the process that holds a node's namespace open."""
+        return self.network.pid(node)
+
+    def address(self, host: str) -> str:
+        """Return a host's IPv4 address; of an instance, its D-BID."""
+        return str(self.network.plan.host(host).ipv4.ip)
+
+    def gateway(self, site: str) -> str:
+        """Return the address of a D-Router towards its hosts."""
+        return str(self.network.plan.site(site).gateway4.ip)
+
+    def report(self, ingress: str) -> None:
+        """Report all instances to an ingress in band, as their D-Routers would."""
+        self._sequence += 1
+        raw = RawMetrics(4, queue_limit=50, sessions=0, service_time_s=0.01)
+        for site in EGRESSES:
+            told = [
+                report_of(ip_address(D_SID), ip_address(self.address(instance)), State.UP, raw)
+                for instance in self.instances
+                if _site(self.instances.index(instance)) == site
+            ]
+            message = Report(site, self._sequence, time.monotonic(), tuple(told))
+            with socket_in(self.pid(site), socket.AF_INET, socket.SOCK_DGRAM) as ours:
+                ours.bind((self.gateway(site), 0))
+                ours.sendto(codec.encode(message), (self.gateway(ingress), _IN_BAND_PORT))
+
+    def forget_flows(self, ingress: str) -> None:
+        """Take all flow entries of bound flows off a switch, and from its datapath what it made of them."""
+        bridge = self.network.bridge(ingress).name
+        for command in (["ovs-ofctl", "-O", "OpenFlow13", "del-flows", bridge, _AFFINITY_COOKIES],
+                        ["ovs-appctl", "revalidator/purge"]):  # fmt: skip
+            subprocess.run(command, check=True, capture_output=True, timeout=30)
+
+    @contextmanager
+    def steered(self, ingress: str, mode: str = "reactive", launcher: Sequence[str] = ()) -> Iterator[int]:
+        """Run a D-Router's control process for an ingress, and tell it of all instances; yields its process id."""
+        folder = self.folder / ingress
+        folder.mkdir(exist_ok=True)
+        name, port = f"control@{ingress}", free_port()
+        document = self._configuration(ingress, mode, name, port, folder)
+        with socket_in(self.pid(ingress), socket.AF_INET, socket.SOCK_DGRAM) as in_band:
+            in_band.bind((self.gateway(ingress), _IN_BAND_PORT))
+            path = folder / "config.json"
+            path.write_text(json.dumps({**document, "in_band_fd": in_band.fileno()}))
+            argv = [sys.executable, *launcher, "-m", "ryu_apps.launcher", str(path)]
+            with self.controller(ingress, argv, port, pass_fds=[in_band.fileno()]) as pid:
+                wait_until((folder / f"{name}.ready").exists, 30, "the switch to be taken over")
+                self.report(ingress)
+                heard = folder / f"metrics.{name}.part.csv"
+                wait_until(
+                    lambda: heard.exists() and heard.read_text().count("received") >= len(self.instances),
+                    what="the reports to be heard",
+                )
+                yield pid
+
+    @contextmanager
+    def controller(self, ingress: str, argv: Sequence[str], port: int, pass_fds: Sequence[int] = ()) -> Iterator[int]:
+        """Run a controller that listens at `port` for an ingress's switch; yields its process id."""
+        log_path = self.folder / f"{ingress}.log"
+        process = self.network.popen(None, argv, name=ingress, log_path=log_path, pass_fds=pass_fds)
+        try:
+            wait_until(lambda: is_listening(port) or process.poll() is not None, 30, f"the controller of {ingress}")
+            if process.poll() is not None:
+                raise RuntimeError(f"the controller of {ingress} ended: {log_path.read_text()}")
+            self.network.set_controller(ingress, port)
+            yield process.pid
+        finally:
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def _configuration(self, ingress: str, mode: str, name: str, port: int, folder: Path) -> dict[str, Any]:
+        bridge, own = self.network.bridge(ingress), self.network.plan.site(ingress)
+        service: dict[str, Any] = {
+            "name": _SERVICE,
+            "d_sids": [D_SID],
+            "policy": "dyncast",
+            "affinity_timeout_s": 600,
+            "affinity_mode": mode,
+        }
+        if mode == "datapath":
+            (service["ct_zone"],) = self.network.claim_zones([600])
+        return {
+            "name": name,
+            "site": ingress,
+            "seed": 1,
+            "out_dir": str(folder),
+            "datapath_id": bridge.datapath_id,
+            "openflow_port": port,
+            "uplink_port": bridge.uplink_port,
+            "switch": {
+                "datapath_type": self.network.backends.datapath,
+                "management_socket": str(bridge.management_socket),
+                "prefixes": [str(own.prefix4), str(own.prefix6)],
+            },
+            "in_band_port": _IN_BAND_PORT,
+            "metric_lifetime_s": 600,
+            "services": [service],
+            "peers": [{"site": site, "address": self.gateway(site), "path_cost_ms": 1} for site in EGRESSES],
+        }
+
+
+@contextmanager
+def edge(ingresses: Sequence[str], instances: int) -> Iterator[Edge]:
+    """Build the network; it is gone afterwards. Raises Skipped where the machine cannot carry it."""
+    capabilities = probe()
+    for needed in ("root", "open_vswitch"):
+        if not capabilities.has(needed):
+            raise Skipped(f"capability {needed} is missing: {capabilities.row(needed).remedy}")
+    if start_open_vswitch():
+        capabilities = probe()
+    hosts = [f"instance-{number}" for number in range(1, instances + 1)]
+    topology = _topology(ingresses, hosts)
+    with ExitStack() as stack:
+        folder = Path(tempfile.mkdtemp(prefix="dyncast-bench-"))
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        network = stack.enter_context(
+            EmulatedNetwork(
+                topology,
+                AddressPlan(topology),
+                tag=run_tag.claim("bench"),
+                backends=choose_backends(capabilities),
+                work_dir=folder,
+            )
+        )
+        network.start()
+        built = Edge(network, hosts, folder)
+        for host in hosts:
+            sink = stack.enter_context(socket_in(built.pid(host), socket.AF_INET, socket.SOCK_DGRAM))
+            sink.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 0)  # nobody reads: the least there is
+            sink.bind((built.address(host), UDP_PORT))
+        yield built
+
+
+def _topology(ingresses: Sequence[str], instances: Sequence[str]) -> Topology:
+    return Topology(
+        "edge",
+        (
+            *(Node(name, Role.D_ROUTER) for name in (*ingresses, *EGRESSES)),
+            *(Node(_client(ingress), Role.CLIENT) for ingress in ingresses),
+            *(Node(instance, Role.INSTANCE) for instance in instances),
+        ),
+        (
+            *(Link(ingress, egress) for ingress in ingresses for egress in EGRESSES),
+            *(Link(_client(ingress), ingress) for ingress in ingresses),
+            *(Link(instance, _site(number)) for number, instance in enumerate(instances)),
+        ),
+    )
+
+
+def _client(ingress: str) -> str:
+    return f"client-{ingress}"
+
+
+def _site(number: int) -> str:
+    return EGRESSES[number % len(EGRESSES)]

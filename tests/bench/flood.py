@@ -1,0 +1,210 @@
+"""New flows by the ten thousand from one client, and which instances each of them reached.
+
+Frames are made beforehand and handed to the client's interface as they are; capturing sockets keep what reaches the
+instances until all is sent. One process sends some 100,000 flows a second and does not compete with what it measures.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+import struct
+import time
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from typing import NamedTuple
+
+from testbed.dyncast.flows import TCP, UDP
+from testbed.emulation.wiring import HOST_INTERFACE
+from tests.bench.edge import D_SID, UDP_PORT, Edge
+from tests.bench.wire import Capture, packet_socket
+
+_PORTS = range(1024, 61024)
+_FIRST_SOURCE = 200 << 8  # clients that only these frames know: x.y.200.0 and on
+_IPV4, _ETHERNET_BYTES = 0x0800, 14
+_ADDRESSES = struct.Struct("!4s4sHH")  # source and destination addresses and ports; the header has no options
+_ADDRESSES_AT = _ETHERNET_BYTES + 12
+_BATCH_S = 0.001  # sleeping costs about as much as sending ten frames
+_QUIET_S = 0.3
+_CHECKSUM_AT = {UDP: 6, TCP: 16}
+
+FlowId = tuple[bytes, int]  # source address and port
+
+
+class Reached(NamedTuple):
+    """A packet of a flow that reached an instance, and how long after it was sent."""
+
+    instance: str
+    delay_ms: float
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of the flows offered: for each, by its number, where its packet arrived (nowhere: an empty list)."""
+
+    took_s: float
+    reached: list[list[Reached]]
+    served_per_s: float
+
+    @property
+    def offered(self) -> int:
+        """How many flows were offered."""
+        return len(self.reached)
+
+    @property
+    def offered_per_s(self) -> float:
+        """The rate at which flows were offered in fact."""
+        return self.offered / self.took_s
+
+    @property
+    def served(self) -> int:
+        """How many flows reached an instance."""
+        return sum(bool(arrivals) for arrivals in self.reached)
+
+    @property
+    def split(self) -> int:
+        """How many flows reached more than one instance."""
+        return sum(len({arrival.instance for arrival in arrivals}) > 1 for arrivals in self.reached)
+
+    def delays_ms(self) -> list[float]:
+        """Return the delays of the first packets that arrived."""
+        return [arrivals[0].delay_ms for arrivals in self.reached if arrivals]
+
+
+class Flood:
+    """Offers flows from the client of an ingress to an address, the D-SID unless another is named; never one twice."""
+
+    def __init__(self, edge: Edge, ingress: str, to: str = D_SID, proto: int = UDP, port: int = UDP_PORT) -> None:
+        self._edge = edge
+        self._client = _Node(edge.pid(edge.client_of(ingress)))
+        plan = edge.network.plan
+        client, site = edge.client_of(ingress), plan.site(ingress)
+        self._to, self._proto, self._port = IPv4Address(to).packed, proto, port
+        self._link = bytes.fromhex((site.mac + plan.mac(client, ingress)).replace(":", ""))
+        self._first_source = int(site.prefix4.network_address) + _FIRST_SOURCE
+        self._next = 0
+
+    def offer(self, rate_per_s: float, duration_s: float, payload_bytes: int = 22) -> Outcome:
+        """Send one packet of each of so many new flows, and see where they arrive. Takes a little longer."""
+        count = round(rate_per_s * duration_s)
+        flows = [self._flow(number) for number in range(self._next, self._next + count)]
+        self._next += count
+        sent_ns, arrivals = self._exchange(flows, self._frames(flows, payload_bytes), rate_per_s)
+        reached: list[list[Reached]] = [[] for _ in flows]
+        until_ns = sent_ns[-1]
+        in_time = 0
+        for at_ns, instance, number in arrivals:
+            in_time += not reached[number] and at_ns <= until_ns
+            reached[number].append(Reached(instance, (at_ns - sent_ns[number]) / 1e6))
+        took_s = (until_ns - sent_ns[0]) / 1e9
+        return Outcome(took_s, reached, in_time / took_s)
+
+    def stream(self, rate_per_s: float, duration_s: float, payload_bytes: int = 22) -> float:
+        """Send packets of one flow that is bound already; return how many per second arrived while they were sent."""
+        flow = self._flow(self._next)
+        self._next += 1
+        frames = self._frames([flow], payload_bytes)
+        self._exchange([flow], frames, 1)
+        sent_ns, arrivals = self._exchange([flow], frames * round(rate_per_s * duration_s), rate_per_s)
+        return sum(at_ns <= sent_ns[-1] for at_ns, _, _ in arrivals) * 1e9 / (sent_ns[-1] - sent_ns[0])
+
+    def _exchange(
+        self, flows: Sequence[FlowId], frames: Sequence[bytes], rate_per_s: float
+    ) -> tuple[array[int], list[tuple[int, str, int]]]:
+        """Send frames; return when each was sent, and for each packet that arrived: when, where, of which flow."""
+        numbers = {flow: number for number, flow in enumerate(flows)}
+        with ExitStack() as stack:
+            captures = {
+                instance: stack.enter_context(Capture(_Node(self._edge.pid(instance)), HOST_INTERFACE, _IPV4))
+                for instance in self._edge.instances
+            }
+            with packet_socket(self._client, HOST_INTERFACE, _IPV4) as through:
+                sent_ns = _send(through, frames, rate_per_s)
+            return sent_ns, sorted(
+                (at_ns, instance, number)
+                for instance, capture in captures.items()
+                for at_ns, number in _arrivals(capture, numbers)
+            )
+
+    def _flow(self, number: int) -> FlowId:
+        source, port = divmod(number, len(_PORTS))
+        return IPv4Address(self._first_source + source).packed, _PORTS[port]
+
+    def _frames(self, flows: Sequence[FlowId], payload_bytes: int) -> list[bytes]:
+        segment = (
+            struct.pack("!HHHH", 0, self._port, 8 + payload_bytes, 0) + bytes(payload_bytes)
+            if self._proto == UDP
+            else struct.pack("!HHIIBBHHH", 0, self._port, 1, 0, 5 << 4, 2, 65535, 0, 0)  # a SYN
+        )
+        frames: dict[bytes, tuple[bytes, bytearray, int]] = {}
+        made = []
+        for src, src_port in flows:
+            if src not in frames:
+                frames[src] = self._parts(src, segment)
+            head, body, checksum = frames[src]
+            struct.pack_into("!H", body, 0, src_port)
+            struct.pack_into("!H", body, _CHECKSUM_AT[self._proto], _folded(checksum + src_port) ^ 0xFFFF)
+            made.append(head + body)
+        return made
+
+    def _parts(self, src: bytes, segment: bytes) -> tuple[bytes, bytearray, int]:
+        """Return the headers before the segment, the segment, and the sum that its checksum starts from."""
+        ip = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(segment), 0, 0x4000, 64, self._proto, 0) + src + self._to
+        ip = ip[:10] + struct.pack("!H", _sum(ip) ^ 0xFFFF) + ip[12:]
+        pseudo = src + self._to + struct.pack("!HH", self._proto, len(segment))
+        return self._link + struct.pack("!H", _IPV4) + ip, bytearray(segment), _sum(pseudo + segment)
+
+
+class _Node(NamedTuple):
+    """A namespace, as far as sockets in it need one."""
+
+    pid: int
+
+
+def _arrivals(capture: Capture, numbers: Mapping[FlowId, int]) -> Iterator[tuple[int, int]]:
+    """Yield when each packet of the flows arrived, and the flow's number, until none of them has come for a while."""
+    ongoing = True
+    while ongoing:
+        ongoing = False
+        for at_ns, frame in capture.arrivals(_QUIET_S, _ADDRESSES_AT + _ADDRESSES.size):
+            if len(frame) < _ADDRESSES_AT + _ADDRESSES.size:
+                continue
+            src, _, src_port, _ = _ADDRESSES.unpack_from(frame, _ADDRESSES_AT)
+            number = numbers.get((src, src_port))
+            if number is not None:
+                ongoing = True
+                yield at_ns, number
+
+
+def _send(through: socket.socket, frames: Sequence[bytes], rate_per_s: float) -> array[int]:
+    """Send frames at a steady rate, in batches of a millisecond; return when each was sent."""
+    sent_ns = array("q", bytes(8 * len(frames)))
+    put, clock, clock_ns = through.send, time.monotonic, time.time_ns
+    begin_s = clock()
+    number = 0
+    while number < len(frames):
+        due = min(len(frames), int((clock() - begin_s) * rate_per_s) + 1)
+        while number < due:
+            sent_ns[number] = clock_ns()
+            try:
+                put(frames[number])
+            except OSError as error:  # a full queue: lost like any packet
+                if error.errno != errno.ENOBUFS:
+                    raise
+            number += 1
+        if number < len(frames):
+            time.sleep(_BATCH_S)
+    return sent_ns
+
+
+def _sum(data: bytes) -> int:
+    return _folded(sum(struct.unpack(f"!{len(data) // 2}H", data)))
+
+
+def _folded(total: int) -> int:
+    while total > 0xFFFF:
+        total = (total & 0xFFFF) + (total >> 16)
+    return total
