@@ -37,6 +37,7 @@ UDP_PORT = 5004
 EGRESSES = ("east", "west")
 _SERVICE = "edge"
 _IN_BAND_PORT = 7000
+_LOOK_S, _MOST_LOOKS = 0.1, 100
 _AFFINITY_COOKIES = "cookie=0xd1000000000000/0xffff000000000000"
 
 
@@ -48,10 +49,15 @@ class Edge:
         self.instances = tuple(instances)
         self.folder = folder
         self._sequence = 0
+        self._controllers: dict[str, int] = {}
 
     def client_of(self, ingress: str) -> str:
         """Return the client behind an ingress."""
         return _client(ingress)
+
+    def site_of(self, instance: str) -> str:
+        """Return the egress that an instance is behind."""
+        return _site(self.instances.index(instance))
 
     def pid(self, node: str) -> int:
         """Return the process that holds a node's namespace open."""
@@ -73,7 +79,7 @@ class Edge:
             told = [
                 report_of(ip_address(D_SID), ip_address(self.address(instance)), State.UP, raw)
                 for instance in self.instances
-                if _site(self.instances.index(instance)) == site
+                if self.site_of(instance) == site
             ]
             message = Report(site, self._sequence, time.monotonic(), tuple(told))
             with socket_in(self.pid(site), socket.AF_INET, socket.SOCK_DGRAM) as ours:
@@ -81,11 +87,16 @@ class Edge:
                 ours.sendto(codec.encode(message), (self.gateway(ingress), _IN_BAND_PORT))
 
     def forget_flows(self, ingress: str) -> None:
-        """Take all flow entries of bound flows off a switch, and from its datapath what it made of them."""
+        """Take all flow entries of bound flows off a switch, and from its datapath what it made of them.
+
+        Returns when the controller, which hears of each, is at rest again.
+        """
         bridge = self.network.bridge(ingress).name
         for command in (["ovs-ofctl", "-O", "OpenFlow13", "del-flows", bridge, _AFFINITY_COOKIES],
                         ["ovs-appctl", "revalidator/purge"]):  # fmt: skip
             subprocess.run(command, check=True, capture_output=True, timeout=30)
+        if ingress in self._controllers:
+            _wait_until_idle(self._controllers[ingress])
 
     @contextmanager
     def steered(self, ingress: str, mode: str = "reactive", launcher: Sequence[str] = ()) -> Iterator[int]:
@@ -119,8 +130,10 @@ class Edge:
             if process.poll() is not None:
                 raise RuntimeError(f"the controller of {ingress} ended: {log_path.read_text()}")
             self.network.set_controller(ingress, port)
+            self._controllers[ingress] = process.pid
             yield process.pid
         finally:
+            self._controllers.pop(ingress, None)
             process.terminate()
             try:
                 process.wait(10)
@@ -189,6 +202,22 @@ def edge(ingresses: Sequence[str], instances: int) -> Iterator[Edge]:
             sink.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 0)  # nobody reads: the least there is
             sink.bind((built.address(host), UDP_PORT))
         yield built
+
+
+def _wait_until_idle(pid: int) -> None:
+    """Wait until a process has used next to no processor time for a moment."""
+    used = _ticks(pid)
+    for _ in range(_MOST_LOOKS):
+        time.sleep(_LOOK_S)
+        before, used = used, _ticks(pid)
+        if used - before <= 1:
+            return
+    raise RuntimeError(f"process {pid} is not at rest after {_MOST_LOOKS * _LOOK_S:g} s")
+
+
+def _ticks(pid: int) -> int:
+    user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return int(user) + int(system)
 
 
 def _topology(ingresses: Sequence[str], instances: Sequence[str]) -> Topology:

@@ -15,21 +15,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from ipaddress import IPv4Address
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-from testbed.dyncast.flows import TCP, UDP
+from testbed.dyncast.flows import UDP
+from testbed.emulation.network import EmulatedNetwork
 from testbed.emulation.wiring import HOST_INTERFACE
-from tests.bench.edge import D_SID, UDP_PORT, Edge
+from tests.bench.edge import D_SID, UDP_PORT
+from tests.bench.frames import ETHERTYPE, Frames, to_gateway
 from tests.bench.wire import Capture, packet_socket
 
 _PORTS = range(1024, 61024)
 _FIRST_SOURCE = 200 << 8  # clients that only these frames know: x.y.200.0 and on
-_IPV4, _ETHERNET_BYTES = 0x0800, 14
 _ADDRESSES = struct.Struct("!4s4sHH")  # source and destination addresses and ports; the header has no options
-_ADDRESSES_AT = _ETHERNET_BYTES + 12
+_ADDRESSES_AT = 14 + 12  # in a frame
 _BATCH_S = 0.001  # sleeping costs about as much as sending ten frames
 _QUIET_S = 0.3
-_CHECKSUM_AT = {UDP: 6, TCP: 16}
 
 FlowId = tuple[bytes, int]  # source address and port
 
@@ -74,16 +74,34 @@ class Outcome:
         return [arrivals[0].delay_ms for arrivals in self.reached if arrivals]
 
 
+class Floodable(Protocol):
+    """A network with ingresses that have a client each, and instances."""
+
+    @property
+    def network(self) -> EmulatedNetwork:
+        """Return the network."""
+
+    @property
+    def instances(self) -> tuple[str, ...]:
+        """Return where flows may arrive."""
+
+    def client_of(self, ingress: str) -> str:
+        """Return the client behind an ingress."""
+
+    def pid(self, node: str) -> int:
+        """Return the process that holds a node's namespace open."""
+
+
 class Flood:
     """Offers flows from the client of an ingress to an address, the D-SID unless another is named; never one twice."""
 
-    def __init__(self, edge: Edge, ingress: str, to: str = D_SID, proto: int = UDP, port: int = UDP_PORT) -> None:
+    def __init__(self, edge: Floodable, ingress: str, to: str = D_SID, proto: int = UDP, port: int = UDP_PORT) -> None:
         self._edge = edge
         self._client = _Node(edge.pid(edge.client_of(ingress)))
         plan = edge.network.plan
         client, site = edge.client_of(ingress), plan.site(ingress)
         self._to, self._proto, self._port = IPv4Address(to).packed, proto, port
-        self._link = bytes.fromhex((site.mac + plan.mac(client, ingress)).replace(":", ""))
+        self._link = to_gateway(plan, client, ingress)
         self._first_source = int(site.prefix4.network_address) + _FIRST_SOURCE
         self._next = 0
 
@@ -118,10 +136,10 @@ class Flood:
         numbers = {flow: number for number, flow in enumerate(flows)}
         with ExitStack() as stack:
             captures = {
-                instance: stack.enter_context(Capture(_Node(self._edge.pid(instance)), HOST_INTERFACE, _IPV4))
+                instance: stack.enter_context(Capture(_Node(self._edge.pid(instance)), HOST_INTERFACE, ETHERTYPE))
                 for instance in self._edge.instances
             }
-            with packet_socket(self._client, HOST_INTERFACE, _IPV4) as through:
+            with packet_socket(self._client, HOST_INTERFACE, ETHERTYPE) as through:
                 sent_ns = _send(through, frames, rate_per_s)
             return sent_ns, sorted(
                 (at_ns, instance, number)
@@ -134,28 +152,11 @@ class Flood:
         return IPv4Address(self._first_source + source).packed, _PORTS[port]
 
     def _frames(self, flows: Sequence[FlowId], payload_bytes: int) -> list[bytes]:
-        segment = (
-            struct.pack("!HHHH", 0, self._port, 8 + payload_bytes, 0) + bytes(payload_bytes)
-            if self._proto == UDP
-            else struct.pack("!HHIIBBHHH", 0, self._port, 1, 0, 5 << 4, 2, 65535, 0, 0)  # a SYN
-        )
-        frames: dict[bytes, tuple[bytes, bytearray, int]] = {}
-        made = []
-        for src, src_port in flows:
-            if src not in frames:
-                frames[src] = self._parts(src, segment)
-            head, body, checksum = frames[src]
-            struct.pack_into("!H", body, 0, src_port)
-            struct.pack_into("!H", body, _CHECKSUM_AT[self._proto], _folded(checksum + src_port) ^ 0xFFFF)
-            made.append(head + body)
-        return made
-
-    def _parts(self, src: bytes, segment: bytes) -> tuple[bytes, bytearray, int]:
-        """Return the headers before the segment, the segment, and the sum that its checksum starts from."""
-        ip = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(segment), 0, 0x4000, 64, self._proto, 0) + src + self._to
-        ip = ip[:10] + struct.pack("!H", _sum(ip) ^ 0xFFFF) + ip[12:]
-        pseudo = src + self._to + struct.pack("!HH", self._proto, len(segment))
-        return self._link + struct.pack("!H", _IPV4) + ip, bytearray(segment), _sum(pseudo + segment)
+        of_source: dict[bytes, Frames] = {}
+        for src, _ in flows:
+            if src not in of_source:
+                of_source[src] = Frames(self._link, src, self._to, self._proto, self._port, payload_bytes)
+        return [of_source[src].of_port(src_port) for src, src_port in flows]
 
 
 class _Node(NamedTuple):
@@ -198,13 +199,3 @@ def _send(through: socket.socket, frames: Sequence[bytes], rate_per_s: float) ->
         if number < len(frames):
             time.sleep(_BATCH_S)
     return sent_ns
-
-
-def _sum(data: bytes) -> int:
-    return _folded(sum(struct.unpack(f"!{len(data) // 2}H", data)))
-
-
-def _folded(total: int) -> int:
-    while total > 0xFFFF:
-        total = (total & 0xFFFF) + (total >> 16)
-    return total
