@@ -12,7 +12,8 @@ import pytest
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 # Kernel settings that Mininet by itself, or forwarding between namespaces, might be tempted to change.
-_SETTINGS = ("fs.file-max", "net.ipv4.tcp_rmem", "net.ipv4.tcp_wmem", "net.ipv4.ip_forward", "kernel.pty.max")
+_SETTINGS = ("fs.file-max", "net.ipv4.tcp_rmem", "net.ipv4.tcp_wmem", "net.ipv4.ip_forward", "kernel.pty.max",
+             "net.core.rmem_default")  # fmt: skip
 
 
 def dyncast(*arguments: str, timeout_s: float = 150) -> subprocess.CompletedProcess[str]:

@@ -63,8 +63,9 @@ def judge(
 ) -> Fidelity:
     """Judge a run.
 
-    `links`: statistics of the link backend; `switch_lost`: packets that switches had no time to read; `generators`: by generator and workload, `requested` and `achieved`
-    counts and `lateness_ms` of its sending; `unclean`: processes that did not end well.
+    `links`: statistics of the link backend; `switch_lost`: packets that switches had no time to read; `generators`: by
+    generator and workload, `requested` and `achieved` counts and `lateness_ms` of its sending; `unclean`: processes
+    that did not end well.
     """
     fidelity = Fidelity()
     lateness = links.get("lateness") or {}

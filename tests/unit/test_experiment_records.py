@@ -63,8 +63,14 @@ def _judged(**changes: Any) -> fidelity.Fidelity:
     sending = {"requested": 1000, "achieved": 1000, "lateness_ms": {"p99": 0.5}}
     links = {"lateness": {"p50_ms": 0.05, "p99_ms": 0.5},
              "links": {"a - b": {"a_to_b": {"packets": 1000, "dropped_overload": 0}}}}  # fmt: skip
-    given: dict[str, Any] = {"generators": {"g/jobs": sending}, "links": links, "cpu_share": 0.4, "steal_share": 0.0,
-                             "unclean": []}  # fmt: skip
+    given: dict[str, Any] = {
+        "generators": {"g/jobs": sending},
+        "links": links,
+        "switch_lost": 0,
+        "cpu_share": 0.4,
+        "steal_share": 0.0,
+        "unclean": [],
+    }
     return fidelity.judge(**{**given, **changes})
 
 
@@ -76,6 +82,7 @@ def test_a_good_run_is_valid() -> None:
             "link_lateness_p50_ms": 0.05,
             "link_lateness_p99_ms": 0.5,
             "link_overload_share": 0.0,
+            "switch_overload_share": 0.0,
             "generator_shortfall": 0.0,
             "generator_lateness_p99_ms": 0.5,
             "cpu_share": 0.4,
@@ -93,6 +100,7 @@ def test_a_good_run_is_valid() -> None:
         ({"generators": {"g": {"requested": 100, "achieved": 98, "lateness_ms": {"p99": 0.1}}}}, "suspect", "98.0%"),
         ({"generators": {"g": {"requested": 100, "achieved": 50, "lateness_ms": {"p99": 0.1}}}}, "invalid", "50.0%"),
         ({"generators": {"g": {"requested": 9, "achieved": 9, "lateness_ms": {"p99": 30.0}}}}, "invalid", "late"),
+        ({"switch_lost": 2}, "suspect", "the switches lost 2 packets"),
         ({"cpu_share": 0.99}, "suspect", "cores"),
         ({"steal_share": 0.5}, "suspect", "stolen"),
         ({"unclean": ["control@east (code 1)"]}, "invalid", "control@east"),
