@@ -89,9 +89,7 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
             self.logger.warning("switch %s is not ours (%s); ignored", datapath.id, self.settings.datapath_id)
             return
         self._datapath = datapath
-        for message in flow_entries.remove_everything_of_ours(datapath):
-            datapath.send_msg(message)
-        datapath.send_msg(flow_entries.ordinary_traffic(datapath))
+        datapath.send(b"".join([*flow_entries.remove_everything_of_ours(), flow_entries.ordinary_traffic()]))
         now_s = time.monotonic()
         self._datapath_mode.connect(datapath, datapath.send_msg, now_s)
         self._perform(self.d_router.on_switch_connected(now_s))
@@ -185,6 +183,7 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
     # -- actions ---------------------------------------------------------------------------------
 
     def _perform(self, actions: Iterable[Action], in_port: int = 0, data: bytes = b"") -> None:
+        for_switch: list[bytes] = []
         for action in actions:
             if isinstance(action, SendMessage):
                 self._send(action)
@@ -195,25 +194,25 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
             elif isinstance(action, (SpreadFlows, BreakFlows)):
                 self._perform(self._datapath_mode.perform(action, time.monotonic()))
             elif not isinstance(action, DropPacket):
-                for message in self._openflow(action, in_port, data):
-                    self._datapath.send_msg(message)
+                for_switch.append(self._openflow(action, in_port, data))
+        # In one write. If the switch is away, it is told of all bindings when it returns.
+        if for_switch and self._datapath is not None:
+            self._datapath.send(b"".join(for_switch))
 
-    def _openflow(self, action: Action, in_port: int, data: bytes) -> list[Any]:
-        datapath, uplink = self._datapath, self.settings.uplink_port
-        if datapath is None:  # the switch is away; all bindings are put back when it returns
-            return []
-        if isinstance(action, InterceptService):
-            return [flow_entries.intercept_service(datapath, action.d_sid)]
+    def _openflow(self, action: Action, in_port: int, data: bytes) -> bytes:
+        uplink = self.settings.uplink_port
         if isinstance(action, InstallAffinity):
-            return flow_entries.affinity(datapath, action.entry, uplink)
+            return flow_entries.affinity(action.entry, uplink)
         if isinstance(action, ForwardPacket):
-            return [flow_entries.forward_packet(datapath, action.entry, uplink, in_port, data)]
+            return flow_entries.forward_packet(action.entry, uplink, in_port, data)
         if isinstance(action, RefusePacket):
-            return [flow_entries.refuse_packet(datapath, uplink, in_port, data)]
+            return flow_entries.refuse_packet(uplink, in_port, data)
         if isinstance(action, ReadReturnPackets):
-            return [flow_entries.read_counters(datapath, action.entry)]
+            return flow_entries.read_counters(action.entry)
         if isinstance(action, RemoveAffinity):
-            return [flow_entries.remove_affinity(datapath, action.entry)]
+            return flow_entries.remove_affinity(action.entry)
+        if isinstance(action, InterceptService):
+            return flow_entries.intercept_service(action.d_sid)
         raise TypeError(f"no OpenFlow for {action}")
 
     def _send(self, message: SendMessage) -> None:

@@ -15,75 +15,73 @@ identifier of one and the narrow identifier of the other, and belongs to the lat
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any
 
+from ryu_apps import openflow_wire as wire
 from ryu_apps.framework import ofproto_v1_3 as ofp
-from ryu_apps.framework import ofproto_v1_3_parser as parser
 from testbed.dyncast.affinity import AffinityEntry
 from testbed.dyncast.codec import Address
-from testbed.dyncast.flows import TCP, UDP
 
 AFFINITY_COOKIE = 0xD1 << 48
 SERVICE_COOKIE = 0xD2 << 48
 KIND_MASK = 0xFFFF << 48
-_EXACT_MASK = (1 << 64) - 1
 _AFFINITY_PRIORITY = 200
 _SERVICE_PRIORITY = 100
-
-_ETHER_TYPE = {4: 0x0800, 6: 0x86DD}
-_PORT_FIELDS = {TCP: ("tcp_src", "tcp_dst"), UDP: ("udp_src", "udp_dst")}
-
-Datapath = Any
-Message = Any
+_REMEMBERED = 4096  # instances of one ingress; there may be more
 
 
-def ordinary_traffic(datapath: Datapath) -> Message:
+def ordinary_traffic() -> bytes:
     """Switch whatever is not a matter of Dyncast."""
-    return _add(datapath, 0, 0, parser.OFPMatch(), [parser.OFPActionOutput(ofp.OFPP_NORMAL)])
+    return wire.add_entry(0, 0, wire.EVERYTHING, wire.output(ofp.OFPP_NORMAL))
 
 
-def intercept_service(datapath: Datapath, d_sid: Address) -> Message:
+def intercept_service(d_sid: Address) -> bytes:
     """Bring packets to a D-SID that have no entry to the controller, whole."""
-    match = parser.OFPMatch(eth_type=_ETHER_TYPE[d_sid.version], **{f"ipv{d_sid.version}_dst": str(d_sid)})
-    actions = [parser.OFPActionOutput(ofp.OFPP_CONTROLLER, ofp.OFPCML_NO_BUFFER)]
-    return _add(datapath, SERVICE_COOKIE, _SERVICE_PRIORITY, match, actions)
+    return wire.add_entry(
+        SERVICE_COOKIE, _SERVICE_PRIORITY, wire.ip_match(d_sid.version, dst=d_sid), wire.output(ofp.OFPP_CONTROLLER)
+    )
 
 
-def affinity(datapath: Datapath, entry: AffinityEntry, uplink_port: int) -> list[Message]:
+def affinity(entry: AffinityEntry, uplink_port: int) -> bytes:
     """Bind a flow in both directions; only the way to the service times out and says so."""
     cookie = AFFINITY_COOKIE | entry.number
     priority = _AFFINITY_PRIORITY + sum(field is not None for field in entry.flow)
-    return [
-        _add(datapath, cookie, priority, homeward_match(entry), homeward_actions(entry)),
-        _add(
-            datapath,
-            cookie,
-            priority,
-            forward_match(entry),
-            forward_actions(entry, uplink_port),
-            idle_timeout=entry.timeout_s,
-            flags=ofp.OFPFF_SEND_FLOW_REM,
-        ),
-    ]
-
-
-def remove_affinity(datapath: Datapath, entry: AffinityEntry) -> Message:
-    """Take both entries of a flow away, without a word from the switch."""
-    return _delete(datapath, AFFINITY_COOKIE | entry.number, _EXACT_MASK)
-
-
-def remove_everything_of_ours(datapath: Datapath) -> list[Message]:
-    """Take away all entries that an earlier controller of this kind left."""
-    return [_delete(datapath, cookie, KIND_MASK) for cookie in (AFFINITY_COOKIE, SERVICE_COOKIE)]
-
-
-def read_counters(datapath: Datapath, entry: AffinityEntry) -> Message:
-    """Ask for the counters of a flow's entries."""
-    cookie = AFFINITY_COOKIE | entry.number
-    return parser.OFPFlowStatsRequest(
-        datapath, 0, ofp.OFPTT_ALL, ofp.OFPP_ANY, ofp.OFPG_ANY, cookie, _EXACT_MASK, parser.OFPMatch()
+    homeward = wire.add_entry(cookie, priority, _homeward_match(entry), _homeward_actions(entry.d_sid))
+    return homeward + wire.add_entry(
+        cookie,
+        priority,
+        _forward_match(entry),
+        _forward_actions(entry.d_bid, uplink_port),
+        entry.timeout_s,
+        tells_removal=True,
     )
+
+
+def remove_affinity(entry: AffinityEntry) -> bytes:
+    """Take both entries of a flow away, without a word from the switch."""
+    return wire.delete_entries(AFFINITY_COOKIE | entry.number)
+
+
+def remove_everything_of_ours() -> list[bytes]:
+    """Take away all entries that an earlier controller of this kind left."""
+    return [wire.delete_entries(cookie, KIND_MASK) for cookie in (AFFINITY_COOKIE, SERVICE_COOKIE)]
+
+
+def read_counters(entry: AffinityEntry) -> bytes:
+    """Ask for the counters of a flow's entries."""
+    return wire.read_entries(AFFINITY_COOKIE | entry.number)
+
+
+def forward_packet(entry: AffinityEntry, uplink_port: int, in_port: int, data: bytes) -> bytes:
+    """Send the packet at hand as its entry would."""
+    return wire.packet_out(in_port, _forward_actions(entry.d_bid, uplink_port), data)
+
+
+def refuse_packet(uplink_port: int, in_port: int, data: bytes) -> bytes:
+    """Hand the packet at hand to the router as it is, which has no way for it and tells its sender so."""
+    return wire.packet_out(in_port, wire.output(uplink_port), data)
 
 
 def is_affinity(cookie: int) -> bool:
@@ -102,107 +100,29 @@ def is_homeward(match: Any, entry: AffinityEntry) -> bool:
     return source is not None and ip_address(source) == entry.d_bid
 
 
-def forward_match(entry: AffinityEntry) -> Any:
+def _forward_match(entry: AffinityEntry) -> bytes:
     """Match packets of the flow on their way to the service."""
     flow = entry.flow
-    fields = _endpoints(flow.dst.version, src=flow.src, dst=flow.dst)
-    return parser.OFPMatch(**fields, **_transport(flow.proto, src=flow.src_port, dst=flow.dst_port))
+    return wire.ip_match(flow.dst.version, *flow)
 
 
-def homeward_match(entry: AffinityEntry) -> Any:
+def _homeward_match(entry: AffinityEntry) -> bytes:
     """Match packets of the flow on their way home.
 
     Where the identifier leaves out the ports, or the protocol has none (ping), headers cannot tell them from answers
     to the same client speaking to the D-BID itself: those seem to come from the D-SID too while the flow lasts.
     """
     flow = entry.flow
-    fields = _endpoints(flow.dst.version, src=entry.d_bid, dst=flow.src)
-    return parser.OFPMatch(**fields, **_transport(flow.proto, src=flow.dst_port, dst=flow.src_port))
+    return wire.ip_match(flow.dst.version, entry.d_bid, flow.src, flow.proto, flow.dst_port, flow.src_port)
 
 
-def forward_actions(entry: AffinityEntry, uplink_port: int) -> list[Any]:
+@lru_cache(maxsize=_REMEMBERED)
+def _forward_actions(d_bid: Address, uplink_port: int) -> bytes:
     """Rewrite D-SID → D-BID and hand the packet to the router."""
-    field = {f"ipv{entry.d_bid.version}_dst": str(entry.d_bid)}
-    return [parser.OFPActionSetField(**field), parser.OFPActionOutput(uplink_port)]
+    return wire.set_dst(d_bid) + wire.output(uplink_port)
 
 
-def homeward_actions(entry: AffinityEntry) -> list[Any]:
+@lru_cache(maxsize=_REMEMBERED)
+def _homeward_actions(d_sid: Address) -> bytes:
     """Rewrite D-BID → D-SID and switch the packet to its client."""
-    field = {f"ipv{entry.d_sid.version}_src": str(entry.d_sid)}
-    return [parser.OFPActionSetField(**field), parser.OFPActionOutput(ofp.OFPP_NORMAL)]
-
-
-def forward_packet(datapath: Datapath, entry: AffinityEntry, uplink_port: int, in_port: int, data: bytes) -> Message:
-    """Send the packet at hand as its entry would."""
-    return parser.OFPPacketOut(
-        datapath=datapath,
-        buffer_id=ofp.OFP_NO_BUFFER,
-        in_port=in_port,
-        actions=forward_actions(entry, uplink_port),
-        data=data,
-    )
-
-
-def refuse_packet(datapath: Datapath, uplink_port: int, in_port: int, data: bytes) -> Message:
-    """Hand the packet at hand to the router as it is, which has no way for it and tells its sender so."""
-    return parser.OFPPacketOut(
-        datapath=datapath,
-        buffer_id=ofp.OFP_NO_BUFFER,
-        in_port=in_port,
-        actions=[parser.OFPActionOutput(uplink_port)],
-        data=data,
-    )
-
-
-def _endpoints(version: int, src: Address | None, dst: Address | None) -> dict[str, Any]:
-    fields: dict[str, Any] = {"eth_type": _ETHER_TYPE[version]}
-    if src is not None:
-        fields[f"ipv{version}_src"] = str(src)
-    if dst is not None:
-        fields[f"ipv{version}_dst"] = str(dst)
-    return fields
-
-
-def _transport(proto: int | None, src: int | None, dst: int | None) -> dict[str, int]:
-    if proto is None:
-        return {}
-    fields = {"ip_proto": proto}
-    if proto in _PORT_FIELDS:
-        for name, port in zip(_PORT_FIELDS[proto], (src, dst), strict=True):
-            if port is not None:
-                fields[name] = port
-    return fields
-
-
-def _add(
-    datapath: Datapath,
-    cookie: int,
-    priority: int,
-    match: Any,
-    actions: list[Any],
-    idle_timeout: int = 0,
-    flags: int = 0,
-) -> Message:
-    return parser.OFPFlowMod(
-        datapath=datapath,
-        cookie=cookie,
-        command=ofp.OFPFC_ADD,
-        priority=priority,
-        idle_timeout=idle_timeout,
-        flags=flags,
-        match=match,
-        instructions=[parser.OFPInstructionActions(ofp.OFPIT_APPLY_ACTIONS, actions)],
-    )
-
-
-def _delete(datapath: Datapath, cookie: int, cookie_mask: int) -> Message:
-    return parser.OFPFlowMod(
-        datapath=datapath,
-        cookie=cookie,
-        cookie_mask=cookie_mask,
-        table_id=ofp.OFPTT_ALL,
-        command=ofp.OFPFC_DELETE,
-        out_port=ofp.OFPP_ANY,
-        out_group=ofp.OFPG_ANY,
-        match=parser.OFPMatch(),
-    )
+    return wire.set_src(d_sid) + wire.output(ofp.OFPP_NORMAL)

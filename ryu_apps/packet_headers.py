@@ -1,17 +1,28 @@
-"""The flow key of a packet that a switch sent up, read with the framework's packet library.
+"""The flow key of a packet that a switch sent up, read off the bytes.
 
-Reads the headers that identify a flow and no more: the library's own dissection goes on into tunnels and
-payloads, and takes the payload of a later fragment for ports. Knows nothing of services.
+Reads the headers that identify a flow and no more: every first packet of a flow passes here. Knows nothing of services.
 """
 
 from __future__ import annotations
 
-from ipaddress import ip_address
-from struct import unpack_from
+from ipaddress import IPv4Address, IPv6Address
+from struct import Struct
+from struct import error as OutOfBytes
 
-from ryu_apps.framework import ethernet, ipv4, ipv6, vlan
 from testbed.dyncast.flows import TCP, UDP, FlowKey
 
+_ETHER_TYPE = Struct("!12xH")
+_VLAN = Struct("!2xH")
+_IPV4 = Struct("!BxH2xHxB2x4s4s")  # version and length, total length, fragment, protocol, addresses
+_IPV6 = Struct("!4xHBx16s16s")  # payload length, next header, addresses
+_EXTENSION = Struct("!BB")  # next header, length
+_FRAGMENT = Struct("!BxH4x")
+_PORTS = Struct("!HH")
+
+_VLAN_TYPE, _IPV4_TYPE, _IPV6_TYPE = 0x8100, 0x0800, 0x86DD
+_OFFSET4, _OFFSET6 = 0x1FFF, 0xFFF8  # of a fragment: what is not flags
+_HOP_BY_HOP, _ROUTING, _FRAGMENTATION, _AUTHENTICATION, _DESTINATION = 0, 43, 44, 51, 60
+_EXTENSIONS = frozenset({_HOP_BY_HOP, _ROUTING, _FRAGMENTATION, _AUTHENTICATION, _DESTINATION})
 _SHORTEST_HEADER = {TCP: 20, UDP: 8}
 _ICMP, _ICMPV6 = 1, 58
 _ICMP_ERRORS = frozenset({3, 4, 5, 11, 12})
@@ -25,34 +36,54 @@ def flow_key(data: bytes) -> FlowKey | None:
     A later fragment has no ports, nor has a TCP or UDP header that is cut short.
     """
     try:
-        return _flow_key(data)
-    except Exception:  # the library raises whatever its parsers stumble over
+        (ether_type,) = _ETHER_TYPE.unpack_from(data)
+        start = _ETHER_TYPE.size
+        while ether_type == _VLAN_TYPE:
+            (ether_type,) = _VLAN.unpack_from(data, start)
+            start += _VLAN.size
+        if ether_type == _IPV4_TYPE:
+            return _ipv4_key(data, start)
+        return _ipv6_key(data, start) if ether_type == _IPV6_TYPE else None
+    except (OutOfBytes, IndexError):
         return None
 
 
-def _flow_key(data: bytes) -> FlowKey | None:
-    _, kind, rest = ethernet.ethernet.parser(data)
-    while kind is vlan.vlan:
-        _, kind, rest = vlan.vlan.parser(rest)
-    if kind is ipv4.ipv4:
-        network, _, payload = ipv4.ipv4.parser(rest)
-        proto, fragment_offset = network.proto, network.offset
-    elif kind is ipv6.ipv6:
-        network, _, payload = ipv6.ipv6.parser(rest)
-        proto = network.ext_hdrs[-1].nxt if network.ext_hdrs else network.nxt
-        fragment_offset = max((getattr(header, "offset", 0) for header in network.ext_hdrs), default=0)
-    else:
+def _ipv4_key(data: bytes, start: int) -> FlowKey | None:
+    begin, length, fragment, proto, src, dst = _IPV4.unpack_from(data, start)
+    header_bytes = (begin & 0x0F) * 4
+    if begin >> 4 != 4 or header_bytes < _IPV4.size:
         return None
-    src, dst = ip_address(network.src), ip_address(network.dst)
-    if fragment_offset == 0:
-        if proto in _SHORTEST_HEADER and len(payload) >= _SHORTEST_HEADER[proto]:
-            return FlowKey(src, dst, proto, *unpack_from("!HH", payload))
-        if _is_icmp_error(proto, payload):
-            return None
-    return FlowKey(src, dst, proto, None, None)
+    if fragment & _OFFSET4:
+        return FlowKey(IPv4Address(src), IPv4Address(dst), proto, None, None)
+    # What follows the packet only fills up the frame.
+    payload_at, end = start + header_bytes, min(len(data), start + length)
+    if proto == _ICMP and (payload_at >= end or data[payload_at] in _ICMP_ERRORS):
+        return None
+    return FlowKey(IPv4Address(src), IPv4Address(dst), proto, *_ports(data, payload_at, end, proto))
 
 
-def _is_icmp_error(proto: int, payload: bytes) -> bool:
-    if proto == _ICMP:
-        return payload[0] in _ICMP_ERRORS
-    return proto == _ICMPV6 and payload[0] < _FIRST_ICMPV6_INFORMATION
+def _ipv6_key(data: bytes, start: int) -> FlowKey | None:
+    length, proto, src, dst = _IPV6.unpack_from(data, start)
+    payload_at = start + _IPV6.size
+    end = min(len(data), payload_at + length)
+    while proto in _EXTENSIONS:
+        if proto == _FRAGMENTATION:
+            proto, offset = _FRAGMENT.unpack_from(data, payload_at)
+            payload_at += _FRAGMENT.size
+            if offset & _OFFSET6:
+                return FlowKey(IPv6Address(src), IPv6Address(dst), proto, None, None)
+        else:
+            unit_bytes, more = (4, 2) if proto == _AUTHENTICATION else (8, 1)
+            proto, units = _EXTENSION.unpack_from(data, payload_at)
+            payload_at += (units + more) * unit_bytes
+    if proto == _ICMPV6 and (payload_at >= end or data[payload_at] < _FIRST_ICMPV6_INFORMATION):
+        return None
+    return FlowKey(IPv6Address(src), IPv6Address(dst), proto, *_ports(data, payload_at, end, proto))
+
+
+def _ports(data: bytes, payload_at: int, end: int, proto: int) -> tuple[int | None, int | None]:
+    shortest = _SHORTEST_HEADER.get(proto)
+    if shortest is None or end - payload_at < shortest:
+        return None, None
+    src_port, dst_port = _PORTS.unpack_from(data, payload_at)
+    return src_port, dst_port

@@ -8,9 +8,10 @@ Each process writes parts `<table>.<process>.part.csv` in its work folder; the r
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
+from typing import NamedTuple, TextIO
 
 TABLES: Mapping[str, tuple[str, ...]] = {
     # One row per flow offered by a generator. `requested_*` is what the schedule asked for.
@@ -141,6 +142,13 @@ TABLES: Mapping[str, tuple[str, ...]] = {
 }
 
 
+class _Table(NamedTuple):
+    columns: tuple[str, ...]
+    known: frozenset[str]
+    writerow: Callable[[Iterable[object]], object]
+    stream: TextIO
+
+
 class RecordWriter:
     """Append rows to this process's part of the tables. Rows are dicts; a missing column stays empty.
 
@@ -150,30 +158,35 @@ class RecordWriter:
     def __init__(self, folder: Path | str, process: str) -> None:
         self._folder = Path(folder)
         self._process = process
-        self._open: dict[str, tuple[csv.DictWriter[str], object]] = {}
+        self._open: dict[str, _Table] = {}
 
     def write(self, table: str, row: Mapping[str, object]) -> None:
         """Append one row; floats are written with microsecond precision."""
-        if table not in self._open:
-            columns = TABLES[table]
-            stream = (self._folder / f"{table}.{self._process}.part.csv").open("w", newline="", encoding="utf-8")
-            writer = csv.DictWriter(stream, columns, restval="")
-            writer.writeheader()
-            self._open[table] = (writer, stream)
-        self._open[table][0].writerow(
-            {key: f"{value:.6f}" if isinstance(value, float) else value for key, value in row.items()}
-        )
+        opened = self._open.get(table) or self._start(table)
+        if not row.keys() <= opened.known:
+            raise ValueError(f"table {table} has no column {', '.join(sorted(row.keys() - opened.known))}")
+        # By hand, for csv.DictWriter takes several times as long, and an ingress writes a row for each new flow.
+        values = map(row.get, opened.columns)
+        opened.writerow([f"{value:.6f}" if isinstance(value, float) else value for value in values])
 
     def flush(self) -> None:
         """Push what is buffered to the files, so that a live reader sees it."""
-        for _, stream in self._open.values():
-            stream.flush()  # type: ignore[attr-defined]
+        for opened in self._open.values():
+            opened.stream.flush()
 
     def close(self) -> None:
         """Flush and close every file."""
-        for _, stream in self._open.values():
-            stream.close()  # type: ignore[attr-defined]
+        for opened in self._open.values():
+            opened.stream.close()
         self._open.clear()
+
+    def _start(self, table: str) -> _Table:
+        columns = TABLES[table]
+        stream = (self._folder / f"{table}.{self._process}.part.csv").open("w", newline="", encoding="utf-8")
+        writerow = csv.writer(stream).writerow
+        writerow(columns)
+        opened = self._open[table] = _Table(columns, frozenset(columns), writerow, stream)
+        return opened
 
     def __enter__(self) -> RecordWriter:
         return self

@@ -36,7 +36,7 @@ D_SID = "203.0.113.10"
 UDP_PORT = 5004
 EGRESSES = ("east", "west")
 _SERVICE = "edge"
-_IN_BAND_PORT = 7000
+IN_BAND_PORT = 7000
 _LOOK_S, _MOST_LOOKS = 0.1, 100
 _AFFINITY_COOKIES = "cookie=0xd1000000000000/0xffff000000000000"
 
@@ -84,7 +84,7 @@ class Edge:
             message = Report(site, self._sequence, time.monotonic(), tuple(told))
             with socket_in(self.pid(site), socket.AF_INET, socket.SOCK_DGRAM) as ours:
                 ours.bind((self.gateway(site), 0))
-                ours.sendto(codec.encode(message), (self.gateway(ingress), _IN_BAND_PORT))
+                ours.sendto(codec.encode(message), (self.gateway(ingress), IN_BAND_PORT))
 
     def forget_flows(self, ingress: str) -> None:
         """Take all flow entries of bound flows off a switch, and from its datapath what it made of them.
@@ -99,14 +99,16 @@ class Edge:
             _wait_until_idle(self._controllers[ingress])
 
     @contextmanager
-    def steered(self, ingress: str, mode: str = "reactive", launcher: Sequence[str] = ()) -> Iterator[int]:
+    def steered(
+        self, ingress: str, mode: str = "reactive", launcher: Sequence[str] = (), policy: str = "dyncast"
+    ) -> Iterator[int]:
         """Run a D-Router's control process for an ingress, and tell it of all instances; yields its process id."""
         folder = self.folder / ingress
         folder.mkdir(exist_ok=True)
         name, port = f"control@{ingress}", free_port()
-        document = self._configuration(ingress, mode, name, port, folder)
+        document = self._configuration(ingress, mode, policy, name, port, folder)
         with socket_in(self.pid(ingress), socket.AF_INET, socket.SOCK_DGRAM) as in_band:
-            in_band.bind((self.gateway(ingress), _IN_BAND_PORT))
+            in_band.bind((self.gateway(ingress), IN_BAND_PORT))
             path = folder / "config.json"
             path.write_text(json.dumps({**document, "in_band_fd": in_band.fileno()}))
             argv = [sys.executable, *launcher, "-m", "ryu_apps.launcher", str(path)]
@@ -141,12 +143,14 @@ class Edge:
                 process.kill()
                 process.wait()
 
-    def _configuration(self, ingress: str, mode: str, name: str, port: int, folder: Path) -> dict[str, Any]:
+    def _configuration(
+        self, ingress: str, mode: str, policy: str, name: str, port: int, folder: Path
+    ) -> dict[str, Any]:
         bridge, own = self.network.bridge(ingress), self.network.plan.site(ingress)
         service: dict[str, Any] = {
             "name": _SERVICE,
             "d_sids": [D_SID],
-            "policy": "dyncast",
+            "policy": policy,
             "affinity_timeout_s": 600,
             "affinity_mode": mode,
         }
@@ -165,7 +169,7 @@ class Edge:
                 "management_socket": str(bridge.management_socket),
                 "prefixes": [str(own.prefix4), str(own.prefix6)],
             },
-            "in_band_port": _IN_BAND_PORT,
+            "in_band_port": IN_BAND_PORT,
             "metric_lifetime_s": 600,
             "services": [service],
             "peers": [{"site": site, "address": self.gateway(site), "path_cost_ms": 1} for site in EGRESSES],

@@ -120,15 +120,6 @@ class Flood:
         took_s = (until_ns - sent_ns[0]) / 1e9
         return Outcome(took_s, reached, in_time / took_s)
 
-    def stream(self, rate_per_s: float, duration_s: float, payload_bytes: int = 22) -> float:
-        """Send packets of one flow that is bound already; return how many per second arrived while they were sent."""
-        flow = self._flow(self._next)
-        self._next += 1
-        frames = self._frames([flow], payload_bytes)
-        self._exchange([flow], frames, 1)
-        sent_ns, arrivals = self._exchange([flow], frames * round(rate_per_s * duration_s), rate_per_s)
-        return sum(at_ns <= sent_ns[-1] for at_ns, _, _ in arrivals) * 1e9 / (sent_ns[-1] - sent_ns[0])
-
     def _exchange(
         self, flows: Sequence[FlowId], frames: Sequence[bytes], rate_per_s: float
     ) -> tuple[array[int], list[tuple[int, str, int]]]:
@@ -141,11 +132,7 @@ class Flood:
             }
             with packet_socket(self._client, HOST_INTERFACE, ETHERTYPE) as through:
                 sent_ns = _send(through, frames, rate_per_s)
-            return sent_ns, sorted(
-                (at_ns, instance, number)
-                for instance, capture in captures.items()
-                for at_ns, number in _arrivals(capture, numbers)
-            )
+            return sent_ns, sorted(_arrivals(captures, numbers))
 
     def _flow(self, number: int) -> FlowId:
         source, port = divmod(number, len(_PORTS))
@@ -165,19 +152,21 @@ class _Node(NamedTuple):
     pid: int
 
 
-def _arrivals(capture: Capture, numbers: Mapping[FlowId, int]) -> Iterator[tuple[int, int]]:
-    """Yield when each packet of the flows arrived, and the flow's number, until none of them has come for a while."""
+def _arrivals(captures: Mapping[str, Capture], numbers: Mapping[FlowId, int]) -> Iterator[tuple[int, str, int]]:
+    """Yield when and where each packet of the flows arrived, and the flow's number, until no more of them come."""
+    quiet_s = _QUIET_S / len(captures)
     ongoing = True
     while ongoing:
         ongoing = False
-        for at_ns, frame in capture.arrivals(_QUIET_S, _ADDRESSES_AT + _ADDRESSES.size):
-            if len(frame) < _ADDRESSES_AT + _ADDRESSES.size:
-                continue
-            src, _, src_port, _ = _ADDRESSES.unpack_from(frame, _ADDRESSES_AT)
-            number = numbers.get((src, src_port))
-            if number is not None:
-                ongoing = True
-                yield at_ns, number
+        for instance, capture in captures.items():
+            for at_ns, frame in capture.arrivals(quiet_s, _ADDRESSES_AT + _ADDRESSES.size):
+                if len(frame) < _ADDRESSES_AT + _ADDRESSES.size:
+                    continue
+                src, _, src_port, _ = _ADDRESSES.unpack_from(frame, _ADDRESSES_AT)
+                number = numbers.get((src, src_port))
+                if number is not None:
+                    ongoing = True
+                    yield at_ns, instance, number
 
 
 def _send(through: socket.socket, frames: Sequence[bytes], rate_per_s: float) -> array[int]:

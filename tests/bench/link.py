@@ -37,6 +37,7 @@ _SINK_MAC = "02:00:00:00:00:0b"
 _QUIET_S = 0.1  # well above the delay
 _PLAIN, _DELAYED, _LOSSY, _LARGE, _FIRST_RATED = "eth0", "eth1", "eth2", "eth3", 4
 _LOST = 0.01
+_IN_TIME_S = 2 * _DELAY_MS / 1e3
 _SEARCH_PER_S = (40_000, 400_000)
 _SEARCH_STEPS = 5
 
@@ -88,14 +89,15 @@ class _Links:
         return frames / took_s
 
     def most_per_s(self, duration_s: float) -> float:
-        """Return the highest rate, by search, at which at most 1 % of the frames are lost."""
+        """Return the highest rate, by search, at which at most 1 % of the frames are lost or late."""
         low, high = _SEARCH_PER_S
         carried_per_s = 0.0
         for _ in range(_SEARCH_STEPS):
             offered_per_s = (low * high) ** 0.5
-            received = self._received(_LARGE)
+            received = self._settled(_LARGE)
             frames, took_s = send(self._sources[_LARGE], offered_per_s, duration_s, _LARGE_PAYLOAD_BYTES)
-            received = self._settled(_LARGE) - received
+            time.sleep(_IN_TIME_S)  # what comes later has waited in a queue that would overflow if this went on
+            received = self._received(_LARGE) - received
             if received >= frames * (1 - _LOST):
                 carried_per_s = max(carried_per_s, frames / took_s)
                 low = offered_per_s
@@ -189,7 +191,7 @@ def _most(links: _Links, backend: str, settings: Settings) -> Row:
     for _ in range(settings.rounds):
         ours.append(links.most_per_s(duration_s))
         plain.append(links.sender_per_s(duration_s))
-    note = f"UDP of {_LARGE_PAYLOAD_BYTES} bytes, at most 1 % lost; baseline: what the sender can send"
+    note = f"UDP of {_LARGE_PAYLOAD_BYTES} bytes, at most 1 % lost or late; baseline: what the sender can send"
     goal = _PACKETS_GOAL if backend == "relay" else None
     return _row(f"link/{backend}/most", "packets/s", ours, plain, note, goal)
 

@@ -1,15 +1,15 @@
 """A flow table in memory: executes the Flow-Mods a switch would get, and says what becomes of a packet.
 
 One table, OpenFlow 1.3, and no more of it than the apps use: whatever else a message holds raises
-`Unsupported`, so that nothing passes unseen. Messages are serialised and parsed on the way in: what is executed
-is what goes on the wire. Packets are dicts of OXM fields with plain values (addresses as text).
+`Unsupported`, so that nothing passes unseen. Messages are bytes, read by the framework's parser: what is executed is
+what goes on the wire. Packets are dicts of OXM fields with plain values (addresses as text).
 """
 
 from __future__ import annotations
 
 import importlib
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any, NamedTuple
@@ -25,6 +25,7 @@ DATAPATH = _ofproto_protocol.ProtocolDesc(version=ofp.OFP_VERSION)
 NORMAL = ofp.OFPP_NORMAL
 CONTROLLER = ofp.OFPP_CONTROLLER
 
+_HEADER_SIZE = 8
 _STATISTICS_REQUEST = struct.Struct("!B3xII4xQQ")
 _PREREQUISITES = {
     "ipv4_src": ("eth_type", {0x0800}),
@@ -83,15 +84,17 @@ class FlowTable:
     def __init__(self) -> None:
         self.entries: list[FlowEntry] = []
 
-    def execute(self, message: Any, now_s: float = 0.0) -> list[FlowRemoved]:
-        """Carry out a Flow-Mod. Returns what the controller hears of entries that left through it."""
-        change = _over_the_wire(message)
-        if change.command == ofp.OFPFC_ADD:
-            self._add(change, now_s)
-            return []
-        if change.command == ofp.OFPFC_DELETE:
-            return self._delete(change)
-        raise Unsupported(f"command {change.command}")
+    def execute(self, messages: bytes, now_s: float = 0.0) -> list[FlowRemoved]:
+        """Carry out Flow-Mods. Returns what the controller hears of entries that left through them."""
+        removed = []
+        for change in _flow_mods(messages):
+            if change.command == ofp.OFPFC_ADD:
+                self._add(change, now_s)
+            elif change.command == ofp.OFPFC_DELETE:
+                removed += self._delete(change)
+            else:
+                raise Unsupported(f"command {change.command}")
+        return removed
 
     def send(self, packet: Packet, now_s: float = 0.0) -> list[Output]:
         """Run a packet through the table; nothing comes out where no entry matches."""
@@ -111,13 +114,18 @@ class FlowTable:
         idle = [item for item in self.entries if item.idle_timeout_s and now_s - item.used_s >= item.idle_timeout_s]
         return self._remove(idle, ofp.OFPRR_IDLE_TIMEOUT)
 
-    def counters(self, request: Any) -> list[FlowEntry]:
+    def counters(self, request: bytes) -> list[FlowEntry]:
         """Answer a flow-statistics request."""
-        request.set_xid(1)
-        request.serialize()
-        table, port, group, cookie, mask = _STATISTICS_REQUEST.unpack_from(request.buf, 16)
-        if (table, port, group) != (ofp.OFPTT_ALL, ofp.OFPP_ANY, ofp.OFPG_ANY) or _match(request.match):
-            raise Unsupported(f"statistics of less than everything: {request}")
+        kind, length = struct.unpack_from("!xBH", request)
+        if kind != ofp.OFPT_MULTIPART_REQUEST or length != len(request):
+            raise Unsupported("no multipart request")
+        if struct.unpack_from("!HH", request, _HEADER_SIZE) != (ofp.OFPMP_FLOW, 0):
+            raise Unsupported("no request for the statistics of flows")
+        table, port, group, cookie, mask = _STATISTICS_REQUEST.unpack_from(request, 16)
+        if (table, port, group) != (ofp.OFPTT_ALL, ofp.OFPP_ANY, ofp.OFPG_ANY):
+            raise Unsupported("statistics of less than everything")
+        if _match(parser.OFPMatch.parser(request, 16 + _STATISTICS_REQUEST.size)):
+            raise Unsupported("statistics of what matches")
         return [entry for entry in self.entries if entry.cookie & mask == cookie & mask]
 
     def _add(self, change: Any, now_s: float) -> None:
@@ -158,16 +166,17 @@ class FlowTable:
         return [FlowRemoved(entry.cookie, reason, entry.packet_count) for entry in gone if entry.tells_removal]
 
 
-def packet_out(message: Any, packet: Packet) -> list[Output]:
+def packet_out(message: bytes, packet: Packet) -> list[Output]:
     """Say what becomes of a packet that a Packet-Out carries."""
-    message.set_xid(1)
-    message.serialize()
-    buffer_id, in_port, length = struct.unpack_from("!IIH", message.buf, 8)
+    kind, size = struct.unpack_from("!xBH", message)
+    if kind != ofp.OFPT_PACKET_OUT or size != len(message):
+        raise Unsupported("no Packet-Out")
+    buffer_id, in_port, length = struct.unpack_from("!IIH", message, _HEADER_SIZE)
     if buffer_id != ofp.OFP_NO_BUFFER:
         raise Unsupported(f"buffer {buffer_id}")
     actions, position = [], 24
     while position < 24 + length:
-        action = parser.OFPAction.parser(message.buf, position)
+        action = parser.OFPAction.parser(message, position)
         actions.append(action)
         position += action.len
     outputs = _act(actions, packet)
@@ -176,14 +185,14 @@ def packet_out(message: Any, packet: Packet) -> list[Output]:
     return outputs
 
 
-def _over_the_wire(message: Any) -> Any:
-    message.set_xid(1)
-    message.serialize()
-    version, kind, length, xid = _ofproto_parser.header(message.buf)
-    received = _ofproto_parser.msg(DATAPATH, version, kind, length, xid, bytes(message.buf))
-    if not isinstance(received, parser.OFPFlowMod):
-        raise Unsupported(f"{type(message).__name__} is no Flow-Mod")
-    return received
+def _flow_mods(messages: bytes) -> Iterator[Any]:
+    while messages:
+        version, kind, length, xid = _ofproto_parser.header(messages)
+        received = _ofproto_parser.msg(DATAPATH, version, kind, length, xid, messages[:length])
+        if not isinstance(received, parser.OFPFlowMod):
+            raise Unsupported(f"{type(received).__name__} is no Flow-Mod")
+        yield received
+        messages = messages[length:]
 
 
 def _match(match: Any) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from testbed.dyncast.affinity import AffinityEntry
 from testbed.dyncast.codec import Address
 from testbed.dyncast.flows import FIVE_TUPLE, THREE_TUPLE, FlowKey
 from tests.dyncast_samples import CLIENT, CLIENT6, D_SID, D_SID6, FAR, FAR6, NEAR, NEAR6
-from tests.flowtable.flow_table import CONTROLLER, DATAPATH, NORMAL, FlowTable, Output, Packet, Unsupported, packet_out
+from tests.flowtable.flow_table import CONTROLLER, NORMAL, FlowTable, Output, Packet, Unsupported, packet_out
 
 _UPLINK = 1
 _CLIENT_PORT = 5
@@ -60,15 +60,14 @@ def bound(
 def new_table() -> FlowTable:
     """A switch that was taken over, and has no flows yet."""
     table = FlowTable()
-    table.execute(flow_entries.ordinary_traffic(DATAPATH))
+    table.execute(flow_entries.ordinary_traffic())
     for d_sid in (D_SID, D_SID6):
-        table.execute(flow_entries.intercept_service(DATAPATH, d_sid))
+        table.execute(flow_entries.intercept_service(d_sid))
     return table
 
 
 def install(table: FlowTable, entry: AffinityEntry, now_s: float = 0.0) -> None:
-    for message in flow_entries.affinity(DATAPATH, entry, _UPLINK):
-        table.execute(message, now_s)
+    table.execute(flow_entries.affinity(entry, _UPLINK), now_s)
 
 
 _FLOWS = [
@@ -103,11 +102,11 @@ def test_the_first_packet_goes_to_the_controller_and_out_as_its_entry_says(
     first = packet(client, d_sid, transport)
     assert table.send(first) == [Output(CONTROLLER, first)]
     entry = bound(first, d_bid, fields)
-    message = flow_entries.forward_packet(DATAPATH, entry, _UPLINK, _CLIENT_PORT, b"\0" * 60)
+    message = flow_entries.forward_packet(entry, _UPLINK, _CLIENT_PORT, b"\0" * 60)
     sent = packet_out(message, first)
     install(table, entry)
     assert sent == table.send(first)
-    assert bytes(message.buf).endswith(b"\0" * 60)
+    assert message.endswith(b"\0" * 60)
 
 
 @pytest.mark.parametrize(
@@ -195,13 +194,13 @@ def test_removing_a_flow_takes_both_entries_and_no_others() -> None:
     stays = bound(packet(CLIENT + 1, D_SID), NEAR, number=1 << 40 | 1)
     install(table, gone)
     install(table, stays)
-    removed = table.execute(flow_entries.remove_affinity(DATAPATH, gone))
+    removed = table.execute(flow_entries.remove_affinity(gone))
     assert [(flow_entries.number_of(item.cookie), item.reason) for item in removed] == [(1, ofp.OFPRR_DELETE)]
     assert table.send(packet(CLIENT, D_SID))[0].port == CONTROLLER
     answer = packet(NEAR, CLIENT, ports=(80, 40000))
     assert table.send(answer) == [Output(NORMAL, answer)]
     assert table.send(packet(CLIENT + 1, D_SID))[0].port == _UPLINK
-    table.execute(flow_entries.remove_affinity(DATAPATH, stays))
+    table.execute(flow_entries.remove_affinity(stays))
     assert table.entries == before
 
 
@@ -210,7 +209,7 @@ def test_a_flow_may_be_bound_anew_to_another_instance() -> None:
     first = packet(CLIENT, D_SID)
     old = bound(first, NEAR)
     install(table, old)
-    table.execute(flow_entries.remove_affinity(DATAPATH, old))
+    table.execute(flow_entries.remove_affinity(old))
     install(table, bound(first, FAR))
     assert table.send(first)[0].packet["ipv4_dst"] == str(FAR)
 
@@ -224,13 +223,13 @@ def test_installing_again_changes_nothing_and_keeps_the_counts() -> None:
     size = len(table.entries)
     install(table, entry)
     assert len(table.entries) == size
-    assert sorted(item.packet_count for item in table.counters(flow_entries.read_counters(DATAPATH, entry))) == [0, 1]
+    assert sorted(item.packet_count for item in table.counters(flow_entries.read_counters(entry))) == [0, 1]
 
 
 def test_taking_over_a_switch_removes_what_an_earlier_controller_left_and_nothing_else() -> None:
     table = new_table()
     install(table, bound(packet(CLIENT, D_SID), NEAR))
-    for message in flow_entries.remove_everything_of_ours(DATAPATH):
+    for message in flow_entries.remove_everything_of_ours():
         table.execute(message)
     assert [(entry.priority, entry.match) for entry in table.entries] == [(0, {})]
 
@@ -259,7 +258,7 @@ def test_the_way_home_stays_and_tells_how_much_came_home() -> None:
     for _ in range(3):
         table.send(answer, now_s=50)
     table.expire(now_s=1e6)
-    (read,) = table.counters(flow_entries.read_counters(DATAPATH, entry))
+    (read,) = table.counters(flow_entries.read_counters(entry))
     assert flow_entries.is_homeward(read.match, entry)
     assert (read.packet_count, flow_entries.number_of(read.cookie)) == (3, entry.number)
     assert table.send(answer)[0].packet["ipv4_src"] == str(D_SID)
@@ -277,9 +276,11 @@ def test_an_entry_put_back_gets_its_full_time() -> None:
 
 def test_the_ways_of_a_flow_are_told_apart() -> None:
     for client, d_sid, d_bid in ((CLIENT, D_SID, NEAR), (CLIENT6, D_SID6, NEAR6)):
+        table = FlowTable()
         entry = bound(packet(client, d_sid), d_bid)
-        assert flow_entries.is_homeward(flow_entries.homeward_match(entry), entry)
-        assert not flow_entries.is_homeward(flow_entries.forward_match(entry), entry)
+        install(table, entry)
+        found = {bool(item.idle_timeout_s): flow_entries.is_homeward(item.match, entry) for item in table.entries}
+        assert found == {True: False, False: True}
 
 
 def test_cookies_say_what_an_entry_is() -> None:
@@ -295,10 +296,10 @@ def test_cookies_say_what_an_entry_is() -> None:
 def test_the_table_refuses_what_it_does_not_know() -> None:
     table = FlowTable()
     with pytest.raises(Unsupported, match="no Flow-Mod"):
-        table.execute(flow_entries.read_counters(DATAPATH, bound(packet(CLIENT, D_SID), NEAR)))
+        table.execute(flow_entries.read_counters(bound(packet(CLIENT, D_SID), NEAR)))
     entry = bound(packet(CLIENT, D_SID), NEAR)
     with pytest.raises(Unsupported, match="no packet back out of port 1"):
-        packet_out(flow_entries.forward_packet(DATAPATH, entry, _UPLINK, _UPLINK, b""), packet(CLIENT, D_SID))
+        packet_out(flow_entries.forward_packet(entry, _UPLINK, _UPLINK, b""), packet(CLIENT, D_SID))
 
 
 def test_without_any_entry_nothing_comes_out() -> None:
