@@ -282,6 +282,19 @@ class Control:
             self.end(signal.SIGKILL)
 
 
+def say(connection: socket.socket, text: str) -> str:
+    """Send a line and return who answered; the answer must be to this line."""
+    connection.sendall(f"{text}\n".encode())
+    answer = b""
+    while not answer.endswith(b"\n"):
+        received = connection.recv(1000)
+        assert received, "the connection was closed"
+        answer += received
+    instance, _, echoed = answer.decode().strip().partition(" ")
+    assert echoed == text
+    return instance
+
+
 def free_port() -> int:
     with socket.socket() as trial:
         trial.bind(("127.0.0.1", 0))

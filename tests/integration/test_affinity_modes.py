@@ -26,6 +26,7 @@ from tests.integration.ingress_network import (
     IngressNetwork,
     built,
     controlled,
+    say,
 )
 from tests.polling import wait_until
 
@@ -57,19 +58,6 @@ def tell(ingress: IngressNetwork, control: Control, site: str, state: State = St
     expected = len(control.table("metrics")) + sum(len(service["d_sids"]) for service in SERVICES)
     ingress.report(site, state, sessions)
     wait_until(lambda: len(control.table("metrics")) >= expected, what="the report to be heard")
-
-
-def say(flow: socket.socket, text: str) -> str:
-    """Send a line and return who answered."""
-    flow.sendall(f"{text}\n".encode())
-    answer = b""
-    while not answer.endswith(b"\n"):
-        received = flow.recv(1000)
-        assert received, "the connection was closed"
-        answer += received
-    instance, _, echoed = answer.decode().strip().partition(" ")
-    assert echoed == text
-    return instance
 
 
 def bindings(ingress: IngressNetwork, d_sid: str) -> list[BoundFlow]:

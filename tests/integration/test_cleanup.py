@@ -24,12 +24,13 @@ pytestmark = pytest.mark.root
 _OWNER = """
 import subprocess, sys, time
 from pathlib import Path
-from testbed.emulation import bridges, run_tag
+from testbed.emulation import bridges, ct_zones, run_tag
 tag = run_tag.claim("a run to be killed")
 subprocess.run(["ip", "link", "add", tag.port(0), "type", "veth", "peer", "name", tag.port(1)], check=True)
 bridge = bridges.Bridge(tag.bridge(0), 1, 1, {}, {1: tag.port(0)})
 bridges.create_bridges([bridge], tag, datapath_type="netdev")
 run_tag.record_bridges(tag, [bridge.name])
+ct_zones.claim([30, 5], tag, datapath_type="netdev")
 stubborn = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True); time.sleep(600)"
 family = "trap '' TERM; sleep 600 & echo up; wait"
 for argv in (["sleep", "600"], [sys.executable, "-c", stubborn], ["sh", "-c", family]):
@@ -105,6 +106,7 @@ def test_a_killed_run_is_removed_and_strangers_stay(
     assert len(before.processes) == 4
     assert before.bridges == (tag.bridge(0),)
     assert set(before.interfaces) == {tag.port(0), tag.port(1)}
+    assert len({zone.number for zone in before.zones}) == 2
     owner.kill()
     owner.wait()
 

@@ -23,8 +23,9 @@ from tests.integration.ingress_network import (
     IngressNetwork,
     built,
     controlled,
+    say,
 )
-from tests.integration.test_affinity_modes import asked, say, tell
+from tests.integration.test_affinity_modes import asked, tell
 from tests.polling import wait_until
 
 pytestmark = pytest.mark.root

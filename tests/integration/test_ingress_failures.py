@@ -21,8 +21,8 @@ from tests.integration.ingress_network import (
     IngressNetwork,
     built,
     controlled,
+    say,
 )
-from tests.integration.test_ingress_steering import say
 from tests.polling import wait_until
 
 pytestmark = pytest.mark.root

@@ -24,6 +24,7 @@ from tests.integration.ingress_network import (
     IngressNetwork,
     built,
     controlled,
+    say,
 )
 from tests.polling import wait_until
 
@@ -58,19 +59,6 @@ def cookies(ingress: IngressNetwork) -> list[int]:
 
 def port_of(connected: socket.socket) -> int:
     return int(connected.getsockname()[1])
-
-
-def say(connection: socket.socket, text: str) -> str:
-    """Send a line and return who answered; the answer must be to this line."""
-    connection.sendall(f"{text}\n".encode())
-    answer = b""
-    while not answer.endswith(b"\n"):
-        received = connection.recv(1000)
-        assert received, "the connection was closed"
-        answer += received
-    instance, _, echoed = answer.decode().strip().partition(" ")
-    assert echoed == text
-    return instance
 
 
 def datagrams(ingress: IngressNetwork, instance: str, payload: str) -> int:

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.integration.echo_server import TCP_PORT
-from tests.integration.ingress_network import INSTANCES, STEADY, built, controlled
-from tests.integration.test_ingress_steering import port_of, say
+from tests.integration.ingress_network import INSTANCES, STEADY, built, controlled, say
+from tests.integration.test_ingress_steering import port_of
 
 pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.timeout(600)]
 
