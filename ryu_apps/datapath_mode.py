@@ -136,8 +136,9 @@ class DatapathMode:
         if self._refusal is None or self._telling:
             return []
         reason, self._refusal = self._refusal, None
+        services, self._services = self._services, {}  # at once: more refusals are heard while messages go out
         actions: list[Action] = []
-        for service in dict.fromkeys(self._services.values()):
+        for service in dict.fromkeys(services.values()):
             self._logger.warning("%s: the switch knows no datapath mode (%s); it is reactive now", service, reason)
             self._d_router.counters["fell_back_to_reactive"] += 1
             actions += self._d_router.on_datapath_mode_refused(service)
@@ -145,7 +146,6 @@ class DatapathMode:
             for action in actions:
                 if isinstance(action, InterceptService):
                     self._pools.remove(action.d_sid)
-        self._services.clear()
         return actions
 
 

@@ -66,6 +66,9 @@ class SocketSource:
             opened = socket.socket(_family(version), kind | socket.SOCK_NONBLOCK)
         except OSError as error:
             raise LocalLimitError(str(error)) from None
+        if kind is socket.SOCK_STREAM:
+            # So that a port is taken although its last connection is in TIME_WAIT, for a minute, in the kernel.
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         for _ in range(_MAX_PORTS_TRIED):
             port = FIRST_PORT + self._next
             self._next = (self._next + 1) % PORT_COUNT

@@ -46,6 +46,8 @@ _ROUTERS = {
     "ipv6/conf/all/forwarding": 1,
     "ipv6/conf/default/forwarding": 1,
 }
+# Some 800 requests a second use up a client's ports before the first of them is free again.
+_HOSTS = {"ipv4/tcp_tw_reuse": 1}
 _REFUSAL_PREFERENCE, _LOCAL_PREFERENCE = 100, 110
 
 
@@ -245,9 +247,7 @@ def _root_commands(bridges: Mapping[str, Bridge]) -> str:
 
 def _kernel_settings(node: Node) -> dict[str, int]:
     settings = {path.format(scope=scope): value for path, value in _EVERY_NODE.items() for scope in ("all", "default")}
-    if not node.role.is_host:
-        settings |= _ROUTERS
-    return settings
+    return settings | (_HOSTS if node.role.is_host else _ROUTERS)
 
 
 def _address(interface: str, address: IPv4Interface | IPv6Interface) -> str:

@@ -71,6 +71,7 @@ class _Wire:
         stack.enter_context(closing(create_links([LinkRequest(*ends, LinkSpec(), "wire")], "relay")))
         for namespace, address in ((self._a, _SOURCE), (self._b, _SINK)):
             namespace.run(["ip", "address", "add", f"{address}/24", "dev", "eth0"])
+        self._a.run(["sh", "-c", "echo 1 > /proc/sys/net/ipv4/tcp_tw_reuse"])  # as on the hosts of a run
         stack.enter_context(_listeners(self._b))
 
     def rtp(self, rate_per_s: int, duration_s: float) -> _Pace:

@@ -156,12 +156,12 @@ def _run(settings: Settings) -> Iterator[Row]:
         paths = {mode: _Path(built, mode, D_SID) for mode in _MODES}
         paths[_PLAIN] = _Path(built, _PLAIN, built.address(built.instances[0]))
         if shutil.which("iperf3") is not None:
-            seconds = 1 if settings.quick else 4
+            seconds = 1 if settings.quick else 3
             with _iperf_server(built):
                 found = _in_turn({name: partial(path.tcp_gbps, seconds) for name, path in paths.items()}, settings)
             yield from _rows("tcp", "Gbit/s", found, "one iperf3 stream")
         for size in _FRAME_BYTES:
-            step_s = 0.1 if settings.quick else 0.5
+            step_s = 0.1 if settings.quick else 0.3
             found = _in_turn({name: partial(path.udp_per_s, size, step_s) for name, path in paths.items()}, settings)
             yield from _rows(f"udp{size}", "packets/s", found, f"frames of {size} bytes, both ways together")
 

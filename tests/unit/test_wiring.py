@@ -89,6 +89,7 @@ def test_only_routers_forward(topology: Topology, wiring: Wiring) -> None:
         assert (
             settings.get("ipv4/ip_forward", 0) == settings.get("ipv6/conf/all/forwarding", 0) == (not node.role.is_host)
         )
+        assert settings.get("ipv4/tcp_tw_reuse", 0) == node.role.is_host
 
 
 def test_hosts_have_both_default_routes_through_their_gateway(topology: Topology, wiring: Wiring) -> None:
