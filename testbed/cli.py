@@ -215,7 +215,11 @@ def bench(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per row, on standard output.")] = False,
     quick: Annotated[bool, typer.Option("--quick", help="Fewer and shorter rounds: 3 minutes in all.")] = False,
 ) -> None:
-    """Measure how fast the testbed's parts are, each against a baseline in the same run (20 minutes in all)."""
+    """Measure how fast the testbed's parts are, each against a baseline in the same run (20 minutes in all).
+
+    There are: binding_table, decision, demo_ingress, flow_setup_datapath, flow_setup_reactive, generator, link, startup,
+    throughput, weight_update.
+    """
     from testbed import checkout
 
     main, harness = checkout.benchmarks()

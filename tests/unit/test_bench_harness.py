@@ -6,8 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
+from testbed import cli
 from tests.bench.harness import Benchmark, Better, Goal, Row, Settings, Skipped, compare, measure
 from tests.bench.main import UnknownBenchmark, run
+from tests.bench.registry import BENCHMARKS
 
 
 def noted(name: str, log: list[str], figures: list[float]) -> Callable[[], float]:
@@ -70,3 +72,8 @@ def test_one_benchmark_that_fails_or_cannot_run_leaves_the_others(
     assert run(["unable", "good"], Settings(), as_json=False) == 0
     with pytest.raises(UnknownBenchmark, match="'nine'; there are: broken, unable, good"):
         run(["nine"], Settings(), as_json=False)
+
+
+def test_the_help_names_every_benchmark() -> None:
+    described = " ".join(str(cli.bench.__doc__).split())
+    assert f"There are: {', '.join(sorted(BENCHMARKS))}." in described
