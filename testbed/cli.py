@@ -217,8 +217,8 @@ def bench(
 ) -> None:
     """Measure how fast the testbed's parts are, each against a baseline in the same run (20 minutes in all).
 
-    There are: binding_table, decision, demo_ingress, flow_setup_datapath, flow_setup_reactive, generator, link, startup,
-    throughput, weight_update.
+    There are: binding_table, decision, demo_ingress, flow_setup_datapath, flow_setup_reactive, generator, link,
+    startup, throughput, weight_update.
     """
     from testbed import checkout
 
