@@ -1,0 +1,59 @@
+"""Source ports of flows: each its own, in turn, and free again as soon as a connection has ended."""
+
+from __future__ import annotations
+
+import socket
+from ipaddress import ip_address
+
+import pytest
+
+from traffic.sockets import FIRST_PORT, LocalLimitError, SocketSource
+
+_ADDRESS = "127.77.0.1"  # of the loopback interface, and nobody else's
+
+
+def _source(max_sockets: int = 8) -> SocketSource:
+    return SocketSource({4: ip_address(_ADDRESS)}, max_sockets)
+
+
+def test_ports_come_in_turn() -> None:
+    source = _source()
+    opened = [source.open(socket.SOCK_DGRAM, 4) for _ in range(3)]
+    assert [port for _, port in opened] == [FIRST_PORT, FIRST_PORT + 1, FIRST_PORT + 2]
+    for each, _ in opened:
+        source.close(each)
+    assert source.open_count == 0
+
+
+@pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM])
+def test_a_port_in_use_is_passed_over(kind: socket.SocketKind) -> None:
+    with socket.socket(socket.AF_INET, kind) as other:
+        other.bind((_ADDRESS, FIRST_PORT))
+        source = _source()
+        opened, port = source.open(kind, 4)
+        source.close(opened)
+    assert port == FIRST_PORT + 1
+
+
+def test_the_port_of_an_ended_connection_serves_again_at_once() -> None:
+    with socket.create_server((_ADDRESS, 0)) as listening:
+        source = _source()
+        client, port = source.open(socket.SOCK_STREAM, 4)
+        client.setblocking(True)
+        client.connect(listening.getsockname())
+        with listening.accept()[0]:
+            client.shutdown(socket.SHUT_WR)  # who closes first is left with TIME_WAIT
+        assert client.recv(1) == b""
+        source.close(client)
+        again = _source()
+        opened, same_port = again.open(socket.SOCK_STREAM, 4)
+        again.close(opened)
+    assert same_port == port
+
+
+def test_no_more_sockets_than_allowed() -> None:
+    source = _source(max_sockets=1)
+    opened, _ = source.open(socket.SOCK_DGRAM, 4)
+    with pytest.raises(LocalLimitError, match="1 sockets are open"):
+        source.open(socket.SOCK_DGRAM, 4)
+    source.close(opened)
