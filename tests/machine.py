@@ -42,7 +42,7 @@ def state() -> dict[str, list[str]]:
         "conntrack zones": _lines("ovs-vsctl", "--bare", "--columns=external_ids", "list", "CT_Zone"),
         "register": sorted(path.name for path in register.glob("*.json")) if register.exists() else [],
         "processes": sorted(_tagged_processes()),
-        "settings": _lines("sysctl", *_SETTINGS),
+        "settings": _lines("sysctl", "-e", *_SETTINGS),
     }
 
 
