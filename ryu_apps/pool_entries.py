@@ -130,18 +130,24 @@ class PoolEntries:
         yield self._delete_strict(BIND, 100, _instance(pool, d_bid))
 
     def home(self, d_bid: Address, pools: Sequence[PoolSpec]) -> Iterator[Message]:
-        """Have answers of an instance rewritten that belong to one of `pools`, tried in turn."""
-        first = pools[0]
+        """Have answers of an instance rewritten that belong to one of `pools`, tried in the order of their numbers.
+
+        One order for all control processes, and each pool before what leads to it: what a former process wrote and what
+        this one writes are ways to the same end, however many of these messages the switch has had.
+        """
+        pools = sorted(pools, key=lambda pool: pool.number)
+        yield self._add(HOME, 0, {}, [parser.OFPActionOutput(ofp.OFPP_NORMAL)])
+        stranger = {"ct_state": (0, _REPLY)}
+        for pool, following in reversed(list(pairwise(pools))):
+            yield self._add(HOME, 100, {**_instance(pool, d_bid), **stranger}, self._look_for_answer(following))
         for prefix in self._prefixes:
             if prefix.version == d_bid.version:
                 match = _ip(d_bid.version, src=d_bid, dst=prefix)
-                actions = [*_set({**registers(d_bid), "reg5": first.number}), _conntrack(first.zone, HOME)]
+                actions = [*_set(registers(d_bid)), *self._look_for_answer(pools[0])]
                 yield self._add(CLASSIFY, 90, match, actions)
-        stranger = {"ct_state": (0, _REPLY)}
-        for pool, following in pairwise(pools):
-            actions = [*_set({"reg5": following.number}), _conntrack(following.zone, HOME)]
-            yield self._add(HOME, 100, {**_instance(pool, d_bid), **stranger}, actions)
-        yield self._add(HOME, 0, {}, [parser.OFPActionOutput(ofp.OFPP_NORMAL)])
+        for pool in self._pools:
+            if pool.d_sid.version == d_bid.version and pool not in pools[:-1]:
+                yield self._delete_strict(HOME, 100, {**_instance(pool, d_bid), **stranger})
 
     def slots(self, pool: PoolSpec, holders: dict[int, Address]) -> Iterator[Message]:
         """Give slots of a pool that learns to instances."""
@@ -234,6 +240,9 @@ class PoolEntries:
             match = {"reg5": pool.number, "eth_type": _ETHER_TYPE[version], "ct_state": (0, _RELATED)}
             yield self._add(ERROR, 100, match, self._look_for_error(following))
         yield self._add(ERROR, 0, {}, [parser.OFPActionOutput(ofp.OFPP_NORMAL)])
+
+    def _look_for_answer(self, pool: PoolSpec) -> list[Any]:
+        return [*_set({"reg5": pool.number}), _conntrack(pool.zone, HOME)]
 
     def _look_for_error(self, pool: PoolSpec) -> list[Any]:
         return [*_set({"reg5": pool.number}), _conntrack(pool.zone, ERROR)]

@@ -107,8 +107,12 @@ class Pools:
 
     def remove_older_generations(self) -> None:
         """Take away what a former control process left in the switch and this one did not confirm."""
-        if self._entries is not None:
-            self._send_all(self._entries.remove_older_generations())
+        if self._entries is None:
+            return
+        self._is_settled = True
+        for d_bid in dict.fromkeys(d_bid for members in self._members.values() for d_bid in members):
+            self._send_home(self._entries, d_bid)
+        self._send_all(self._entries.remove_older_generations())
 
     def ask_for_counts(self) -> None:
         """Ask the switch for its counts, to be read by `given`."""
@@ -117,13 +121,13 @@ class Pools:
 
     def given(self, cookie: int) -> tuple[Address, Address] | None:
         """Return the D-SID and the D-BID whose new flows an entry counts; None if it counts something else."""
-        if cookie & pool_entries.KIND_MASK != pool_entries.GIVEN_COOKIE:
+        if not self._is_mine(cookie, pool_entries.GIVEN_COOKIE):
             return None
         return self._numbered.get(cookie & pool_entries.NUMBER_MASK)
 
     def refused(self, cookie: int) -> Address | None:
         """Return the D-SID whose refused packets an entry counts; None if it counts something else."""
-        if cookie & pool_entries.KIND_MASK != pool_entries.REFUSED_COOKIE:
+        if not self._is_mine(cookie, pool_entries.REFUSED_COOKIE):
             return None
         number = cookie & pool_entries.NUMBER_MASK
         return next((spec.d_sid for spec in self._specs.values() if spec.number == number), None)
@@ -138,6 +142,11 @@ class Pools:
         self._members: dict[Address, set[Address]] = {}
         self._takes_flows: dict[Address, bool] = {}
         self._slots: dict[Address, list[Address]] = {}
+        self._is_settled = False  # what a former process left in the switch may still serve flows of its own
+
+    def _is_mine(self, cookie: int, kind: int) -> bool:
+        mask = pool_entries.KIND_MASK | pool_entries.GENERATION_MASK
+        return cookie & mask == kind | self._generation << 40
 
     def _of(self, d_sid: Address) -> tuple[PoolEntries, PoolSpec]:
         if self._entries is None:
@@ -150,7 +159,12 @@ class Pools:
         return number
 
     def _send_home(self, entries: PoolEntries, d_bid: Address) -> None:
-        serving = [self._specs[d_sid] for d_sid, members in self._members.items() if d_bid in members]
+        """Set the way home of an instance's answers: by all pools it may have served before this process began."""
+        serving = [
+            spec
+            for d_sid, spec in self._specs.items()
+            if d_bid in self._members.get(d_sid, ()) or (not self._is_settled and d_sid.version == d_bid.version)
+        ]
         self._send_all(entries.home(d_bid, serving))
 
     def _hand_out_slots(self, entries: PoolEntries, spec: PoolSpec, shares: Mapping[Address, int]) -> None:

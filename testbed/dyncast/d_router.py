@@ -230,7 +230,7 @@ class DRouter:
             for told in report.bindings
         ]
         actions += self._on_states(report)
-        for d_sid in {told.d_sid for told in report.bindings}:
+        for d_sid in dict.fromkeys(told.d_sid for told in report.bindings):
             actions += self._spread(d_sid, now_s)
         if own:
             actions.extend(SendMessage(peer.address, data, "report") for peer in self.config.peers)

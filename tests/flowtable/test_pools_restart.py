@@ -1,0 +1,129 @@
+"""A control process that comes back writes anew what its predecessor wrote: at no moment is an answer lost.
+
+What the switch would do with an answer is followed through the messages that the pools send, after each of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from ipaddress import ip_address, ip_network
+from itertools import permutations
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from ryu_apps.framework import ofproto_v1_3, ofproto_v1_3_parser
+from ryu_apps.pool_entries import CLASSIFY, HOME, PoolSpec
+from ryu_apps.pools import Pools
+from testbed.dyncast.actions import SpreadFlows
+from testbed.dyncast.codec import Address
+from testbed.dyncast.flows import Service
+
+_DATAPATH = SimpleNamespace(ofproto=ofproto_v1_3, ofproto_parser=ofproto_v1_3_parser)
+_INSTANCE = ip_address("10.2.0.10")
+_D_SIDS = [ip_address(f"203.0.113.{number}") for number in (10, 11, 12)]
+_SPECS = [
+    PoolSpec(number, Service(f"service-{number}", (d_sid,)), d_sid, zone=4710 + number)
+    for number, d_sid in enumerate(_D_SIDS, 1)
+]
+
+
+class Switch:
+    """The entries on an answer's way home: which zone it is looked up in first, and which after one that is not its."""
+
+    def __init__(self) -> None:
+        self.first: int | None = None
+        self.following: dict[int, int] = {}
+        self._generations: dict[tuple[int, int], int] = {}
+        self.is_watched = False
+
+    def take(self, message: Any) -> None:
+        match = dict(message.match.items())
+        if message.command == ofproto_v1_3.OFPFC_DELETE:
+            gone = [
+                entry
+                for entry, cookie in self._generations.items()
+                if cookie & message.cookie_mask == message.cookie & message.cookie_mask
+            ]
+            for entry in gone:
+                self._forget(*entry)
+        elif message.table_id == CLASSIFY and "ipv4_src" in match:
+            self.first = self._remember(CLASSIFY, 0, message)
+        elif message.table_id == HOME and message.priority == 100:
+            pool = match["reg5"]
+            if message.command == ofproto_v1_3.OFPFC_DELETE_STRICT:
+                self._forget(HOME, pool)
+            else:
+                self.following[pool] = self._remember(HOME, pool, message)
+        if self.is_watched:
+            self.check()
+
+    def check(self) -> None:
+        assert self.visited() >= {spec.zone for spec in _SPECS}
+
+    def visited(self) -> set[int]:
+        """The zones that a stranger's packet is looked up in, one after the other."""
+        pool, zones = self.first, []
+        while pool is not None:
+            zone = _SPECS[pool - 1].zone
+            assert zone not in zones, "a packet goes round in circles"
+            zones.append(zone)
+            pool = self.following.get(pool)
+        return set(zones)
+
+    def _remember(self, table: int, pool: int, message: Any) -> int:
+        self._generations[table, pool] = message.cookie
+        (instruction,) = message.instructions
+        fields = {action.key: action.value for action in instruction.actions if hasattr(action, "key")}
+        return int(fields["reg5"])
+
+    def _forget(self, table: int, pool: int) -> None:
+        self._generations.pop((table, pool), None)
+        if table == HOME:
+            self.following.pop(pool, None)
+        else:
+            self.first = None
+
+
+class Groups:
+    def set(self, group_id: int, buckets: object) -> None:
+        pass
+
+
+def control(switch: Switch, generation: int) -> Pools:
+    pools: Any = Pools(_SPECS, [ip_network("10.1.0.0/16")], 1, Groups(), None, generation)  # type: ignore[arg-type]
+    pools.connect(_DATAPATH, switch.take)
+    return pools
+
+
+def spread(pools: Pools, d_sids: Iterable[Address]) -> None:
+    for d_sid in d_sids:
+        pools.spread(SpreadFlows(d_sid, {_INSTANCE: 64}, frozenset({_INSTANCE})), now_s=0.0)
+
+
+@pytest.mark.parametrize("before", [*permutations(_D_SIDS)], ids=lambda order: "".join(str(item)[-1] for item in order))
+@pytest.mark.parametrize("after", [*permutations(_D_SIDS)], ids=lambda order: "".join(str(item)[-1] for item in order))
+def test_answers_come_home_while_a_new_process_writes_its_entries(
+    before: tuple[Address, ...], after: tuple[Address, ...]
+) -> None:
+    switch = Switch()
+    former = control(switch, generation=1)
+    spread(former, before)
+    former.remove_older_generations()
+    switch.is_watched = True
+    new = control(switch, generation=2)
+    spread(new, after)
+    new.remove_older_generations()
+    switch.check()
+
+
+def test_an_instance_is_looked_for_only_where_it_serves_once_that_is_known() -> None:
+    switch = Switch()
+    pools = control(switch, generation=1)
+    spread(pools, _D_SIDS[1:2])
+    assert switch.visited() == {spec.zone for spec in _SPECS}
+    pools.remove_older_generations()
+    assert switch.visited() == {_SPECS[1].zone}
+    spread(pools, _D_SIDS[:1])
+    assert switch.visited() == {spec.zone for spec in _SPECS[:2]}
