@@ -17,7 +17,7 @@ from ryu_apps.pool_entries import PoolSpec, is_of_pools
 from ryu_apps.pools import Pools, Send
 from ryu_apps.select_groups import GroupError, GroupRefused, SelectGroups
 from testbed.conntrack import Conntrack, ConntrackError
-from testbed.dyncast.actions import Action, BreakFlows, InterceptService, SpreadFlows
+from testbed.dyncast.actions import Action, BreakFlows, InterceptService, ResetFlows, SpreadFlows
 from testbed.dyncast.codec import Address
 from testbed.dyncast.d_router import DRouter
 
@@ -41,7 +41,8 @@ class DatapathMode:
             for d_sid in service.d_sids
         }
         self._lifetime_s = settings.d_router.metric_lifetime_s
-        self._pools = _pools(settings)
+        self._conntrack = Conntrack(settings.switch.datapath_type) if settings.switch is not None else None
+        self._pools = _pools(settings, self._conntrack)
         self._refused: dict[Address, int] = {}
         self._next_count_s = self._next_stamp_s = self._next_room_s = 0.0
         self._tidy_s: float | None = None
@@ -79,6 +80,11 @@ class DatapathMode:
         finally:
             self._telling -= 1
         return self._fall_back_if_refused()
+
+    def reset(self, action: ResetFlows, now_s: float) -> None:
+        """End the flows of a service that the switch bound. Raises ConntrackError, GroupError."""
+        if self._pools is not None:
+            self._d_router.counters["bindings_reset"] += self._pools.reset(action.d_sids, now_s)
 
     def on_timer(self, now_s: float) -> None:
         """Read what the switch counted; see whether connections find no room; tidy up after a predecessor."""
@@ -126,8 +132,10 @@ class DatapathMode:
             self._logger.warning("%s", error)
             return
         if refused:
+            usage = self._conntrack and self._conntrack.usage()
+            size = f" ({usage})" if usage else ""
+            self._logger.warning("the connection table is full%s: %d packets of new connections refused", size, refused)
             self._d_router.counters["refused_conntrack_full"] += refused
-            self._logger.warning("the connection table is full: %d packets of new connections refused", refused)
 
     def _fall_back_if_refused(self) -> list[Action]:
         """Return the actions that have the D-Router bind the flows of all services itself."""
@@ -149,9 +157,9 @@ class DatapathMode:
         return actions
 
 
-def _pools(settings: ControlConfig) -> Pools | None:
+def _pools(settings: ControlConfig, conntrack: Conntrack | None) -> Pools | None:
     services = [service for service in settings.d_router.services if service.name in settings.ct_zones]
-    if settings.switch is None or not services:
+    if settings.switch is None or conntrack is None or not services:
         return None
     d_sids = [(service, d_sid) for service in services for d_sid in service.d_sids]
     return Pools(
@@ -159,6 +167,6 @@ def _pools(settings: ControlConfig) -> Pools | None:
         settings.switch.prefixes,
         settings.uplink_port,
         SelectGroups(settings.switch.management_socket),
-        Conntrack(settings.switch.datapath_type),
+        conntrack,
         generation=os.getpid() & 0xFF,
     )

@@ -17,6 +17,7 @@ _TIMEOUT_S = 20
 _TUPLE = r"src=([^,]+),dst=([^,]+)(?:,sport=(\d+),dport=(\d+))?[^)]*"
 _NUMBERS = {"icmp": 1, "tcp": 6, "udp": 17, "icmpv6": 58, "sctp": 132}
 _LINE = re.compile(rf"(\w+),orig=\({_TUPLE}\),reply=\({_TUPLE}\)")
+_CONNECTIONS = re.compile(r"Total:\s*(\d+)")
 _NUMBER = re.compile(r"\b(timeout|mark)=(0x[0-9a-f]+|\d+)")
 
 
@@ -52,10 +53,8 @@ class Usage:
     connections: int
     limit: int
 
-    @property
-    def is_full(self) -> bool:
-        """Tell whether there is room for no other."""
-        return 0 < self.limit <= self.connections
+    def __str__(self) -> str:
+        return f"{self.connections} of {self.limit} entries"
 
 
 class Conntrack:
@@ -87,17 +86,23 @@ class Conntrack:
         """End all connections of a zone."""
         self._dpctl("flush-conntrack", self._name, f"zone={zone}")
 
+    def count(self, zone: int) -> int:
+        """Return how many connections a zone has. Raises ConntrackError."""
+        said = _CONNECTIONS.search(self._dpctl("ct-stats-show", self._name, f"zone={zone}"))
+        if said is None:
+            raise ConntrackError("ovs-appctl dpctl/ct-stats-show: no total")
+        return int(said[1])
+
     def refused(self) -> int:
         """Return how many connections found the table full, of the whole datapath, since Open vSwitch started."""
         return int(_appctl("coverage/read-counter", "conntrack_full"))
 
-    def usage(self) -> Usage:
-        """Return how full the table is; a datapath that knows no limit is never full."""
+    def usage(self) -> Usage | None:
+        """Return how full the table is; None of a datapath that does not say."""
         try:
-            limit = int(self._dpctl("ct-get-maxconns", self._name))
+            return Usage(*(int(self._dpctl(asked, self._name)) for asked in ("ct-get-nconns", "ct-get-maxconns")))
         except (ConntrackError, ValueError):
-            return Usage(0, 0)
-        return Usage(int(self._dpctl("ct-get-nconns", self._name)), limit)
+            return None
 
     def _dpctl(self, command: str, *arguments: str) -> str:
         return _appctl(f"dpctl/{command}", *arguments)

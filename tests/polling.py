@@ -21,3 +21,19 @@ def wait_until(predicate: Callable[[], Value], timeout_s: float = 10.0, what: st
             raise AssertionError(f"still waiting for {what} after {timeout_s:g} s (last value: {value!r})")
         time.sleep(pause_s)
         pause_s = min(pause_s * 1.5, 0.2)
+
+
+def wait_until_still(
+    count: Callable[[], int], look_s: float, *, noise: int = 0, timeout_s: float = 10.0, what: str = "count"
+) -> int:
+    """Return a count that has grown by at most `noise` within `look_s`; fail naming `what` after `timeout_s`."""
+    deadline_s = time.monotonic() + timeout_s
+    before = count()
+    while True:
+        time.sleep(look_s)
+        now = count()
+        if now - before <= noise:
+            return now
+        if time.monotonic() > deadline_s:
+            raise AssertionError(f"{what} still grows after {timeout_s:g} s (by {now - before} in {look_s:g} s)")
+        before = now

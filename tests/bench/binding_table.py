@@ -1,7 +1,8 @@
 """What a bound flow costs in memory and to look up, at 10⁴ to 10⁶ bindings.
 
-The pure table stands against a dictionary from tuples to tuples. Each figure is from a process of its own: the
-resident memory of one that has freed much says little.
+The pure table stands against a dictionary from tuples to tuples, what is in the switch against a packet that is
+forwarded without a look at Dyncast. Each figure is from a process, or a switch, of its own: the resident memory of one
+that has freed much says little.
 """
 
 from __future__ import annotations
@@ -19,12 +20,15 @@ from typing import NamedTuple
 
 from testbed.dyncast.affinity import AffinityTable
 from testbed.dyncast.flows import TCP, FlowKey
-from tests.bench.harness import Benchmark, Better, Goal, Row, Settings, compare, measure
+from testbed.emulation.capabilities import probe
+from tests.bench.harness import Benchmark, Better, Goal, Row, Settings, Skipped, compare, measure
+from tests.bench.switch_tables import SwitchFigures, of_connections, of_entries
 
 _SIZES = (10_000, 100_000, 1_000_000)
 _GOAL = Goal(250, Better.LOWER)
 _LOOKUPS = 50_000
 _FLOWS_PER_CLIENT = 20
+_SWITCH_ROUNDS = 3
 _D_SID = IPv4Address("203.0.113.10")
 _CLIENTS = IPv4Address("10.0.0.0")
 _D_BIDS = [IPv4Address("192.0.2.0") + number for number in range(100)]
@@ -40,6 +44,29 @@ class _Figures(NamedTuple):
 
 def _run(settings: Settings) -> Iterator[Row]:
     yield from _pure(settings)
+    capabilities = probe()
+    for needed in ("root", "open_vswitch"):
+        if not capabilities.has(needed):
+            raise Skipped(f"capability {needed} is missing: {capabilities.row(needed).remedy}")
+    for size in _SIZES[:-1] if settings.quick else _SIZES:
+        rounds = 1 if settings.quick or size == _SIZES[-1] else _SWITCH_ROUNDS
+        yield from _in_switch("conntrack", of_connections, size, rounds, "a packet of a bound flow")
+        yield from _in_switch("openflow", of_entries, size, rounds, "the first packet that finds its entry")
+
+
+def _in_switch(name: str, bind: Callable[[int], SwitchFigures], size: int, rounds: int, packet: str) -> Iterator[Row]:
+    figures = [bind(size) for _ in range(rounds)]
+    yield measure(
+        f"binding_table/{name}/memory/{size}",
+        "bytes",
+        [found.bytes_per_binding for found in figures],
+        note="per binding, resident in the switch",
+    )
+    own, plain = (iter([getattr(found, field) for found in figures]) for field in ("packet_us", "plain_us"))
+    yield compare(
+        f"binding_table/{name}/lookup/{size}", "µs", own.__next__, plain.__next__, rounds,
+        note=f"processor time of the switch for {packet}; against plain forwarding",
+    )  # fmt: skip
 
 
 # -- the pure table --------------------------------------------------------------------------------
@@ -47,7 +74,7 @@ def _run(settings: Settings) -> Iterator[Row]:
 
 def _pure(settings: Settings) -> Iterator[Row]:
     for size in _SIZES:
-        rounds = 1 if settings.quick and size == _SIZES[-1] else settings.rounds
+        rounds = 1 if settings.quick else settings.rounds
         ours: list[_Figures] = []
         plain: list[_Figures] = []
         for _ in range(rounds):

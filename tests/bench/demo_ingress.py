@@ -20,6 +20,7 @@ from testbed.experiment import demo, plan, scenario_file
 from testbed.experiment.testbed import Testbed
 from tests.bench.flood import Flood, Outcome
 from tests.bench.harness import Benchmark, Better, Goal, Row, Settings, Skipped, measure
+from tests.polling import wait_until
 
 _SCENARIO = Path(demo.__file__).with_name("scenarios") / "demo.yaml"
 _INGRESS = "new-york"
@@ -81,10 +82,19 @@ def _reached(outcome: Outcome) -> float:
 
 def _weights_told(folder: Path, d_sid: str, begin_s: float, end_s: float) -> int:
     """Count how often the ingress moved its switch's weights."""
-    time.sleep(1.5)  # the table is written once a second
-    with Path(folder, f"weights.control@{_INGRESS}.part.csv").open(newline="", encoding="utf-8") as stream:
-        times = {row["time_s"] for row in csv.DictReader(stream) if row["d_sid"] == str(ip_address(d_sid))}
+    # Signalling counts are written last, when all that came before is.
+    wait_until(
+        lambda: any(float(row["time_s"] or 0) > end_s for row in _table(folder, "control")),
+        what="the tables to be written",
+    )
+    times = {row["time_s"] for row in _table(folder, "weights") if row["d_sid"] == str(ip_address(d_sid))}
     return sum(begin_s <= float(at_s) <= end_s for at_s in times)
+
+
+def _table(folder: Path, name: str) -> list[dict[str, str]]:
+    """Read what the ingress has written of a table."""
+    with Path(folder, f"{name}.control@{_INGRESS}.part.csv").open(newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
 
 
 BENCHMARK = Benchmark("demo_ingress", "50,000 new flows in a second through the demo's ingress", _run)

@@ -7,7 +7,6 @@ network. Instances listen to UDP and never read: what reaches them is captured o
 from __future__ import annotations
 
 import json
-import shutil
 import socket
 import subprocess
 import sys
@@ -15,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from testbed.emulation.namespaces import socket_in
 from testbed.emulation.network import EmulatedNetwork
 from tests.bench.harness import Skipped
 from tests.integration.ingress_network import free_port, is_listening
-from tests.polling import wait_until
+from tests.polling import wait_until, wait_until_still
 from topologies.addressing import AddressPlan
 from topologies.spec import Link, Node, Role, Topology
 
@@ -37,7 +37,7 @@ UDP_PORT = 5004
 EGRESSES = ("east", "west")
 _SERVICE = "edge"
 IN_BAND_PORT = 7000
-_LOOK_S, _MOST_LOOKS = 0.1, 100
+_LOOK_S = 0.1
 _AFFINITY_COOKIES = "cookie=0xd1000000000000/0xffff000000000000"
 
 
@@ -96,7 +96,8 @@ class Edge:
                         ["ovs-appctl", "revalidator/purge"]):  # fmt: skip
             subprocess.run(command, check=True, capture_output=True, timeout=30)
         if ingress in self._controllers:
-            _wait_until_idle(self._controllers[ingress])
+            used = partial(_ticks, self._controllers[ingress])
+            wait_until_still(used, _LOOK_S, noise=1, what=f"the processor time of {ingress}'s controller")
 
     @contextmanager
     def steered(
@@ -188,8 +189,8 @@ def edge(ingresses: Sequence[str], instances: int) -> Iterator[Edge]:
     hosts = [f"instance-{number}" for number in range(1, instances + 1)]
     topology = _topology(ingresses, hosts)
     with ExitStack() as stack:
-        folder = Path(tempfile.mkdtemp(prefix="dyncast-bench-"))
-        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        temporary = tempfile.TemporaryDirectory(prefix="dyncast-bench-", ignore_cleanup_errors=True)
+        folder = Path(stack.enter_context(temporary))
         network = stack.enter_context(
             EmulatedNetwork(
                 topology,
@@ -208,18 +209,8 @@ def edge(ingresses: Sequence[str], instances: int) -> Iterator[Edge]:
         yield built
 
 
-def _wait_until_idle(pid: int) -> None:
-    """Wait until a process has used next to no processor time for a moment."""
-    used = _ticks(pid)
-    for _ in range(_MOST_LOOKS):
-        time.sleep(_LOOK_S)
-        before, used = used, _ticks(pid)
-        if used - before <= 1:
-            return
-    raise RuntimeError(f"process {pid} is not at rest after {_MOST_LOOKS * _LOOK_S:g} s")
-
-
 def _ticks(pid: int) -> int:
+    """Return how much processor time a process has used."""
     user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
     return int(user) + int(system)
 

@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 from pathlib import Path
 from statistics import median, quantiles
 
@@ -18,7 +19,17 @@ from testbed.emulation.capabilities import LINK_BACKENDS, Capabilities, probe
 from testbed.emulation.links import LinkEnd, LinkRequest, create_links
 from testbed.emulation.namespaces import Namespace, socket_in
 from tests.bench.harness import Benchmark, Better, Goal, Row, Settings, Skipped
-from tests.bench.wire import ETHERTYPE, HEADER, Arrival, Capture, packet_socket, quiet_namespaces, send
+from tests.bench.wire import (
+    ETHERTYPE,
+    HEADER,
+    Arrival,
+    Capture,
+    packet_socket,
+    quiet_namespaces,
+    received_frames,
+    send,
+)
+from tests.polling import wait_until_still
 from topologies.spec import LinkSpec
 
 _RATES_PER_S = (100, 5_000, 50_000)
@@ -92,13 +103,13 @@ class _Links:
         """Return the highest rate, by search, at which at most 1 % of the frames are lost or late."""
         low, high = _SEARCH_PER_S
         carried_per_s = 0.0
+        received = partial(received_frames, self._b, _LARGE)
         for _ in range(_SEARCH_STEPS):
             offered_per_s = (low * high) ** 0.5
-            received = self._settled(_LARGE)
+            before = wait_until_still(received, _QUIET_S, what="what a link delivers")
             frames, took_s = send(self._sources[_LARGE], offered_per_s, duration_s, _LARGE_PAYLOAD_BYTES)
             time.sleep(_IN_TIME_S)  # what comes later has waited in a queue that would overflow if this went on
-            received = self._received(_LARGE) - received
-            if received >= frames * (1 - _LOST):
+            if received() - before >= frames * (1 - _LOST):
                 carried_per_s = max(carried_per_s, frames / took_s)
                 low = offered_per_s
             else:
@@ -109,21 +120,6 @@ class _Links:
         with Capture(self._b, interface, ETHERTYPE) as capture, packet_socket(self._a, interface) as through:
             frames, _ = send(through, rate_per_s, duration_s, _FRAME_BYTES)
             return frames, capture.arrivals(_QUIET_S, HEADER.size)
-
-    def _received(self, interface: str) -> int:
-        for line in Path(f"/proc/{self._b.pid}/net/dev").read_text().splitlines():
-            name, _, counters = line.partition(":")
-            if name.strip() == interface:
-                return int(counters.split()[1])
-        raise LookupError(interface)
-
-    def _settled(self, interface: str) -> int:
-        """Return the number of frames received once it has stopped growing."""
-        before, now = -1, self._received(interface)
-        while now != before:
-            time.sleep(_QUIET_S)
-            before, now = now, self._received(interface)
-        return now
 
 
 @contextmanager

@@ -1,11 +1,18 @@
-"""The command line's part: which benchmarks to run, and how their rows are shown. Exit code 0, 1 if one failed."""
+"""The command line's part: which benchmarks to run, how they are ended, and how their rows are shown.
+
+Exit code 0, 1 if one failed, 143 if SIGTERM ended them.
+"""
 
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import NoReturn
 
 from rich.console import Console
 from rich.table import Table
@@ -27,20 +34,21 @@ def run(names: Sequence[str], settings: Settings, *, as_json: bool) -> int:
     progress = Console(stderr=True, highlight=False)
     rows: list[Row] = []
     failed = False
-    for number, benchmark in enumerate(chosen, 1):
-        progress.print(f"[dim]·[/dim] {number}/{len(chosen)} {benchmark.name}: {benchmark.summary}")
-        try:
-            for row in benchmark.run(settings):
-                rows.append(row)
-                if as_json:
-                    print(json.dumps(row.document()), flush=True)
-                else:
-                    progress.print(f"    {row.name}: {row.value:,.4g} {row.unit}", markup=False)
-        except Skipped as reason:
-            progress.print(f"    skipped: {reason}", markup=False)
-        except Exception:
-            failed = True
-            progress.print(f"    failed: {traceback.format_exc()}", markup=False)
+    with _sigterm_interrupts():
+        for number, benchmark in enumerate(chosen, 1):
+            progress.print(f"[dim]·[/dim] {number}/{len(chosen)} {benchmark.name}: {benchmark.summary}")
+            try:
+                for row in benchmark.run(settings):
+                    rows.append(row)
+                    if as_json:
+                        print(json.dumps(row.document()), flush=True)
+                    else:
+                        progress.print(f"    {row.name}: {row.value:,.4g} {row.unit}", markup=False)
+            except Skipped as reason:
+                progress.print(f"    skipped: {reason}", markup=False)
+            except Exception:
+                failed = True
+                progress.print(f"    failed: {traceback.format_exc()}", markup=False)
     if not as_json:
         Console(width=None if sys.stdout.isatty() else 150).print(_table(rows))
     return 1 if failed else 0
@@ -50,6 +58,22 @@ def _benchmark(name: str) -> Benchmark:
     if name not in BENCHMARKS:
         raise UnknownBenchmark(f"there is no benchmark {name!r}; there are: {', '.join(BENCHMARKS)}")
     return BENCHMARKS[name]
+
+
+@contextmanager
+def _sigterm_interrupts() -> Iterator[None]:
+    """Have SIGTERM unwind the block as Ctrl-C does, so that a benchmark takes away what it made."""
+    former = signal.signal(signal.SIGTERM, _exit)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, former)
+
+
+def _exit(number: int, _frame: FrameType | None) -> NoReturn:
+    # A second one would cut the clean-up short, and `timeout` sends two: to the process, then to its group.
+    signal.signal(number, signal.SIG_IGN)
+    raise SystemExit(128 + number)
 
 
 def _table(rows: Sequence[Row]) -> Table:

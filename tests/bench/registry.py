@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-from types import ModuleType
+from importlib import import_module
 
-from tests.bench import (
-    binding_table,
-    decision,
-    demo_ingress,
-    flow_setup_datapath,
-    flow_setup_reactive,
-    generator,
-    link,
-    startup,
-    throughput,
-    weight_update,
-)
 from tests.bench.harness import Benchmark
 
-_MODULES: tuple[ModuleType, ...] = (
-    binding_table,
-    decision,
-    demo_ingress,
-    flow_setup_datapath,
-    flow_setup_reactive,
-    generator,
-    link,
-    startup,
-    throughput,
-    weight_update,
+_MODULES = (
+    "binding_table",
+    "decision",
+    "demo_ingress",
+    "flow_setup_datapath",
+    "flow_setup_reactive",
+    "generator",
+    "link",
+    "startup",
+    "throughput",
+    "weight_update",
 )
 
-BENCHMARKS: dict[str, Benchmark] = {module.BENCHMARK.name: module.BENCHMARK for module in _MODULES}
+
+def _benchmark(module: str) -> Benchmark:
+    benchmark: Benchmark = import_module(f"{__package__}.{module}").BENCHMARK
+    return benchmark
+
+
+BENCHMARKS: dict[str, Benchmark] = {benchmark.name: benchmark for benchmark in map(_benchmark, _MODULES)}

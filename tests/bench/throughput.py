@@ -25,8 +25,8 @@ from testbed.emulation.wiring import HOST_INTERFACE
 from tests.bench.edge import D_SID, UDP_PORT, Edge, edge
 from tests.bench.frames import ETHERTYPE, HEADER_BYTES, Frames, to_gateway
 from tests.bench.harness import Benchmark, Better, Goal, Measure, Row, Settings, compare
-from tests.bench.wire import Capture, packet_socket
-from tests.polling import wait_until
+from tests.bench.wire import Capture, packet_socket, received_frames
+from tests.polling import wait_until, wait_until_still
 
 _NAME = "throughput"
 _MODES = ("reactive", "datapath")
@@ -88,7 +88,7 @@ class _Path:
                     low = rate_per_s
                 else:
                     high = rate_per_s
-                self._wait_until_quiet()
+                wait_until_still(self._received, _LOOK_S, noise=_NOISE, what="what arrives")
             return low
 
     @contextmanager
@@ -112,14 +112,9 @@ class _Path:
             Frames(homeward, instance, client, UDP, port, payload_bytes).of_port(UDP_PORT),
         )
 
-    def _wait_until_quiet(self) -> None:
-        before, received = -1, self._received()
-        while received > before + _NOISE:
-            time.sleep(_LOOK_S)
-            before, received = received, self._received()
-
     def _received(self) -> int:
-        return sum(_received_frames(self._edge.pid(host)) for host in (self._client, self._instance))
+        hosts = (_Node(self._edge.pid(host)) for host in (self._client, self._instance))
+        return sum(received_frames(host, HOST_INTERFACE) for host in hosts)
 
 
 def _send_from_both(
@@ -139,14 +134,6 @@ def _send_from_both(
                         raise
         time.sleep(_BATCH_S)
     return sent
-
-
-def _received_frames(pid: int) -> int:
-    for line in Path(f"/proc/{pid}/net/dev").read_text().splitlines():
-        name, _, counters = line.partition(":")
-        if name.strip() == HOST_INTERFACE:
-            return int(counters.split()[1])
-    raise LookupError(f"process {pid} has no {HOST_INTERFACE}")
 
 
 def _run(settings: Settings) -> Iterator[Row]:

@@ -14,6 +14,7 @@ import struct
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from testbed.emulation.namespaces import Namespace, entered
@@ -97,6 +98,15 @@ def packet_socket(namespace: HasNamespace, interface: str, ethertype: int = ETHE
         opened = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ethertype))
     opened.bind((interface, ethertype))
     return opened
+
+
+def received_frames(namespace: HasNamespace, interface: str) -> int:
+    """Return how many frames an interface has received."""
+    for line in Path(f"/proc/{namespace.pid}/net/dev").read_text().splitlines():
+        name, _, counters = line.partition(":")
+        if name.strip() == interface:
+            return int(counters.split()[1])
+    raise LookupError(f"process {namespace.pid} has no {interface}")
 
 
 def send(through: socket.socket, rate_per_s: float, duration_s: float, length_bytes: int) -> Sent:

@@ -24,7 +24,6 @@ from tests.integration.ingress_network import (
     WEST,
     Control,
     IngressNetwork,
-    built,
     controlled,
     say,
 )
@@ -37,12 +36,6 @@ _PROTOCOLS = pytest.mark.parametrize(
     ("kind", "port"), [(socket.SOCK_STREAM, TCP_PORT), (socket.SOCK_DGRAM, UDP_PORT)], ids=["TCP", "UDP"]
 )
 _SITE = {name: site for site, name in INSTANCES.items()}
-
-
-@pytest.fixture(scope="module")
-def ingress(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IngressNetwork]:
-    with built(tmp_path_factory.mktemp("ingress")) as ingress:
-        yield ingress
 
 
 @pytest.fixture(scope="module", params=["reactive", "datapath"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import socket
 import subprocess
@@ -21,7 +22,6 @@ from tests.integration.ingress_network import (
     STEADY,
     Control,
     IngressNetwork,
-    built,
     controlled,
     say,
 )
@@ -29,12 +29,6 @@ from tests.integration.test_affinity_modes import asked, tell
 from tests.polling import wait_until
 
 pytestmark = pytest.mark.root
-
-
-@pytest.fixture(scope="module")
-def ingress(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IngressNetwork]:
-    with built(tmp_path_factory.mktemp("ingress")) as ingress:
-        yield ingress
 
 
 @contextmanager
@@ -134,8 +128,9 @@ def test_a_full_table_of_connections_is_noticed_counted_and_refuses_at_once(
         held = opened.enter_context(ingress.client_socket(socket.SOCK_STREAM, (STEADY[0], TCP_PORT)))
         instance = say(held, "first")
         before = control.counted("refused_conntrack_full")
+        limit = appctl("dpctl/ct-get-nconns", datapath)
         try:
-            appctl("dpctl/ct-set-maxconns", datapath, appctl("dpctl/ct-get-nconns", datapath))
+            appctl("dpctl/ct-set-maxconns", datapath, limit)
             flow = opened.enter_context(ingress.client_socket(socket.SOCK_DGRAM, (STEADY[0], UDP_PORT)))
             flow.settimeout(5)
             with pytest.raises(ConnectionRefusedError):
@@ -144,7 +139,8 @@ def test_a_full_table_of_connections_is_noticed_counted_and_refuses_at_once(
             wait_until(
                 lambda: control.counted("refused_conntrack_full") > before, 20, "the refused connection to be counted"
             )
-            assert "the connection table is full" in control.log_path.read_text()
+            said = control.log_path.read_text()
+            assert re.search(rf"the connection table is full \(\d+ of {limit} entries\): \d+ packets", said), said
         finally:
             appctl("dpctl/ct-set-maxconns", datapath, room)
         asked(ingress, STEADY[0], socket.SOCK_DGRAM, UDP_PORT, 2)

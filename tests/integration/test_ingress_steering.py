@@ -22,7 +22,6 @@ from tests.integration.ingress_network import (
     Control,
     FlowEntry,
     IngressNetwork,
-    built,
     controlled,
     say,
 )
@@ -31,12 +30,6 @@ from tests.polling import wait_until
 pytestmark = pytest.mark.root
 
 _FAMILIES = pytest.mark.parametrize("family", [0, 1], ids=["IPv4", "IPv6"])
-
-
-@pytest.fixture(scope="module")
-def ingress(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IngressNetwork]:
-    with built(tmp_path_factory.mktemp("ingress")) as ingress:
-        yield ingress
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from itertools import accumulate
 from random import Random
 
@@ -81,11 +82,13 @@ def test_utilisation_agrees_with_adding_up_by_hand(
     assert queue.utilisation(now_s) == pytest.approx(busy_s / (workers * 2.0), abs=1e-9)
 
 
-def simulate(workers: int, load: float, count: int, seed: int) -> list[tuple[float, float, Accepted]]:
-    """Run an M/M/c queue with mean service time 1 s and the given load per worker."""
+def simulate(queue: WorkQueue, arrivals_per_s: float, count: int, seed: int) -> Iterator[tuple[float, Accepted | None]]:
+    """Offer jobs of a Poisson process with exponential service times, 1 s on average; yield (arrival, times)."""
     rng = Random(seed)
-    arrivals = accumulate(rng.expovariate(load * workers) for _ in range(count))
-    return run(WorkQueue(workers, count), [(arrival_s, rng.expovariate(1.0)) for arrival_s in arrivals])
+    now_s = 0.0
+    for _ in range(count):
+        now_s += rng.expovariate(arrivals_per_s)
+        yield now_s, queue.offer(now_s, rng.expovariate(1.0))
 
 
 def erlang_c_wait_s(workers: int, load: float) -> float:
@@ -98,8 +101,9 @@ def erlang_c_wait_s(workers: int, load: float) -> float:
 
 @pytest.mark.parametrize(("workers", "load"), [(1, 0.5), (1, 0.7), (2, 0.6), (4, 0.6)])
 def test_mean_wait_is_that_of_the_closed_form(workers: int, load: float) -> None:
-    taken = simulate(workers, load, 80_000, seed=workers)
-    mean_wait_s = sum(job.start_s - arrival_s for arrival_s, _, job in taken) / len(taken)
+    count = 80_000
+    offered = simulate(WorkQueue(workers, count), load * workers, count, seed=workers)
+    mean_wait_s = sum(job.start_s - arrival_s for arrival_s, job in offered if job) / count
     assert mean_wait_s == pytest.approx(erlang_c_wait_s(workers, load), rel=0.08)
 
 
@@ -125,9 +129,7 @@ def test_littles_law_holds_for_what_the_queue_says_of_itself(workers: int, load:
 
 
 def test_a_loss_system_refuses_as_erlang_b_says() -> None:
-    rng = Random(3)
     workers, offered, count = 4, 3.0, 60_000
-    arrivals = accumulate(rng.expovariate(offered) for _ in range(count))
-    taken = run(WorkQueue(workers, 0), [(arrival_s, rng.expovariate(1.0)) for arrival_s in arrivals])
+    taken = sum(job is not None for _, job in simulate(WorkQueue(workers, 0), offered, count, seed=3))
     terms = [offered**busy / math.factorial(busy) for busy in range(workers + 1)]
-    assert 1 - len(taken) / count == pytest.approx(terms[-1] / sum(terms), rel=0.05)
+    assert 1 - taken / count == pytest.approx(terms[-1] / sum(terms), rel=0.05)

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
+import io
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -13,7 +14,7 @@ from rich.console import Console
 from testbed.analysis.attribution import affinity_violations, seen_flows
 from testbed.analysis.checks import checks
 from testbed.analysis.comparison import labels, measures
-from testbed.analysis.load import load
+from testbed.analysis.load import RunData, load
 from testbed.analysis.summary import Summary, streams, summarise
 from testbed.analysis.tables import comparison_table, print_summary
 from tests.analysis_data import Row, write_run, write_tables
@@ -337,18 +338,17 @@ def test_violations_agree_with_a_plain_reckoning(tmp_path_factory: pytest.TempPa
 
 
 @pytest.fixture(scope="module")
-def two_runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Path]]:
+def two_runs(tmp_path_factory: pytest.TempPathFactory) -> list[RunData]:
     root = tmp_path_factory.mktemp("results")
     suspect = {"verdict": "suspect", "reasons": ["relay late"]}
-    yield [
-        write_run(root / "closest-1", duration_s=20.0),
-        write_run(root / "dyncast-1", policy="dyncast", duration_s=20.0, fidelity=suspect),
+    return [
+        load(write_run(root / "closest-1", duration_s=20.0)),
+        load(write_run(root / "dyncast-1", policy="dyncast", duration_s=20.0, fidelity=suspect)),
     ]
 
 
-def test_a_realistic_run_is_consistent(two_runs: list[Path]) -> None:
-    for run_dir in two_runs:
-        run = load(run_dir)
+def test_a_realistic_run_is_consistent(two_runs: list[RunData]) -> None:
+    for run in two_runs:
         assert all(check.ok for check in checks(run)), checks(run)
         summary = summarise(run)
         assert summary.services["offered"].sum() == len(run.flows)
@@ -356,11 +356,10 @@ def test_a_realistic_run_is_consistent(two_runs: list[Path]) -> None:
         assert summary.instances["refused"].sum() == (run.flows["outcome"] == "refused").sum()
 
 
-def test_measures_put_policies_side_by_side(two_runs: list[Path]) -> None:
-    runs = [load(run_dir) for run_dir in two_runs]
-    found = {(measure.subject, measure.name): measure for measure in measures(runs)}
+def test_measures_put_policies_side_by_side(two_runs: list[RunData]) -> None:
+    found = {(measure.subject, measure.name): measure for measure in measures(two_runs)}
     mean = found["render", "completion, mean"]
-    for run, value in zip(runs, mean.values, strict=True):
+    for run, value in zip(two_runs, mean.values, strict=True):
         ok = run.flows[(run.flows["kind"] == "http") & (run.flows["outcome"] == "ok")]
         assert value == pytest.approx(ok["completion_ms"].mean())
     assert mean.change is not None
@@ -373,22 +372,20 @@ def test_measures_put_policies_side_by_side(two_runs: list[Path]) -> None:
         assert sum(shares) == pytest.approx(100.0)
 
 
-def test_runs_of_one_policy_are_told_apart(two_runs: list[Path]) -> None:
-    closest, dyncast = (load(run_dir) for run_dir in two_runs)
+def test_runs_of_one_policy_are_told_apart(two_runs: list[RunData]) -> None:
+    closest, dyncast = two_runs
     assert labels([closest, dyncast]) == ["closest", "dyncast"]
     assert labels([closest, closest]) == ["closest closest-1 (1)", "closest closest-1 (2)"]
 
 
-def test_tables_print_figures_and_marks(two_runs: list[Path]) -> None:
-    runs = [load(run_dir) for run_dir in two_runs]
-    console = Console(width=160, record=True, quiet=False, file=(two_runs[0] / "out.txt").open("w", encoding="utf-8"))
-    with console.file:
-        print_summary(summarise(runs[1]), console)
-        console.print(comparison_table(runs))
-        console.print(comparison_table(runs[:1]))
+def test_tables_print_figures_and_marks(two_runs: list[RunData]) -> None:
+    console = Console(width=160, record=True, quiet=False, file=io.StringIO())
+    print_summary(summarise(two_runs[1]), console)
+    console.print(comparison_table(two_runs))
+    console.print(comparison_table(two_runs[:1]))
     text = console.export_text()
     assert "SUSPECT: relay late" in text
     assert "8 of 8 consistency checks hold" in text
     assert "render-1@newyork" in text
     assert "dyncast against closest" in text
-    assert f"{summarise(runs[0]).services.set_index('service').at['render', 'completion_mean_ms']:,.2f} ms" in text
+    assert f"{summarise(two_runs[0]).services.set_index('service').at['render', 'completion_mean_ms']:,.2f} ms" in text

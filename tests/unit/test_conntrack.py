@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from testbed.conntrack import Connection, Usage, parse
+from testbed import conntrack
+from testbed.conntrack import Connection, Conntrack, ConntrackError, Usage, parse
 
 _TCP = (
     "tcp,orig=(src=10.1.0.10,dst=203.0.113.10,sport=33501,dport=80),reply=(src=10.3.0.10,dst=10.1.0.10,sport=80,"
@@ -43,6 +44,25 @@ def test_any_other_line_is_none(line: str) -> None:
     assert parse(line) is None
 
 
-@pytest.mark.parametrize(("usage", "full"), [(Usage(3, 3), True), (Usage(2, 3), False), (Usage(9, 0), False)])
-def test_a_table_without_a_limit_is_never_full(usage: Usage, full: bool) -> None:
-    assert usage.is_full is full
+@pytest.mark.parametrize(
+    ("answers", "usage"),
+    [
+        ({"nconns": "3\n", "maxconns": "10\n"}, Usage(3, 10)),
+        ({"nconns": "3\n"}, None),  # a kernel's datapath, for one
+        ({"nconns": "3\n", "maxconns": "unlimited\n"}, None),
+    ],
+)
+def test_how_full_the_table_is(monkeypatch: pytest.MonkeyPatch, answers: dict[str, str], usage: Usage | None) -> None:
+    def appctl(command: str, datapath: str) -> str:
+        assert datapath == "netdev@ovs-netdev"
+        asked = command.removeprefix("dpctl/ct-get-")
+        if asked not in answers:
+            raise ConntrackError(f"ovs-appctl {command}: not supported")
+        return answers[asked]
+
+    monkeypatch.setattr(conntrack, "_appctl", appctl)
+    assert Conntrack("netdev").usage() == usage
+
+
+def test_it_says_how_full_the_table_is() -> None:
+    assert str(Usage(3, 10)) == "3 of 10 entries"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from ipaddress import ip_address
 
@@ -9,7 +10,8 @@ import pytest
 
 from traffic.sockets import FIRST_PORT, LocalLimitError, SocketSource
 
-_ADDRESS = "127.77.0.1"  # of the loopback interface, and nobody else's
+# Of the loopback interface, and of this process alone: an ended connection keeps its port for a minute.
+_ADDRESS = f"127.77.{os.getpid() >> 8 & 0xFF}.{os.getpid() & 0xFF}"
 
 
 def _source(max_sockets: int = 8) -> SocketSource:
