@@ -5,17 +5,20 @@ Owns the file's form. Knows no OpenFlow. Example:
     {"name": "control@chicago", "site": "chicago", "seed": 1, "out_dir": "…",
      "datapath_id": 3, "openflow_port": 6701, "uplink_port": 1, "in_band_fd": 5,
      "in_band_port": 7000, "metric_lifetime_s": 10, "probe_interval_s": 1,
+     "report_rate": {"per_s": 1000, "burst": 1000}, "keys_file": "/run/dyncast/1a2b.keys/control@chicago",
      "services": [{"name": "render", "d_sids": ["203.0.113.10"], "policy": "dyncast",
                    "flow_fields": ["src", "dst", "proto", "src_port", "dst_port"], "affinity_timeout_s": 30,
                    "affinity_mode": "datapath", "ct_zone": 4711}],
      "switch": {"datapath_type": "netdev", "management_socket": "/run/openvswitch/br0.mgmt",
                 "prefixes": ["10.3.0.0/16"]},
-     "peers": [{"site": "denver", "address": "10.4.0.1", "path_cost_ms": 12.5}],
+     "peers": [{"site": "denver", "address": "10.4.0.1", "path_cost_ms": 12.5, "prefixes": ["10.4.0.0/16"]}],
      "policy_parameters": {"dyncast": {"refusal_penalty_ms": 5000}}}
 
-`in_band_fd` is a bound UDP socket that the starter opened inside the D-Router's namespace. `ct_zone` (a zone of
+`in_band_fd` is a bound UDP socket that the starter opened inside the D-Router's namespace. `inspection_socket`, if it
+is there, names the abstract Unix socket at which the process is looked into (docs/inspect.md). `ct_zone` (a zone of
 conntrack that is this service's at this D-Router alone) and `switch` are for services whose affinity mode is
-`datapath`; `prefixes` hold the clients of the site.
+`datapath`; `prefixes` hold the hosts of the site: its clients, and the instances that its agent may report.
+`keys_file` (`testbed.keys_file`) has the keys of this D-Router and of all nodes it hears; without it, it believes all.
 """
 
 from __future__ import annotations
@@ -23,20 +26,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import ip_network
 from pathlib import Path
 
 from testbed import process
 from testbed.dyncast import policies
+from testbed.dyncast.admission import Network
 from testbed.dyncast.d_router import DRouterConfig, Peer
 from testbed.dyncast.flows import AFFINITY_MODES, FIVE_TUPLE, Service
+from testbed.dyncast.token_bucket import Rate
 from testbed.process_config import ConfigError, Keys
 
 _MAX_DATAPATH_ID = (1 << 64) - 1
 _MAX_SWITCH_PORT = 0xFFFF_FF00  # OFPP_MAX
 _MAX_ZONE = 0xFFFF
-
-Network = IPv4Network | IPv6Network
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,8 @@ class ControlConfig:
     d_router: DRouterConfig
     ct_zones: Mapping[str, int]
     switch: SwitchConfig | None
+    keys_file: Path | None
+    inspection_socket: str | None = None
 
 
 def load(path: Path) -> ControlConfig:
@@ -75,6 +80,7 @@ def control_config(keys: Keys) -> ControlConfig:
     """Check a control process's configuration; raise ConfigError naming the key."""
     site = keys.text("site")
     zones: dict[str, int] = {}
+    switch = keys.optional("switch", partial(keys.section, check=_switch), None)
     config = ControlConfig(
         name=keys.file_name("name"),
         site=site,
@@ -91,10 +97,14 @@ def control_config(keys: Keys) -> ControlConfig:
             peers=keys.optional("peers", partial(keys.sections, check=_peer), ()),
             metric_lifetime_s=keys.optional("metric_lifetime_s", keys.positive, DRouterConfig.metric_lifetime_s),
             probe_interval_s=keys.optional("probe_interval_s", keys.positive, DRouterConfig.probe_interval_s),
+            prefixes=switch.prefixes if switch else (),
+            report_rate=keys.optional("report_rate", partial(keys.section, check=_rate), DRouterConfig.report_rate),
             policy_parameters=keys.optional("policy_parameters", partial(keys.section, check=_policy_parameters), {}),
         ),
         ct_zones=zones,
-        switch=keys.optional("switch", partial(keys.section, check=_switch), None),
+        switch=switch,
+        keys_file=keys.optional("keys_file", lambda key: Path(keys.text(key)), None),
+        inspection_socket=keys.optional("inspection_socket", keys.text, None),
     )
     if zones and config.switch is None:
         raise keys.error("switch", "is missing; a service in datapath mode needs it")
@@ -102,12 +112,16 @@ def control_config(keys: Keys) -> ControlConfig:
 
 
 def _switch(keys: Keys) -> SwitchConfig:
-    prefixes = keys.entries("prefixes", "a list of networks")
     return SwitchConfig(
         datapath_type=keys.one_of("datapath_type", ("netdev", "system")),
         management_socket=Path(keys.text("management_socket")),
-        prefixes=tuple(_network(prefixes, entry) for entry in prefixes),
+        prefixes=_networks(keys, "prefixes"),
     )
+
+
+def _networks(keys: Keys, key: str) -> tuple[Network, ...]:
+    networks = keys.entries(key, "a list of networks")
+    return tuple(_network(networks, entry) for entry in networks)
 
 
 def _network(keys: Keys, key: str) -> Network:
@@ -128,6 +142,7 @@ def _service(keys: Keys, zones: dict[str, int]) -> Service:
             affinity_timeout_s=keys.optional(
                 "affinity_timeout_s", partial(keys.integer, least=1, most=65535), Service.affinity_timeout_s
             ),
+            port_block=keys.optional("port_block", partial(keys.integer, least=1), Service.port_block),
             affinity_mode=keys.optional(
                 "affinity_mode", partial(keys.one_of, choices=AFFINITY_MODES), Service.affinity_mode
             ),
@@ -147,18 +162,30 @@ def _flow_fields(keys: Keys, key: str) -> tuple[str, ...]:
 
 
 def _peer(keys: Keys) -> Peer:
-    return Peer(keys.text("site"), keys.address("address"), keys.number("path_cost_ms", 0))
+    prefixes = keys.optional("prefixes", partial(_networks, keys), ())
+    return Peer(keys.text("site"), keys.address("address"), keys.number("path_cost_ms", 0), prefixes)
 
 
-def _policy_parameters(keys: Keys) -> dict[str, dict[str, float]]:
-    parameters = {policy: keys.section(policy, _numbers) for policy in keys}
-    for policy, numbers in parameters.items():
+def _rate(keys: Keys) -> Rate:
+    return Rate(keys.positive("per_s"), keys.number("burst", 1))
+
+
+def _policy_parameters(keys: Keys) -> dict[str, dict[str, float | str]]:
+    parameters = {policy: keys.section(policy, _numbers_and_names) for policy in keys}
+    for policy, of_policy in parameters.items():
         try:
-            policies.create(policy, **numbers)
+            policies.create(policy, **of_policy)
         except ValueError as error:
             raise keys.error(policy, f"cannot be set: {error}") from error
     return parameters
 
 
-def _numbers(keys: Keys) -> dict[str, float]:
-    return {key: keys.number(key) for key in keys}
+def _numbers_and_names(keys: Keys) -> dict[str, float | str]:
+    return {key: _number_or_name(keys, key) for key in keys}
+
+
+def _number_or_name(keys: Keys, key: str) -> float | str:
+    try:
+        return keys.text(key)
+    except ConfigError:
+        return keys.number(key)

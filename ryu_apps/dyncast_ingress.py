@@ -19,8 +19,11 @@ from ryu_apps import config as control_config
 from ryu_apps import flow_entries
 from ryu_apps.datapath_mode import DatapathMode
 from ryu_apps.framework import BaseApp, cfg, handler, hub, ofp_event, ofproto_v1_3
+from ryu_apps.inspection import Inspection
+from ryu_apps.inspection_socket import InspectionSocket
 from ryu_apps.journal import Journal
 from ryu_apps.packet_headers import flow_key
+from testbed import keys_file
 from testbed.dyncast.actions import (
     Action,
     BreakFlows,
@@ -30,12 +33,17 @@ from testbed.dyncast.actions import (
     InstallAffinity,
     InterceptService,
     MetricsReceived,
+    Noticed,
     ReadReturnPackets,
     RefusePacket,
     RemoveAffinity,
+    ResetFlows,
     SendMessage,
     SpreadFlows,
+    WatchAnswers,
 )
+from testbed.dyncast.affinity import HeldFlow
+from testbed.dyncast.authentication import Identity, Role
 from testbed.dyncast.d_router import DRouter
 from testbed.process_config import ConfigError
 from testbed.records import RecordWriter
@@ -55,19 +63,30 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.settings = control_config.load(Path(cfg.CONF.dyncast_config))
-        self.d_router = DRouter(self.settings.d_router, Random(self.settings.seed))
+        identity = Identity(Role.D_ROUTER, self.settings.site)
+        authenticator = keys_file.authenticator(self.settings.keys_file, identity, time.monotonic_ns())
+        self.d_router = DRouter(self.settings.d_router, Random(self.settings.seed), authenticator)
         records = RecordWriter(self.settings.out_dir, self.settings.name)
         self.journal = Journal(records, self.settings.site, self.d_router.counters)
         self._datapath: Any = None
+        self._port_blocks = {
+            d_sid: service.port_block for service in self.settings.d_router.services for d_sid in service.d_sids
+        }
+        self._knows_the_switch = False
+        self._read_back: list[Any] | None = None  # of its entries, while they are being read
         self._own_threads: list[Any] = []
         self._in_band = _udp_socket(self.settings.in_band_fd)
         self._datapath_mode = DatapathMode(self.settings, self.d_router, self.journal, self.logger)
+        self._inspection_socket = self._open_inspection_socket()
         self._site_of = {peer.address: peer.site for peer in self.settings.d_router.peers}
 
     def start(self) -> None:
         """Start the event loop of the framework, and ours."""
         super().start()
-        self._own_threads = [hub.spawn(self._or_end, loop) for loop in (self._hear, self._tick)]
+        loops = [self._hear, self._tick]
+        if self._inspection_socket is not None:
+            loops.append(self._inspection_socket.serve)
+        self._own_threads = [hub.spawn(self._or_end, loop) for loop in loops]
 
     def stop(self) -> None:
         """End our loops, which would never end by themselves, then the framework's."""
@@ -89,10 +108,20 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
             self.logger.warning("switch %s is not ours (%s); ignored", datapath.id, self.settings.datapath_id)
             return
         self._datapath = datapath
-        datapath.send(b"".join([*flow_entries.remove_everything_of_ours(), flow_entries.ordinary_traffic()]))
+        if self._knows_the_switch:
+            datapath.send(b"".join(flow_entries.remove_everything_of_ours()))
+            self._take_over([])
+        else:
+            self._read_back = []
+            datapath.send(flow_entries.read_bound_flows())
+
+    def _take_over(self, held: list[HeldFlow]) -> None:
+        """Tell a switch everything; `held` is what a former process of this D-Router bound in it."""
+        self._knows_the_switch = True
         now_s = time.monotonic()
-        self._datapath_mode.connect(datapath, datapath.send_msg, now_s)
-        self._perform(self.d_router.on_switch_connected(now_s))
+        self._datapath.send(flow_entries.ordinary_traffic())
+        self._datapath_mode.connect(self._datapath, self._datapath.send_msg, now_s)
+        self._perform(self.d_router.on_switch_connected(now_s, held))
         (self.settings.out_dir / f"{self.settings.name}.ready").touch()
 
     @handler.set_ev_cls(ofp_event.EventOFPPacketIn, handler.MAIN_DISPATCHER)
@@ -100,6 +129,9 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
         """Steer the first packet of a flow."""
         message = event.msg
         if message.datapath is not self._datapath:
+            return
+        if self._read_back is not None:  # it may be of a flow that is bound already
+            self.d_router.counters["dropped_while_taking_over"] += 1
             return
         flow = flow_key(message.data)
         if flow is None:
@@ -119,10 +151,19 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
             idle = message.reason == ofproto_v1_3.OFPRR_IDLE_TIMEOUT
             self._perform(self.d_router.on_forward_entry_removed(number, idle))
 
-    @handler.set_ev_cls(ofp_event.EventOFPFlowStatsReply, handler.MAIN_DISPATCHER)
+    @handler.set_ev_cls(ofp_event.EventOFPFlowStatsReply, [handler.CONFIG_DISPATCHER, handler.MAIN_DISPATCHER])
     def on_counters(self, event: Any) -> None:
-        """Hear how much came home on a flow whose way to the service idled out, or how many flows the switch bound."""
+        """Hear how much came home on a flow whose way to the service idled out, or how many flows the switch bound.
+
+        At first: which flows a former process bound.
+        """
         if event.msg.datapath is not self._datapath:
+            return
+        if self._read_back is not None:
+            self._read_back += event.msg.body
+            if not event.msg.flags & ofproto_v1_3.OFPMPF_REPLY_MORE:
+                held, self._read_back = flow_entries.held_flows(self._read_back), None
+                self._take_over(held)
             return
         now_s = time.monotonic()
         for entry_read in event.msg.body:
@@ -138,7 +179,7 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
     def on_switch_gone(self, event: Any) -> None:
         """Forget a switch that went away; it is taken over anew when it comes back."""
         if event.datapath is self._datapath:
-            self._datapath = None
+            self._datapath = self._read_back = None
             self._datapath_mode.disconnect()
             self.d_router.counters["switch_lost"] += 1
 
@@ -149,6 +190,14 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
         self.logger.error("switch refused a message: type %s code %s", event.msg.type, event.msg.code)
         if event.msg.datapath is self._datapath:
             self._perform(self._datapath_mode.on_error(event.msg.data))
+
+    # -- looking inside --------------------------------------------------------------------------
+
+    def _open_inspection_socket(self) -> InspectionSocket | None:
+        if self.settings.inspection_socket is None:
+            return None
+        inspection = Inspection(self.d_router, self.journal.counts, self._perform)
+        return InspectionSocket(self.settings.inspection_socket, inspection.answer, self.logger)
 
     # -- in band ---------------------------------------------------------------------------------
 
@@ -191,8 +240,12 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
                 self.journal.decided(action)
             elif isinstance(action, MetricsReceived):
                 self.journal.metrics(action, self.d_router.bindings)
+            elif isinstance(action, Noticed):
+                self.journal.noticed(action)
             elif isinstance(action, (SpreadFlows, BreakFlows)):
                 self._perform(self._datapath_mode.perform(action, time.monotonic()))
+            elif isinstance(action, ResetFlows):
+                self._datapath_mode.reset(action, time.monotonic())
             elif not isinstance(action, DropPacket):
                 for_switch.append(self._openflow(action, in_port, data))
         # In one write. If the switch is away, it is told of all bindings when it returns.
@@ -202,7 +255,7 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
     def _openflow(self, action: Action, in_port: int, data: bytes) -> bytes:
         uplink = self.settings.uplink_port
         if isinstance(action, InstallAffinity):
-            return flow_entries.affinity(action.entry, uplink)
+            return flow_entries.affinity(action.entry, uplink, self._port_blocks[action.entry.d_sid])
         if isinstance(action, ForwardPacket):
             return flow_entries.forward_packet(action.entry, uplink, in_port, data)
         if isinstance(action, RefusePacket):
@@ -211,6 +264,8 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
             return flow_entries.read_counters(action.entry)
         if isinstance(action, RemoveAffinity):
             return flow_entries.remove_affinity(action.entry)
+        if isinstance(action, WatchAnswers):
+            return flow_entries.watch_answers(action.d_bid, self.settings.d_router.prefixes)
         if isinstance(action, InterceptService):
             return flow_entries.intercept_service(action.d_sid)
         raise TypeError(f"no OpenFlow for {action}")

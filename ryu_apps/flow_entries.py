@@ -4,31 +4,37 @@ Pure functions from the D-Router's actions to messages; the only module that wor
 All entries live in table 0, most specific first; everything else is switched as usual (NORMAL).
 
     priority  match                                    actions
-    200 + n   flow identifier, to the D-SID            D-SID → D-BID, out of the uplink to the router
-    200 + n   the same turned round, from the D-BID    D-BID → D-SID, NORMAL
+    200 + 2n  flow identifier, to the D-SID            D-SID → D-BID, out of the uplink to the router
+    200 + 2n  the same turned round, from the D-BID    D-BID → D-SID, NORMAL
     100       to a D-SID                               to the D-Router (Packet-In)
+    50        from a D-BID to a host of the site       a hash that nobody reads, so that all fields count; NORMAL
     0         anything                                 NORMAL
 
-n counts the fields of the flow identifier: what comes home from an instance of two services may match the wide
-identifier of one and the narrow identifier of the other, and belongs to the latter.
+n counts the fields of the flow identifier, blocks of ports for a half less: what comes home from an instance of two
+services may match the wide identifier of one and the narrow identifier of the other, and belongs to the latter.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any
 
 from ryu_apps import openflow_wire as wire
 from ryu_apps.framework import ofproto_v1_3 as ofp
-from testbed.dyncast.affinity import AffinityEntry
+from ryu_apps.openflow_wire import Network
+from testbed.dyncast.affinity import AffinityEntry, HeldFlow
 from testbed.dyncast.codec import Address
+from testbed.dyncast.flows import FlowKey
 
 AFFINITY_COOKIE = 0xD1 << 48
 SERVICE_COOKIE = 0xD2 << 48
 KIND_MASK = 0xFFFF << 48
 _AFFINITY_PRIORITY = 200
 _SERVICE_PRIORITY = 100
+_ANSWER_PRIORITY = 50
+_SCRATCH_REGISTER = 4
 _REMEMBERED = 4096  # instances of one ingress; there may be more
 
 
@@ -44,15 +50,28 @@ def intercept_service(d_sid: Address) -> bytes:
     )
 
 
-def affinity(entry: AffinityEntry, uplink_port: int) -> bytes:
-    """Bind a flow in both directions; only the way to the service times out and says so."""
+def watch_answers(d_bid: Address, prefixes: Iterable[Network]) -> bytes:
+    """Switch packets of an instance to hosts in `prefixes` as usual, but have the switch know each flow by itself."""
+    actions = wire.hash_of_flow(_SCRATCH_REGISTER) + wire.output(ofp.OFPP_NORMAL)
+    return b"".join(
+        wire.add_entry(SERVICE_COOKIE, _ANSWER_PRIORITY, wire.ip_match(d_bid.version, d_bid, prefix), actions)
+        for prefix in prefixes
+        if prefix.version == d_bid.version
+    )
+
+
+def affinity(entry: AffinityEntry, uplink_port: int, port_block: int = 1) -> bytes:
+    """Bind a flow in both directions; only the way to the service times out and says so.
+
+    Where flows are told by blocks of ports, those of its identifier begin theirs.
+    """
     cookie = AFFINITY_COOKIE | entry.number
-    priority = _AFFINITY_PRIORITY + sum(field is not None for field in entry.flow)
-    homeward = wire.add_entry(cookie, priority, _homeward_match(entry), _homeward_actions(entry.d_sid))
+    priority = _AFFINITY_PRIORITY + 2 * sum(field is not None for field in entry.flow) - (port_block > 1)
+    homeward = wire.add_entry(cookie, priority, _homeward_match(entry, port_block), _homeward_actions(entry.d_sid))
     return homeward + wire.add_entry(
         cookie,
         priority,
-        _forward_match(entry),
+        _forward_match(entry, port_block),
         _forward_actions(entry.d_bid, uplink_port),
         entry.timeout_s,
         tells_removal=True,
@@ -65,8 +84,60 @@ def remove_affinity(entry: AffinityEntry) -> bytes:
 
 
 def remove_everything_of_ours() -> list[bytes]:
-    """Take away all entries that an earlier controller of this kind left."""
+    """Take away all entries that this controller or an earlier one wrote."""
     return [wire.delete_entries(cookie, KIND_MASK) for cookie in (AFFINITY_COOKIE, SERVICE_COOKIE)]
+
+
+def read_bound_flows() -> bytes:
+    """Ask for the entries of all bound flows."""
+    return wire.read_entries(AFFINITY_COOKIE, KIND_MASK)
+
+
+def held_flows(entries: Iterable[Any]) -> list[HeldFlow]:
+    """Return the bound flows that entries read back from a switch make up."""
+    found: dict[int, HeldFlow] = {}
+    for entry in entries:
+        number, read = number_of(entry.cookie), _read_back(entry)
+        if is_affinity(entry.cookie) and read is not None:
+            is_homeward, flow, d_bid = read
+            held = found.get(number, HeldFlow(number, flow, d_bid, 0.0, has_forward=False, has_homeward=False))
+            found[number] = held._replace(
+                age_s=max(held.age_s, entry.duration_sec + entry.duration_nsec / 1e9),
+                has_forward=held.has_forward or not is_homeward,
+                has_homeward=held.has_homeward or is_homeward,
+            )
+    return list(found.values())
+
+
+def _read_back(entry: Any) -> tuple[bool, FlowKey, Address] | None:
+    """Return whether an entry is of the way home, the flow identifier and the D-BID; None if it is not as we write."""
+    match = entry.match
+    rewritten = {
+        action.key: ip_address(action.value)
+        for instruction in entry.instructions
+        for action in instruction.actions
+        if hasattr(action, "key")
+    }
+    ports = {6: "tcp", 17: "udp"}.get(match.get("ip_proto"))
+    src, dst = (_address(match, end) for end in ("src", "dst"))
+    src_port, dst_port = (_first_port(match.get(f"{ports}_{end}")) if ports else None for end in ("src", "dst"))
+    to_d_bid, from_d_sid = (rewritten.get("ipv4_" + end) or rewritten.get("ipv6_" + end) for end in ("dst", "src"))
+    if from_d_sid is not None and src is not None:
+        return True, FlowKey(dst, from_d_sid, match.get("ip_proto"), dst_port, src_port), src
+    if to_d_bid is not None and dst is not None:
+        return False, FlowKey(src, dst, match.get("ip_proto"), src_port, dst_port), to_d_bid
+    return None
+
+
+def _first_port(value: Any) -> int | None:
+    """Return a port, or the first of a block, which comes with its mask."""
+    first: int | None = value[0] if isinstance(value, tuple) else value
+    return first
+
+
+def _address(match: Any, end: str) -> Address | None:
+    value = match.get(f"ipv4_{end}") or match.get(f"ipv6_{end}")
+    return None if value is None else ip_address(value)
 
 
 def read_counters(entry: AffinityEntry) -> bytes:
@@ -100,20 +171,20 @@ def is_homeward(match: Any, entry: AffinityEntry) -> bool:
     return source is not None and ip_address(source) == entry.d_bid
 
 
-def _forward_match(entry: AffinityEntry) -> bytes:
+def _forward_match(entry: AffinityEntry, port_block: int) -> bytes:
     """Match packets of the flow on their way to the service."""
     flow = entry.flow
-    return wire.ip_match(flow.dst.version, *flow)
+    return wire.ip_match(flow.dst.version, *flow, port_block)
 
 
-def _homeward_match(entry: AffinityEntry) -> bytes:
+def _homeward_match(entry: AffinityEntry, port_block: int) -> bytes:
     """Match packets of the flow on their way home.
 
     Where the identifier leaves out the ports, or the protocol has none (ping), headers cannot tell them from answers
     to the same client speaking to the D-BID itself: those seem to come from the D-SID too while the flow lasts.
     """
     flow = entry.flow
-    return wire.ip_match(flow.dst.version, entry.d_bid, flow.src, flow.proto, flow.dst_port, flow.src_port)
+    return wire.ip_match(flow.dst.version, entry.d_bid, flow.src, flow.proto, flow.dst_port, flow.src_port, port_block)
 
 
 @lru_cache(maxsize=_REMEMBERED)

@@ -10,10 +10,11 @@ import json
 from collections import Counter
 from collections.abc import Mapping
 
-from testbed.dyncast.actions import Decided, MetricsReceived, SpreadFlows
+from testbed.dyncast.actions import Decided, MetricsReceived, Noticed, SpreadFlows
 from testbed.dyncast.bindings import BindingTable
 from testbed.dyncast.codec import Address
 from testbed.dyncast.flows import TCP, UDP
+from testbed.dyncast.metrics import State
 from testbed.dyncast.selection import Weighed
 from testbed.records import RecordWriter
 
@@ -92,10 +93,27 @@ class Journal:
             binding = bindings.get(record.d_sid, record.d_bid)
             if binding is not None:
                 row |= {"score": binding.score, "age_s": record.time_s - binding.measured_s}
+                row |= binding.scores.category_columns()
+                if not record.reason and binding.state is not State.UP:
+                    row["reason"] = binding.state.name.lower()
                 if binding.raw is not None:
                     raw = dict(vars(binding.raw))
                     row |= {"service_time_ms": raw.pop("service_time_s") * 1e3, **raw}
         self._writer.write("metrics", row)
+
+    def noticed(self, record: Noticed) -> None:
+        """Record a path that was lost or is back, or a binding that expired."""
+        self._writer.write(
+            "metrics",
+            {
+                "time_s": record.time_s,
+                "node": self._site,
+                "event": record.event,
+                "source": record.site,
+                "d_sid": record.d_sid,
+                "d_bid": record.d_bid,
+            },
+        )
 
     def spread(self, action: SpreadFlows, service: str, now_s: float) -> None:
         """Record the weights that the switch is told."""
@@ -117,23 +135,16 @@ class Journal:
         self._messages[direction, peer, kind] += 1
         self._bytes[direction, peer, kind] += size
 
-    def flush(self, now_s: float) -> None:
-        """Write the counts as they stand and push everything to the files."""
+    def counts(self) -> list[dict[str, object]]:
+        """Return the counts as they stand: messages and bytes by direction, peer and kind, then the D-Router's own."""
         rows = [(*key, messages, self._bytes[key]) for key, messages in self._messages.items()]
         rows += [("local", "", kind, count, 0) for kind, count in self._counters.items()]
-        for direction, peer, kind, messages, size in rows:
-            self._writer.write(
-                "control",
-                {
-                    "time_s": now_s,
-                    "node": self._site,
-                    "direction": direction,
-                    "peer": peer,
-                    "kind": kind,
-                    "messages": messages,
-                    "bytes": size,
-                },
-            )
+        return [dict(zip(("direction", "peer", "kind", "messages", "bytes"), row, strict=True)) for row in rows]
+
+    def flush(self, now_s: float) -> None:
+        """Write the counts as they stand and push everything to the files."""
+        for counted in self.counts():
+            self._writer.write("control", {"time_s": now_s, "node": self._site, **counted})
         self._writer.flush()
 
     def close(self, now_s: float) -> None:

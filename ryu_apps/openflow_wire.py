@@ -6,7 +6,7 @@ longer than all else together. Knows the wire format (OpenFlow 1.3.5, section 7)
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from struct import Struct
 
 from ryu_apps.framework import ofproto_v1_3 as ofp
@@ -19,11 +19,15 @@ _INSTRUCTION = Struct("!HH4x")
 _SET_FIELD = Struct("!HH")
 _OUTPUT = Struct("!HHIH6x")
 _OXM = Struct("!I")
+_HAS_MASK = 1 << 8
+_MULTIPATH = Struct("!HHIHHH2xHHI2xHI")
+_NICIRA, _NX_MULTIPATH, _SYMMETRIC_L4, _MODULO_N, _NXM_REGISTER = 0x2320, 10, 1, 0, 0x0001 << 16
 _OXM_CLASS = 0x8000  # OFPXMC_OPENFLOW_BASIC
 _XID = 0  # nothing of this is answered but errors, and those quote the message
 _ALL = (1 << 64) - 1
 
 Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
 
 
 def _header(field: int, size: int) -> bytes:
@@ -40,25 +44,26 @@ _PORTS = {6: (_header(13, 2), _header(14, 2)), 17: (_header(15, 2), _header(16, 
 def ip_match(
     version: int,
     src: Address | None = None,
-    dst: Address | None = None,
+    dst: Address | Network | None = None,
     proto: int | None = None,
     src_port: int | None = None,
     dst_port: int | None = None,
+    port_block: int = 1,
 ) -> bytes:
-    """Match IP packets by the fields given; ports only of TCP and UDP."""
+    """Match IP packets by the fields given; ports only of TCP and UDP, each with those that follow in its block."""
     fields = _ETH_TYPE[version]
     if src is not None:
         fields += _SRC[version] + src.packed
     if dst is not None:
-        fields += _DST[version] + dst.packed
+        fields += _DST[version] + dst.packed if isinstance(dst, Address) else _masked(_DST[version], dst)
     if proto is not None:
         fields += _IP_PROTO + proto.to_bytes(1, "big")
         if proto in _PORTS:
             src_header, dst_header = _PORTS[proto]
             if src_port is not None:
-                fields += src_header + src_port.to_bytes(2, "big")
+                fields += _port(src_header, src_port, port_block)
             if dst_port is not None:
-                fields += dst_header + dst_port.to_bytes(2, "big")
+                fields += _port(dst_header, dst_port, port_block)
     return _match(fields)
 
 
@@ -75,6 +80,14 @@ def set_dst(address: Address) -> bytes:
 def output(port: int) -> bytes:
     """Send the packet out of a port; to the controller, whole."""
     return _OUTPUT.pack(ofp.OFPAT_OUTPUT, _OUTPUT.size, port, ofp.OFPCML_NO_BUFFER)
+
+
+def hash_of_flow(register: int) -> bytes:
+    """Put a hash of what tells flows apart (addresses, protocol, ports) into a register. Open vSwitch's own action."""
+    return _MULTIPATH.pack(
+        ofp.OFPAT_EXPERIMENTER, _MULTIPATH.size, _NICIRA, _NX_MULTIPATH, _SYMMETRIC_L4, 0, _MODULO_N, 0, 0,
+        31, _NXM_REGISTER | register << 9 | 4,
+    )  # fmt: skip
 
 
 def add_entry(
@@ -103,12 +116,12 @@ def delete_entries(cookie: int, cookie_mask: int = _ALL) -> bytes:
     )  # fmt: skip
 
 
-def read_entries(cookie: int) -> bytes:
-    """Ask for the counters of the entries that have this cookie."""
+def read_entries(cookie: int, cookie_mask: int = _ALL) -> bytes:
+    """Ask for the entries that have this cookie, as far as the mask goes, and their counters."""
     return (
         _FLOW_STATS_REQUEST.pack(
             ofp.OFP_VERSION, ofp.OFPT_MULTIPART_REQUEST, _FLOW_STATS_REQUEST.size + len(EVERYTHING), _XID,
-            ofp.OFPMP_FLOW, 0, ofp.OFPTT_ALL, ofp.OFPP_ANY, ofp.OFPG_ANY, cookie, _ALL,
+            ofp.OFPMP_FLOW, 0, ofp.OFPTT_ALL, ofp.OFPP_ANY, ofp.OFPG_ANY, cookie, cookie_mask,
         )
         + EVERYTHING
     )  # fmt: skip
@@ -122,6 +135,19 @@ def packet_out(in_port: int, actions: bytes, data: bytes) -> bytes:
         + actions
         + data
     )
+
+
+def _port(header: bytes, port: int, block: int) -> bytes:
+    if block == 1:
+        return header + port.to_bytes(2, "big")
+    (plain,) = _OXM.unpack(header)
+    return _OXM.pack((plain | _HAS_MASK) + 2) + port.to_bytes(2, "big") + (0x10000 - block).to_bytes(2, "big")
+
+
+def _masked(header: bytes, network: Network) -> bytes:
+    (plain,) = _OXM.unpack(header)
+    size = network.max_prefixlen // 8
+    return _OXM.pack((plain | _HAS_MASK) + size) + network.network_address.packed + network.netmask.packed
 
 
 def _match(fields: bytes) -> bytes:

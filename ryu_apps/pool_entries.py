@@ -75,7 +75,7 @@ class PoolSpec:
     @property
     def learns(self) -> bool:
         """Tell whether flow identifiers have to be learnt, for conntrack's own is another."""
-        return set(self.service.flow_fields) != set(FIVE_TUPLE)
+        return set(self.service.flow_fields) != set(FIVE_TUPLE) or self.service.port_block > 1
 
 
 class PoolEntries:
@@ -110,13 +110,17 @@ class PoolEntries:
         # Last, for it brings the packets in.
         yield self._add(CLASSIFY, 100, to_d_sid, [*_set(mine), _conntrack(pool.zone, SERVICE)])
 
-    def new_flows(self, pool: PoolSpec, *, takes_flows: bool, now_s: float) -> Message:
-        """Have new flows bound, or refused. Needs the pool's group, unless it learns."""
+    def new_flows(self, pool: PoolSpec, *, takes_flows: bool, now_s: float, anew: bool = False) -> Message:
+        """Have new flows bound, or refused. Needs the pool's group, unless it learns.
+
+        `anew`: also those of an identifier that is bound, to whatever its slot now leads to.
+        """
         match = {"reg5": pool.number, **_ip(pool.d_sid.version, dst=pool.d_sid)}
         match["ct_state"] = (_NEW | _TRACKED, _NEW | _TRACKED)
         if not takes_flows:
             return self._add(SERVICE, 100, match, [_resubmit(REFUSE)])
-        choose = [_resubmit(AFFINITY), _resubmit(CHOOSE)] if pool.learns else [parser.OFPActionGroup(pool.number)]
+        bound = [] if anew else [_resubmit(AFFINITY)]
+        choose = [*bound, _resubmit(CHOOSE)] if pool.learns else [parser.OFPActionGroup(pool.number)]
         return self._add(SERVICE, 100, match, [*_set({"reg6": int(now_s)}), *choose])
 
     def member(self, pool: PoolSpec, d_bid: Address, number: int) -> Iterator[Message]:
@@ -165,6 +169,10 @@ class PoolEntries:
     def remove(self, pool: PoolSpec) -> Iterator[Message]:
         """Stop taking packets of a pool out of the ordinary way."""
         yield self._delete_strict(CLASSIFY, 100, _ip(pool.d_sid.version, dst=pool.d_sid))
+
+    def forget_learnt(self, pool: PoolSpec) -> Message:
+        """Take away all that was learnt for a pool."""
+        return _delete(self._datapath, LEARNT_COOKIE | pool.number, KIND_MASK | NUMBER_MASK)
 
     def read_counts(self) -> Iterator[Message]:
         """Ask for the packets counted as given or refused."""
@@ -217,9 +225,10 @@ class PoolEntries:
         if proto is not None:  # as a constant, which ports need before them
             specs.append(parser.NXFlowSpecMatch(src=proto, dst=("ip_proto_nxm", 0), n_bits=8))
             name = {TCP: "tcp", UDP: "udp"}[proto]
+            first_bit = pool.service.port_block.bit_length() - 1
             for field, at in (("src_port", here), ("dst_port", there)):
                 if field in fields:
-                    specs.append(_same(f"{name}_{at}_nxm", f"{name}_{field[:3]}_nxm", 16))
+                    specs.append(_same(f"{name}_{at}_nxm", f"{name}_{field[:3]}_nxm", 16 - first_bit, first_bit))
         register = "reg0" if version == 4 else "xxreg0"
         specs.append(parser.NXFlowSpecLoad(src=(register, 0), dst=(register, 0), n_bits=bits))
         cookie = LEARNT_COOKIE | pool.number
@@ -331,8 +340,8 @@ def _multipath() -> Any:
     )
 
 
-def _same(source: str, destination: str, bits: int) -> Any:
-    return parser.NXFlowSpecMatch(src=(source, 0), dst=(destination, 0), n_bits=bits)
+def _same(source: str, destination: str, bits: int, first_bit: int = 0) -> Any:
+    return parser.NXFlowSpecMatch(src=(source, first_bit), dst=(destination, first_bit), n_bits=bits)
 
 
 def _delete(datapath: Datapath, cookie: int, cookie_mask: int) -> Message:

@@ -41,6 +41,7 @@ class Pools:
         self._numbers: dict[tuple[Address, Address], int] = {}
         self._refused_before: int | None = None
         self._numbered: dict[int, tuple[Address, Address]] = {}
+        self._resetting: set[Address] = set()
         self._send: Send = _nowhere
         self._entries: PoolEntries | None = None
         self._forget()
@@ -79,7 +80,7 @@ class Pools:
         before = self._takes_flows.get(action.d_sid)
         self._takes_flows[action.d_sid] = takes_flows
         if before != takes_flows:
-            self._send(entries.new_flows(spec, takes_flows=takes_flows, now_s=now_s))
+            self._send(self._new_flows(entries, spec, now_s))
         if before is None:
             self._send_all(entries.service(spec))
 
@@ -87,8 +88,7 @@ class Pools:
         """Have connections that begin from now on marked with the time."""
         for d_sid, takes_flows in list(self._takes_flows.items()):
             if takes_flows and d_sid in self._specs:
-                entries, spec = self._of(d_sid)
-                self._send(entries.new_flows(spec, takes_flows=True, now_s=now_s))
+                self._send(self._new_flows(*self._of(d_sid), now_s))
 
     def break_flows(self, d_sid: Address, d_bid: Address) -> int:
         """End the flows bound to an instance that died; return how many connections were open."""
@@ -97,6 +97,25 @@ class Pools:
             self._members[d_sid].discard(d_bid)
             self._send_all(entries.without_member(spec, d_bid))
         return self._conntrack.end(spec.zone, d_bid)
+
+    def reset(self, d_sids: Sequence[Address], now_s: float) -> int:
+        """End all flows to the D-SIDs of a service; return how many connections there were.
+
+        What was learnt goes after the connections, which would have it learnt again, and counts for nothing meanwhile.
+        """
+        (zone,) = {self._of(d_sid)[1].zone for d_sid in d_sids}
+        self._resetting.update(d_sids)
+        try:
+            self._repeat_new_flows(d_sids, now_s)
+            connections = self._conntrack.count(zone)
+            self._conntrack.flush(zone)
+            for entries, spec in (self._of(d_sid) for d_sid in d_sids if d_sid in self._specs):
+                if spec.learns:
+                    self._send(entries.forget_learnt(spec))
+        finally:
+            self._resetting.difference_update(d_sids)
+            self._repeat_new_flows(d_sids, now_s)
+        return connections
 
     def remove(self, d_sid: Address) -> None:
         """Leave a D-SID to reactive mode."""
@@ -143,6 +162,16 @@ class Pools:
         self._takes_flows: dict[Address, bool] = {}
         self._slots: dict[Address, list[Address]] = {}
         self._is_settled = False  # what a former process left in the switch may still serve flows of its own
+
+    def _repeat_new_flows(self, d_sids: Iterable[Address], now_s: float) -> None:
+        """Tell the switch again what becomes of new flows; meanwhile it may have gone, or given the D-SIDs up."""
+        for d_sid in d_sids:
+            if self._entries is not None and d_sid in self._specs and d_sid in self._takes_flows:
+                self._send(self._new_flows(*self._of(d_sid), now_s))
+
+    def _new_flows(self, entries: PoolEntries, spec: PoolSpec, now_s: float) -> Any:
+        d_sid = spec.d_sid
+        return entries.new_flows(spec, takes_flows=self._takes_flows[d_sid], now_s=now_s, anew=d_sid in self._resetting)
 
     def _is_mine(self, cookie: int, kind: int) -> bool:
         mask = pool_entries.KIND_MASK | pool_entries.GENERATION_MASK

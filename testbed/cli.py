@@ -189,6 +189,49 @@ def _binding_table(rows: list[dict[str, object]]) -> Table:
 
 
 @app.command()
+def inspect(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="D-ROUTER|SECTION", help="Which D-Routers and sections, in any order."),
+    ] = None,
+    tag: Annotated[str | None, typer.Option("--run", metavar="TAG", help="Only of this run, by its tag.")] = None,
+    all_flows: Annotated[bool, typer.Option("--all", help="All flows, not only the first 20.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable: see docs/inspect.md.")] = False,
+    reset_flows: Annotated[
+        bool, typer.Option("--reset-flows", help="End all bindings of the D-Routers named: flows are bound anew.")
+    ] = False,
+    service: Annotated[
+        str | None, typer.Option(metavar="NAME", help="With --reset-flows: only those of this service.")
+    ] = None,
+) -> None:
+    """Look into the D-Routers of a run that is up, from another terminal. It goes on undisturbed.
+
+    Sections: [bold]services[/bold] (D-SIDs, policy, affinity), [bold]bindings[/bold] (instances, their metrics and how
+    old these are), [bold]weights[/bold] (who gets the next flows, and at what cost), [bold]flows[/bold] (the binding
+    table), [bold]counters[/bold], [bold]neighbours[/bold] (paths and probes). Without one: services, bindings, weights
+    and neighbours, of all D-Routers unless some are named. Examples:
+
+    dyncast inspect
+
+    dyncast inspect chicago weights
+
+    dyncast inspect flows --all --json
+
+    dyncast inspect chicago --reset-flows --service render
+    """
+    _need_root("inspect")
+    from testbed import cli_inspect
+
+    if service is not None and not reset_flows:
+        raise _Refused("--service goes with --reset-flows")
+    asked = cli_inspect.Asked.of(words or [], tag)
+    out = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE, soft_wrap=True)
+    if reset_flows:
+        raise typer.Exit(cli_inspect.reset(asked, service, as_json=as_json, out=out, err=_err))
+    raise typer.Exit(cli_inspect.show(asked, as_json=as_json, all_flows=all_flows, out=out, err=_err))
+
+
+@app.command()
 def schema() -> None:
     """Print the JSON Schema of scenario files, with every key described."""
     from testbed.experiment.scenario import Scenario
@@ -218,7 +261,7 @@ def bench(
     """Measure how fast the testbed's parts are, each against a baseline in the same run (20 minutes in all).
 
     There are: binding_table, decision, demo_ingress, flow_setup_datapath, flow_setup_reactive, generator, link,
-    startup, throughput, weight_update.
+    staleness, startup, throughput, weight_update.
     """
     from testbed import checkout
 
@@ -261,6 +304,7 @@ _EXPECTED: dict[str, int] = {
     "NamespaceError": 1,
     "BridgeError": 1,
     "ConntrackError": 1,
+    "InspectionError": 1,
     "LinkError": 1,
     "RunTagError": 1,
     "UnknownBenchmark": 2,

@@ -75,16 +75,21 @@ class Conntrack:
         ended = [item for item in self.connections(zone) if item.answered_by == answered_by]
         if ended:
             try:
-                # By who answers. Open vSwitch 3.1 takes this only without the name of a datapath.
-                self._dpctl("flush-conntrack", f"zone={zone}", "", f"{_family(answered_by)}_src={answered_by}")
-            except ConntrackError:
+                self._flush(f"zone={zone}", "", f"{_family(answered_by)}_src={answered_by}")
+            except ConntrackError:  # before Open vSwitch 3.1, only whole tuples
                 for item in ended:
-                    self._dpctl("flush-conntrack", self._name, f"zone={zone}", item.tuple)
+                    self._flush(f"zone={zone}", item.tuple)
         return len(ended)
 
     def flush(self, zone: int) -> None:
         """End all connections of a zone."""
-        self._dpctl("flush-conntrack", self._name, f"zone={zone}")
+        self._flush(f"zone={zone}")
+
+    def _flush(self, *chosen: str) -> None:
+        try:
+            self._dpctl("flush-conntrack", *chosen)  # Open vSwitch 3.1 takes no name of a datapath here
+        except ConntrackError:
+            self._dpctl("flush-conntrack", self._name, *chosen)  # there is more than one datapath
 
     def count(self, zone: int) -> int:
         """Return how many connections a zone has. Raises ConntrackError."""

@@ -8,6 +8,7 @@ Each process writes parts `<table>.<process>.part.csv` in its work folder; the r
 from __future__ import annotations
 
 import csv
+import itertools
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -85,7 +86,8 @@ TABLES: Mapping[str, tuple[str, ...]] = {
     ),
     # One row per instance whenever an ingress D-Router tells its switch new weights (datapath affinity); of 64 in all.
     "weights": ("time_s", "d_router", "service", "d_sid", "d_bid", "weight"),
-    # Metric reports as sent by D-MAs and as received (or dropped) by D-Routers.
+    # Metric reports as sent by D-MAs and as received (or dropped) by D-Routers, `reason` saying what is not up;
+    # and what D-Routers noticed without a report: path_lost, path_back (`source`: the site), expired.
     "metrics": (
         "time_s",
         "node",
@@ -104,6 +106,14 @@ TABLES: Mapping[str, tuple[str, ...]] = {
         "sessions_started",
         "utilisation",
         "service_time_ms",
+        "cpu_utilisation",
+        "memory_bytes",
+        "memory_limit_bytes",
+        "capacity_per_s",
+        "throughput_bps",
+        "computing_score",
+        "communication_score",
+        "service_score",
         "age_s",
     ),
     # Load of an instance over time, written by the instance itself. `completed`/`refused` count since its start.
@@ -138,8 +148,33 @@ TABLES: Mapping[str, tuple[str, ...]] = {
         "packets",
         "bytes",
     ),
-    "faults": ("time_s", "fault", "target", "event", "detail"),
+    # Begin and end of each fault: when it was due and when it was done. The row of its begin says what it did: how long
+    # until the first D-Router knew, until the last new flow was sent there, and how many bound flows did not survive.
+    "faults": (
+        "number",
+        "due_s",
+        "time_s",
+        "fault",
+        "target",
+        "event",
+        "detail",
+        "time_to_detect_s",
+        "time_to_steer_away_s",
+        "flows_broken",
+    ),
 }
+
+
+def set_aside(folder: Path, process: str) -> None:
+    """Keep the parts of a process that ended, whole rows only, where a successor of its name does not write."""
+    for table in TABLES:
+        part = folder / f"{table}.{process}.part.csv"
+        if not part.exists():
+            continue
+        with part.open("rb+") as stream:
+            stream.truncate(stream.read().rfind(b"\n") + 1)  # a killed process may leave half a row
+        lives = (folder / f"{table}.{process}~{life}.part.csv" for life in itertools.count(1))
+        part.rename(next(path for path in lives if not path.exists()))
 
 
 class _Table(NamedTuple):

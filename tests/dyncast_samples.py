@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from testbed.dyncast import codec
 from testbed.dyncast.actions import Action
+from testbed.dyncast.authentication import Authenticator
 from testbed.dyncast.codec import Address, BindingReport, Report, report_of
 from testbed.dyncast.d_router import DRouter, DRouterConfig, Peer
 from testbed.dyncast.flows import TCP, FlowKey, Service
@@ -37,9 +38,9 @@ def service(**changes: Any) -> Service:
     return Service(**{"name": "render", "d_sids": (D_SID, D_SID6), "policy": "dyncast", **changes})
 
 
-def d_router(*services: Service, seed: int = 1, **changes: Any) -> DRouter:
+def d_router(*services: Service, seed: int = 1, authenticator: Authenticator | None = None, **changes: Any) -> DRouter:
     config = DRouterConfig(**{"site": HERE, "services": services or (service(),), "peers": (PEER,), **changes})
-    return DRouter(config, Random(seed))
+    return DRouter(config, Random(seed), authenticator)
 
 
 def told(d_bid: Address, raw: RawMetrics | None, *, d_sid: Address | None = None) -> BindingReport:

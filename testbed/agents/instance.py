@@ -7,11 +7,9 @@ draft-li-rtgwg-dyncast-architecture: reachable at its D-BID, equal to the others
 from __future__ import annotations
 
 import asyncio
-import os
 import resource
 import sys
 import time
-from pathlib import Path
 from random import Random
 from socket import SOCK_STREAM
 
@@ -22,6 +20,7 @@ from testbed.agents.http_server import HttpServer
 from testbed.agents.http_service import HttpService
 from testbed.agents.instance_config import InstanceConfig, instance_config
 from testbed.agents.processor import ClockProcessor, Processor
+from testbed.agents.resource_use import ResourceUse, cores_available, memory_bytes, memory_limit_bytes
 from testbed.agents.rtp_service import RtpService
 from testbed.process import announce_ready, run_recorded
 from testbed.records import RecordWriter
@@ -44,13 +43,16 @@ class Instance:
         self._http_servers: list[HttpServer] = []
         self._http: HttpService | None = None
         self._rtp: RtpService | None = None
-        self._cpu_read = (self._loop.time(), self._cpu_s())
-        self._cpu_percent = 0.0  # share of one core over the last sample interval
+        cores = config.cpu_limit or cores_available()
+        self._use = ResourceUse(cores, self._loop.time(), self._cpu_s())
+        self._memory_limit_bytes = memory_limit_bytes()
+        self._state = "up"
 
     async def open(self) -> None:
         """Take the ports and serve. Raises ProcessFailure if one is taken."""
         config = self._config
-        await self._serve_http(config.admin_port, "admin_port", HttpServer(AdminService(self.metrics).handle))
+        admin = AdminService(self.metrics, self.set_state)
+        await self._serve_http(config.admin_port, "admin_port", HttpServer(admin.handle))
         if config.http_port is not None:
             self._http = HttpService(config.name, self._processor, lambda: config.service_time.draw_s(self._job_rng))
             server = HttpServer(self._http.handle, self._flows.ended, self._http.count_bad_request)
@@ -101,7 +103,7 @@ class Instance:
         return {
             "instance": self._config.name,
             "service": self._config.service,
-            "state": "up",
+            "state": self._state,
             "workers": self._config.workers,
             "busy_workers": load.busy_workers,
             "queue_length": load.queue_length,
@@ -112,12 +114,19 @@ class Instance:
             "service_time_ms": round(load.service_time_s * 1e3, 6),
             "completed": load.completed,
             "refused": load.refused,
-            "cpu_percent": round(self._cpu_percent, 2),
-            "memory_mb": round(_memory_mb(), 1),
+            "cpu_utilisation": round(self._use.cpu_utilisation, 6),
+            "memory_bytes": memory_bytes(),
+            "memory_limit_bytes": self._memory_limit_bytes,
+            "capacity_per_s": round(self._config.workers / load.service_time_s, 6) if load.service_time_s else 0,
+            "throughput_bps": round(self._use.throughput_bps),
             "malformed": malformed + (self._http.bad_requests if self._http else 0),
             "abandoned": self._http.abandoned if self._http else 0,
             "unsent": self._rtp.unsent if self._rtp else 0,
         }
+
+    def set_state(self, state: str) -> None:
+        """Say from now on that it is `up` or `draining`; what is served goes on either way."""
+        self._state = state
 
     def _start_processor(self) -> Processor:
         config = self._config
@@ -147,10 +156,7 @@ class Instance:
 
     def _write_load(self, now_s: float) -> None:
         load, cpu_s = self._processor.load(), self._cpu_s()
-        then_s, cpu_then_s = self._cpu_read
-        if now_s > then_s:
-            self._cpu_percent = 100 * (cpu_s - cpu_then_s) / (now_s - then_s)
-        self._cpu_read = (now_s, cpu_s)
+        self._use.sample(now_s, cpu_s)
         self._records.write(
             "instances",
             {
@@ -172,12 +178,6 @@ class Instance:
     def _write(self, table: str, rows: list[dict[str, object]]) -> None:
         for row in rows:
             self._records.write(table, row)
-
-
-def _memory_mb() -> float:
-    """Return the resident memory of this process."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 async def serve(config: InstanceConfig, records: RecordWriter) -> None:

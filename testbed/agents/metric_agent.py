@@ -9,12 +9,16 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
+import time
 from collections.abc import Mapping
 
+from testbed import keys_file
 from testbed.agents.metric_agent_config import MetricAgentConfig, PolledInstance, metric_agent_config
 from testbed.agents.metrics_client import MalformedAnswer, Polled, PollTally, poll
 from testbed.dyncast.agent import AgentBinding, MetricAgent
+from testbed.dyncast.authentication import Identity, Role
 from testbed.dyncast.codec import BindingReport, Report, encode
+from testbed.dyncast.metrics import State
 from testbed.process import announce_ready, run_recorded
 from testbed.records import RecordWriter
 
@@ -28,10 +32,15 @@ class Agent:
 
     def __init__(self, config: MetricAgentConfig, records: RecordWriter) -> None:
         self._config = config
+        identity = Identity(Role.AGENT, config.site)
+        self._authenticator = keys_file.authenticator(config.keys_file, identity, time.monotonic_ns())
         self._records = records
         self._loop = asyncio.get_running_loop()
-        self._by_binding = {AgentBinding(entry.d_sid, entry.d_bid): entry for entry in config.instances}
-        self._agent = MetricAgent(config.site, self._by_binding, config.interval_s)
+        self._by_binding = {
+            AgentBinding(entry.d_sid, entry.d_bid, entry.scored_by): entry for entry in config.instances
+        }
+        self._start_s = self._loop.time()
+        self._agent = MetricAgent(config.site, self._by_binding, config.telling, self._start_s)
         self._polls: dict[AgentBinding, asyncio.Task[None]] = {}
         self._observed_s: dict[AgentBinding, float] = {}
         self._tallies = {entry.metrics_url: PollTally() for entry in config.instances}
@@ -44,20 +53,15 @@ class Agent:
         self._socket.setblocking(False)
 
     async def serve(self) -> None:
-        """Poll and report at each interval; never returns.
-
-        A report waits a moment for the polls of its own interval, so that it tells of now; an instance
-        that takes longer is told of as last seen, and as down once its poll has timed out.
-        """
-        grace_s = min(self._config.interval_s / 2, _MOST_GRACE_S)
+        """Poll at each interval and report what is due; never returns."""
+        next_poll_s, poll_interval_s = self._start_s, self._config.poll_interval_s
         while True:
-            await asyncio.sleep(max(0.0, self._agent.next_due_s(self._loop.time()) - self._loop.time()))
-            for binding, entry in self._by_binding.items():
-                if binding not in self._polls or self._polls[binding].done():
-                    self._polls[binding] = asyncio.create_task(self._observe(binding, entry))
-            done, _ = await asyncio.wait(self._polls.values(), timeout=grace_s)
-            for task in done:
-                task.result()  # a bug in a poll must not pass in silence
+            due_s = min(next_poll_s, self._agent.next_due_s(self._loop.time()))
+            await asyncio.sleep(max(0.0, due_s - self._loop.time()))
+            now_s = self._loop.time()
+            if now_s >= next_poll_s:
+                next_poll_s += poll_interval_s * (1 + (now_s - next_poll_s) // poll_interval_s)
+                await self._poll_all()
             for report in self._agent.reports(self._loop.time()):
                 self._send(report)
             if self._loop.time() - self._control_written_s >= _CONTROL_ROWS_EVERY_S:
@@ -72,9 +76,22 @@ class Agent:
         self._socket.close()
         self._write_control()
 
+    async def _poll_all(self) -> None:
+        """Start the polls of an interval, and wait for them a moment, so that reports tell of now.
+
+        An instance that takes longer is told of as last seen, and as down once its poll has timed out.
+        """
+        for binding, entry in self._by_binding.items():
+            if binding not in self._polls or self._polls[binding].done():
+                self._polls[binding] = asyncio.create_task(self._observe(binding, entry))
+        grace_s = min(self._config.poll_interval_s / 2, _MOST_GRACE_S)
+        done, _ = await asyncio.wait(self._polls.values(), timeout=grace_s)
+        for task in done:
+            task.result()  # a bug in a poll must not pass in silence
+
     async def _observe(self, binding: AgentBinding, entry: PolledInstance) -> None:
         """Poll one instance; whoever does not answer, or not sensibly, is down."""
-        timeout_s = max(self._config.interval_s, _LEAST_POLL_TIMEOUT_S)
+        timeout_s = max(self._config.poll_interval_s, _LEAST_POLL_TIMEOUT_S)
         answer: Polled | None = None
         try:
             answer = await asyncio.wait_for(poll(entry, self._tallies[entry.metrics_url]), timeout_s)
@@ -82,11 +99,12 @@ class Agent:
             self._write_dropped(str(error), str(binding.d_sid), str(binding.d_bid))
         except (OSError, EOFError, asyncio.TimeoutError):
             pass
-        self._observed_s[binding] = self._loop.time()
-        self._agent.observe(binding, answer.raw if answer else None, draining=bool(answer and answer.is_draining))
+        self._observed_s[binding] = now_s = self._loop.time()
+        is_draining = bool(answer and answer.is_draining)
+        self._agent.observe(binding, answer.raw if answer else None, is_draining, now_s)
 
     def _send(self, report: Report) -> None:
-        data = encode(report)
+        data = self._authenticator.sign(encode(report)) if self._authenticator else encode(report)
         try:
             self._socket.sendto(data, self._d_router)
         except OSError as error:
@@ -105,7 +123,7 @@ class Agent:
             "time_s": report.sent_s,
             "node": self._config.name,
             "event": "sent",
-            "reason": "" if raw else binding.state.name.lower(),
+            "reason": "" if binding.state is State.UP else binding.state.name.lower(),
             "source": self._config.site,
             "sequence": report.sequence,
             "d_sid": binding.d_sid,
@@ -114,9 +132,12 @@ class Agent:
             "age_s": report.sent_s - observed_s,
         }
         if raw:
-            for column in ("workers", "busy_workers", "queue_length", "queue_limit", "sessions", "utilisation"):
-                row[column] = getattr(raw, column)
-            row["service_time_ms"] = raw.service_time_s * 1e3
+            columns = dict(vars(raw))
+            row |= {
+                "service_time_ms": columns.pop("service_time_s") * 1e3,
+                **columns,
+                **binding.scores.category_columns(),
+            }
         return row
 
     def _write_dropped(self, reason: str, d_sid: str, d_bid: str) -> None:
@@ -141,6 +162,7 @@ class Agent:
         for url, tally in self._tallies.items():
             rows.append(("sent", url, "poll", tally.requests, tally.request_bytes))
             rows.append(("received", url, "poll", tally.answers, tally.answer_bytes))
+        rows += [("local", "", kind, count, 0) for kind, count in self._agent.counters.items()]
         columns = ("direction", "peer", "kind", "messages", "bytes")
         for row in rows:
             named = dict(zip(columns, row, strict=True))

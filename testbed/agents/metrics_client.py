@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -86,6 +87,11 @@ def read_answer(answer: bytes) -> Polled:
             sessions_started=_integer(values, "sessions_started"),
             utilisation=_number(values, "utilisation", 1.0),
             service_time_s=_number(values, "service_time_ms", _MAX_SERVICE_TIME_MS) / 1e3,
+            cpu_utilisation=_number(values, "cpu_utilisation", 1.0),
+            memory_bytes=_integer(values, "memory_bytes"),
+            memory_limit_bytes=_integer(values, "memory_limit_bytes"),
+            capacity_per_s=_number(values, "capacity_per_s", sys.float_info.max),
+            throughput_bps=_number(values, "throughput_bps", sys.float_info.max),
         )
     except MalformedAnswer:
         raise

@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 
 from testbed.agents.work_queue import Accepted, WorkQueue
 
-_SMOOTHING = 1 / 16
+_SMOOTHED_OVER = 64  # jobs; who steers by the mean needs it within some per cent
 
 
 class Load(NamedTuple):
@@ -49,17 +49,17 @@ class Processor(Protocol):
 
 
 class SmoothedServiceTime:
-    """The exponentially weighted mean of served times; until one was served, what the instance expects."""
+    """The mean of served times, exponentially weighted once there are enough; before the first, what is expected."""
 
     def __init__(self, expected_s: float) -> None:
         self.value_s = expected_s
-        self._is_measured = False
+        self._jobs = 0
 
     def add(self, job: Accepted) -> None:
         """Take in a job that has finished."""
         served_s = job.finish_s - job.start_s
-        self.value_s += (served_s - self.value_s) * (_SMOOTHING if self._is_measured else 1.0)
-        self._is_measured = True
+        self._jobs = min(self._jobs + 1, _SMOOTHED_OVER)
+        self.value_s += (served_s - self.value_s) / self._jobs
 
 
 class ClockProcessor:

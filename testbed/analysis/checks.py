@@ -6,6 +6,7 @@ network: refused requests and lost packets are results, a flow that vanished is 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,10 @@ from testbed.analysis.load import RunData
 # that the end of the run interrupted has not failed; one without an outcome has vanished.
 OUTCOMES = ("ok", "refused", "timeout", "interrupted", "failed")
 _FAILED = len(OUTCOMES) - 1
+
+# Faults after which an instance has not written all that it saw, and those after which it may begin anew.
+_KILLING = ("instance_crash",)
+_ENDING = ("instance_crash", "instance_stop", "instance_start", "migrate")
 
 
 @dataclass(frozen=True)
@@ -45,15 +50,22 @@ def checks(run: RunData) -> list[Check]:
 
 def checks_of(run: RunData, flows: pd.DataFrame, seen: pd.DataFrame) -> list[Check]:
     """Do what `checks` does, for who has `flows` (served and classified) and `seen` at hand."""
+    killed = _hit_by(run, _KILLING)
     return [
         _every_flow_is_accounted_for(flows),
         _flow_ids_are_unique(flows),
-        *(_ok_flows_were_seen(flows, seen, proto) for proto in _protocols(flows)),
-        _instances_saw_what_they_answered(flows, seen),
+        *(_ok_flows_were_seen(flows, seen, proto, killed) for proto in _protocols(flows)),
+        _instances_saw_what_they_answered(flows, seen, killed),
         _instances_counted_what_they_answered(run, flows, seen),
         _no_stream_received_more_than_was_sent(run),
         _one_instance_per_flow(seen),
     ]
+
+
+def _hit_by(run: RunData, kinds: Collection[str]) -> set[str]:
+    """Return the instances that the run's faults of some kinds hit."""
+    faults = run.manifest.raw.get("faults", ())
+    return {fault[key] for fault in faults if fault["kind"] in kinds for key in ("instance", "to") if fault.get(key)}
 
 
 def _protocols(flows: pd.DataFrame) -> list[str]:
@@ -78,9 +90,9 @@ def _flow_ids_are_unique(flows: pd.DataFrame) -> Check:
     return Check("flow ids are unique", not twice.any(), detail)
 
 
-def _ok_flows_were_seen(flows: pd.DataFrame, seen: pd.DataFrame, proto: str) -> Check:
+def _ok_flows_were_seen(flows: pd.DataFrame, seen: pd.DataFrame, proto: str, killed: Collection[str]) -> Check:
     """Hold every ok flow against the ground truth: some instance saw its key, and it is the one named."""
-    ok = (flows["outcome_class"] == "ok") & (flows["proto"] == proto)
+    ok = (flows["outcome_class"] == "ok") & (flows["proto"] == proto) & ~flows["instance"].isin(killed)
     instance_codes = pd.Series(pd.Categorical(seen["instance"], categories=flows["instance"].cat.categories).codes)
     rows = pd.DataFrame({"flow": seen["flow"], "code": instance_codes})
     rows = rows[rows["flow"] >= 0]
@@ -90,6 +102,8 @@ def _ok_flows_were_seen(flows: pd.DataFrame, seen: pd.DataFrame, proto: str) -> 
     unseen = ok & ~flows.index.isin(agrees.index)
     elsewhere = ok & flows.index.isin(agrees.index[~agrees])
     detail = f"{ok.sum():,} ok flows"
+    if killed:
+        detail += f", without those of what a fault killed before it wrote them down ({', '.join(sorted(killed))})"
     if unseen.any():
         detail += f", {unseen.sum():,} that no instance saw, such as {_example(flows, unseen)}"
     if elsewhere.any():
@@ -100,9 +114,9 @@ def _ok_flows_were_seen(flows: pd.DataFrame, seen: pd.DataFrame, proto: str) -> 
     return Check(name, not (unseen.any() or elsewhere.any()), detail)
 
 
-def _instances_saw_what_they_answered(flows: pd.DataFrame, seen: pd.DataFrame) -> Check:
+def _instances_saw_what_they_answered(flows: pd.DataFrame, seen: pd.DataFrame, killed: Collection[str]) -> Check:
     """Compare counts per instance: it saw each connection it answered, and no more than were offered."""
-    tcp = flows[flows["proto"] == "tcp"]
+    tcp = flows[(flows["proto"] == "tcp") & ~flows["instance"].isin(killed)]
     answered = tcp[tcp["outcome_class"].isin(["ok", "refused"])].dropna(subset="instance")
     answered_count = answered["instance"].value_counts()
     seen_tcp = seen[seen["proto"] == "tcp"]
@@ -120,12 +134,13 @@ def _instances_saw_what_they_answered(flows: pd.DataFrame, seen: pd.DataFrame) -
 
 def _instances_counted_what_they_answered(run: RunData, flows: pd.DataFrame, seen: pd.DataFrame) -> Check:
     """Compare each instance's own counters with the answers clients got before its last sample."""
-    serves_rtp = set(seen.loc[seen["proto"] != "tcp", "instance"])  # there, packets are counted too
+    left_out = set(seen.loc[seen["proto"] != "tcp", "instance"])  # there, packets are counted too
+    left_out |= _hit_by(run, _ENDING)  # it may have begun to count anew
     last = run.instances.sort_values("time_s").drop_duplicates("instance", keep="last").set_index("instance")
     faults, compared = [], 0
     by_instance = flows[flows["proto"] == "tcp"].groupby("instance", observed=True)
     for instance, answered in by_instance:
-        if instance in serves_rtp or instance not in last.index:
+        if instance in left_out or instance not in last.index:
             continue
         sampled = answered[answered["finished_s"] <= last.at[instance, "time_s"]]
         for outcome, counter in (("ok", "completed"), ("refused", "refused")):

@@ -24,7 +24,7 @@ _CATEGORIES = frozenset(
     | {"receiver", "direction", "d_router", "policy", "d_bid", "egress", "node", "event", "reason", "source", "peer"}
     | {"dst", "fault", "target", "detail"}
 )
-_NULLABLE_INTEGERS = frozenset({"src_port", "dst_port", "ssrc", "payload_type", "sequence"})
+_NULLABLE_INTEGERS = frozenset({"number", "flows_broken", "src_port", "dst_port", "ssrc", "payload_type", "sequence"})
 
 # What a row must have for anything to be made of it; a row cut short by a crash lacks it.
 _REQUIRED: Mapping[str, tuple[str, ...]] = {

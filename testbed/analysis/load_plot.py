@@ -5,6 +5,7 @@ A few instances are drawn as lines, many as a heat map each, one row per instanc
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,8 @@ from testbed.analysis.load import RunData
 NAME = "instance_load.png"
 MOST_LINES = 6
 _TIME = "time since the workloads began (s)"
+_FAULT_LINE = 95  # characters
+_GAP_STEPS = 3
 
 
 def draw(run: RunData, path: Path) -> None:
@@ -48,6 +51,9 @@ def draw(run: RunData, path: Path) -> None:
 def _lines(figure: Figure, upper: Axes, lower: Axes, samples: pd.DataFrame, order: list[str]) -> None:
     for index, name in enumerate(order):
         series = samples[samples["instance"] == name].sort_values("at_s")
+        steps_s = series["at_s"].diff()
+        is_gap = steps_s > _GAP_STEPS * steps_s.median()  # it did not run meanwhile: no line across
+        series = series.assign(**{key: series[key].mask(is_gap) for key in ("utilisation", "queue_length")})
         colour = drawing.SERIES[index]
         workers = series["workers"].iloc[0]
         label = name if pd.isna(workers) else f"{name} ({workers:.0f} workers)"
@@ -90,23 +96,29 @@ def _heat_maps(figure: Figure, upper: Axes, lower: Axes, samples: pd.DataFrame, 
 
 
 def _faults(run: RunData, panels: tuple[Axes, ...]) -> None:
-    """Draw when faults began and ended, with what they hit; those outside the picture's time are left out."""
+    """Draw when faults began and ended, numbered; what they hit stands below. Those outside the time are left out."""
     first_s, last_s = panels[0].get_xlim()
+    legend: dict[str, int] = {}
     for fault in run.faults.itertuples():
         at_s = fault.time_s - run.start_s
         if not first_s <= at_s <= last_s:
             continue
+        begins = fault.event != "end"
         for axes in panels:
-            axes.axvline(at_s, color=drawing.VERMILION, linewidth=1.0, linestyle=(0, (2, 2)))
-        words = [str(word) for word in (fault.fault, fault.target, fault.event) if not pd.isna(word)]
+            axes.axvline(at_s, color=drawing.VERMILION, linewidth=1.0, linestyle=(0, (2, 2) if begins else (1, 4)))
+        what = " ".join(str(word) for word in (fault.fault, fault.target) if not pd.isna(word))
+        number = legend.setdefault(what, len(legend) + 1)
         panels[0].annotate(
-            " ".join(words),
+            f"{number}" if begins else f"({number})",
             (at_s, 1.0),
             xycoords=("data", "axes fraction"),
             xytext=(0, 2),
             textcoords="offset points",
             color=drawing.VERMILION,
-            fontsize=7,
-            ha="left" if at_s < first_s + (last_s - first_s) / 2 else "right",
+            fontsize=8,
+            ha="center",
             va="bottom",
         )
+    if legend:
+        lines = textwrap.wrap(";  ".join(f"{number} {what}" for what, number in legend.items()), _FAULT_LINE)
+        panels[-1].set_xlabel("\n".join([_TIME, "faults (in brackets: their end):", *lines]))

@@ -40,6 +40,7 @@ class Summary:
     )  # instance, service, site, workers, flows, share (of its service), utilisation, queue_*, refused
     rtp: pd.DataFrame  # service, direction, streams, silent, packets, loss_percent, jitter_*_ms, delay_*_ms
     decisions: pd.DataFrame  # d_router, decisions, metrics_age_mean_s
+    faults: pd.DataFrame  # fault, target, begin_s, end_s, time_to_detect_s, time_to_steer_away_s, flows_broken
     signalling: pd.DataFrame  # kind, nodes, messages, bytes, bytes_per_s
     affinity_violations: pd.DataFrame  # service, proto, src, src_port, dst_port, instances, first_s
     checks: tuple[Check, ...]
@@ -57,6 +58,7 @@ def summarise(run: RunData) -> Summary:
         instances=instances,
         rtp=_rtp(run),
         decisions=_decisions(run),
+        faults=_faults(run),
         signalling=_signalling(run),
         affinity_violations=affinity_violations(seen),
         checks=tuple(checks_of(run, flows, seen)),
@@ -164,6 +166,15 @@ def _mean_over_packets(group: pd.DataFrame, column: str) -> float:
 def _decisions(run: RunData) -> pd.DataFrame:
     groups = run.decisions.groupby("d_router", observed=True)
     return groups.agg(decisions=("time_s", "size"), metrics_age_mean_s=("metrics_age_s", "mean")).reset_index()
+
+
+def _faults(run: RunData) -> pd.DataFrame:
+    """Put the end of each fault beside its begin; times are from the start of the workloads."""
+    begins = run.faults[run.faults["event"] == "begin"]
+    ends = run.faults[run.faults["event"] == "end"].dropna(subset="number").set_index("number")["time_s"]
+    faults = begins.assign(begin_s=begins["time_s"] - run.start_s, end_s=begins["number"].map(ends) - run.start_s)
+    effects = ["time_to_detect_s", "time_to_steer_away_s", "flows_broken"]
+    return faults[["fault", "target", "begin_s", "end_s", *effects]].reset_index(drop=True)
 
 
 def _signalling(run: RunData) -> pd.DataFrame:

@@ -69,6 +69,15 @@ _DECISIONS = {
     "decisions": ("decisions", ",d"),
     "metrics_age_mean_s": ("metrics' age s: mean", ".3f"),
 }
+_FAULTS = {
+    "fault": ("fault", ""),
+    "target": ("target", ""),
+    "begin_s": ("from s", ".2f"),
+    "end_s": ("to s", ".2f"),
+    "time_to_detect_s": ("s until detected", ".3f"),
+    "time_to_steer_away_s": ("steered away", ".3f"),
+    "flows_broken": ("flows broken", ",d"),
+}
 _SIGNALLING = {
     "kind": ("kind", ""),
     "nodes": ("senders", ",d"),
@@ -94,6 +103,7 @@ def print_summary(summary: Summary, console: Console) -> None:
         ("Instances", summary.instances, _INSTANCES),
         ("RTP (echo: round trip; up: to the instance)", summary.rtp, _RTP),
         ("Decisions", summary.decisions, _DECISIONS),
+        ("Faults", summary.faults, _FAULTS),
         ("Signalling sent while workloads ran", summary.signalling, _SIGNALLING),
     ):
         if not frame.empty:

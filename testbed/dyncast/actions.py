@@ -19,6 +19,17 @@ class InterceptService:
 
 
 @dataclass(frozen=True)
+class WatchAnswers:
+    """Have packets from an instance to clients of this site looked at flow by flow, also those of no bound flow.
+
+    Otherwise a switch may know them all by one rule for ordinary traffic, and go by it for the moment that it takes to
+    notice a new entry: the first answer of a flow just bound would come from the D-BID.
+    """
+
+    d_bid: Address
+
+
+@dataclass(frozen=True)
 class InstallAffinity:
     """Put the two entries of a bound flow into the switch: D-SID → D-BID, and back on the way home."""
 
@@ -50,6 +61,13 @@ class BreakFlows:
 
     d_sid: Address
     d_bid: Address
+
+
+@dataclass(frozen=True)
+class ResetFlows:
+    """End all flows to the D-SIDs of a service that the switch bound, so that each is bound anew, and count them."""
+
+    d_sids: tuple[Address, ...]
 
 
 @dataclass(frozen=True)
@@ -117,12 +135,28 @@ class MetricsReceived:
     d_bid: Address | None = None
 
 
+@dataclass(frozen=True)
+class Noticed:
+    """A change that no message told of, for the record.
+
+    `event`: path_lost (a site answers no probes), path_back, expired (nobody refreshed the binding).
+    """
+
+    time_s: float
+    event: str
+    site: str
+    d_sid: Address | None = None
+    d_bid: Address | None = None
+
+
 Action = (
     InterceptService
+    | WatchAnswers
     | InstallAffinity
     | ForwardPacket
     | SpreadFlows
     | BreakFlows
+    | ResetFlows
     | RefusePacket
     | DropPacket
     | ReadReturnPackets
@@ -130,4 +164,5 @@ Action = (
     | SendMessage
     | Decided
     | MetricsReceived
+    | Noticed
 )

@@ -9,7 +9,8 @@ array. `AffinityEntry` objects are made when asked for. None of it has to be vis
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from struct import Struct
 from typing import NamedTuple
 
@@ -43,6 +44,17 @@ class AffinityEntry(NamedTuple):
         return self.flow.dst
 
 
+class HeldFlow(NamedTuple):
+    """A bound flow as a switch holds it: of its two entries, those that are there."""
+
+    number: int
+    flow: FlowKey
+    d_bid: Address
+    age_s: float
+    has_forward: bool
+    has_homeward: bool
+
+
 class AffinityTable:
     """Bound flows, by identifier and by number.
 
@@ -56,6 +68,7 @@ class AffinityTable:
         self._records = bytearray()
         self._free: list[int] = []
         self._targets: list[_Target] = []
+        self._bound: list[int] = []  # how many flows, by target
         self._target_index: dict[_Target, int] = {}
         self._d_sids: dict[Address, set[Address]] = {}  # by D-BID, those that a flow was ever bound under
 
@@ -93,9 +106,28 @@ class AffinityTable:
         (number,) = _NUMBER.unpack_from(self._records, slot * _RECORD.size)
         target = self._index_of((d_bid, egress, timeout_s, flow.dst))
         _RECORD.pack_into(self._records, slot * _RECORD.size, number, now_s, now_s, 0, target)
+        self._bound[target] += 1
         self._slots[key] = slot
         self._keys[slot] = key
         return AffinityEntry(number, flow, d_bid, egress, timeout_s, now_s, now_s)
+
+    def restore(self, entries: Iterable[AffinityEntry]) -> None:
+        """Take in bindings that a switch holds already, under the numbers that it knows them by.
+
+        Raises ValueError for a flow or a number that is taken.
+        """
+        for entry in entries:
+            key, slot = pack(entry.flow), entry.number % _SLOTS - 1
+            self._extend(slot + 1)
+            if key in self._slots or slot < 0 or self._keys[slot] is not None:
+                raise ValueError(f"{entry.flow} is bound already, or number {entry.number} is taken")
+            target = self._index_of((entry.d_bid, entry.egress, entry.timeout_s, entry.d_sid))
+            record = (entry.number, entry.created_s, entry.installed_s, entry.return_packets, target)
+            _RECORD.pack_into(self._records, slot * _RECORD.size, *record)
+            self._bound[target] += 1
+            self._slots[key] = slot
+            self._keys[slot] = key
+        self._free = [slot for slot, key in enumerate(self._keys) if key is None]
 
     def renew(self, entry: AffinityEntry, installed_s: float, return_packets: int | None = None) -> AffinityEntry:
         """Note when a binding was put into the switch again, and how much came home by then; return the new entry."""
@@ -114,10 +146,29 @@ class AffinityTable:
             return
         del self._slots[pack(entry.flow)]
         self._keys[slot] = None
+        self._bound[_RECORD.unpack_from(self._records, slot * _RECORD.size)[4]] -= 1
         following = entry.number + _SLOTS
         if following < _NUMBERS:  # otherwise the slot has served its time
             _NUMBER.pack_into(self._records, slot * _RECORD.size, following)
             self._free.append(slot)
+
+    def counts(self) -> Counter[tuple[Address, Address]]:
+        """Return how many flows are bound, by D-SID and D-BID. Does not look at the bindings themselves."""
+        counts: Counter[tuple[Address, Address]] = Counter()
+        for (d_bid, _, _, d_sid), bound in zip(self._targets, self._bound, strict=True):
+            counts[d_sid, d_bid] += bound
+        return counts
+
+    def page(self, start: int, slots: int) -> tuple[list[AffinityEntry], int | None]:
+        """Return the bindings in some slots from `start` on, and the slot to go on from; None: that was all.
+
+        For those who want to see all of a large table bit by bit. A binding that lasts meanwhile is seen once.
+        """
+        end = min(start + slots, len(self._keys))
+        entries = [
+            self._entry(unpack(key), slot) for slot in range(start, end) if (key := self._keys[slot]) is not None
+        ]
+        return entries, None if end == len(self._keys) else end
 
     def _take_slot(self) -> int:
         if self._free:
@@ -125,9 +176,13 @@ class AffinityTable:
         slot = len(self._keys)
         if slot + 1 >= _SLOTS:
             raise OverflowError(f"{len(self)} flows are bound; there is no number for another")
-        self._keys.append(None)
-        self._records.extend(_RECORD.pack(slot + 1, 0.0, 0.0, 0, 0))
+        self._extend(slot + 1)
         return slot
+
+    def _extend(self, slots: int) -> None:
+        for slot in range(len(self._keys), slots):
+            self._keys.append(None)
+            self._records.extend(_RECORD.pack(slot + 1, 0.0, 0.0, 0, 0))
 
     def _slot(self, number: int) -> int | None:
         slot = number % _SLOTS - 1
@@ -140,6 +195,7 @@ class AffinityTable:
         if index is None:
             index = self._target_index[target] = len(self._targets)
             self._targets.append(target)
+            self._bound.append(0)
             d_bid, _, _, d_sid = target
             self._d_sids.setdefault(d_bid, set()).add(d_sid)
         return index

@@ -1,59 +1,81 @@
-"""The Dyncast Metric Agent (D-MA): what it last saw of its instances, and when it tells.
+"""The Dyncast Metric Agent (D-MA): what it last saw of its instances, and the reports that are due.
 
-Pure: an adapter polls the instances and sends the bytes. Section 3 and 4.1 of the Dyncast architecture.
+Pure: an adapter polls the instances and sends the bytes. Which binding is due, `telling` decides. Section 3 and 4.1 of
+the Dyncast architecture.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from testbed.dyncast.codec import Address, BindingReport, Report, report_of, split
+from testbed.dyncast import normalisation
+from testbed.dyncast.codec import Address, Report, report_of, split
 from testbed.dyncast.metrics import RawMetrics, State
+from testbed.dyncast.normalisation import Normalisation
+from testbed.dyncast.telling import Telling, Watched
+from testbed.dyncast.token_bucket import TokenBucket
 
 
 @dataclass(frozen=True)
 class AgentBinding:
-    """A binding the agent speaks for."""
+    """A binding the agent speaks for, and how its metrics are scored."""
 
     d_sid: Address
     d_bid: Address
+    scored_by: Normalisation = field(default=normalisation.DEFAULT, compare=False)
 
 
 class MetricAgent:
-    """Gather metrics of the bindings of one site and report them every `interval_s`."""
+    """Gather metrics of the bindings of one site and report them as `telling` says; refreshes count from `start_s`.
 
-    def __init__(self, site: str, bindings: Iterable[AgentBinding], interval_s: float) -> None:
-        if interval_s <= 0:
-            raise ValueError(f"interval_s must be > 0, not {interval_s}")
+    `counters` has the bindings told, by reason, how often changes were suppressed and reports held back by the budget.
+    """
+
+    def __init__(self, site: str, bindings: Iterable[AgentBinding], telling: Telling, start_s: float) -> None:
         self.site = site
         self.bindings = tuple(bindings)
-        self.interval_s = interval_s
-        self._latest: dict[AgentBinding, BindingReport] = {}
+        self.counters: Counter[str] = Counter()
+        self._telling = telling
+        self._watched = {binding: Watched(telling) for binding in self.bindings}
+        self._budget = TokenBucket(telling.budget) if telling.budget else None
+        self._is_held_back = False
         self._sequence = 0
-        self._next_s: float | None = None
+        self._refreshed_s = start_s
+        self._next_refresh_s = start_s
 
-    def observe(self, binding: AgentBinding, raw: RawMetrics | None, draining: bool = False) -> None:
+    def observe(self, binding: AgentBinding, raw: RawMetrics | None, draining: bool, now_s: float) -> None:
         """Take in what an instance said of itself; None: it did not answer and counts as down."""
         state = State.DOWN if raw is None else State.DRAINING if draining else State.UP
-        self._latest[binding] = report_of(binding.d_sid, binding.d_bid, state, raw)
-
-    def is_due(self, now_s: float) -> bool:
-        """Tell whether the next report is due; the first one is due at once."""
-        return self._next_s is None or now_s >= self._next_s
+        watched = self._watched[binding]
+        watched.see(report_of(binding.d_sid, binding.d_bid, state, raw, binding.scored_by), now_s)
+        if watched.is_suppressed(now_s):
+            self.counters["observations_suppressed"] += 1
 
     def next_due_s(self, now_s: float) -> float:
-        """Return when the next report is due."""
-        return now_s if self._next_s is None else self._next_s
+        """Return when there will be something to tell even if nothing is observed until then."""
+        if self._budget and self._is_held_back:
+            return min(self._next_refresh_s, self._budget.ready_s(now_s))
+        return self._next_refresh_s
 
     def reports(self, now_s: float) -> list[Report]:
-        """Return the reports to send now (several if one packet is too small) and schedule the next."""
-        start_s = now_s if self._next_s is None else self._next_s
-        missed = max(0.0, now_s - start_s) // self.interval_s
-        self._next_s = start_s + (missed + 1) * self.interval_s
-        seen = tuple(self._latest[binding] for binding in self.bindings if binding in self._latest)
-        if not seen:
-            return []
-        reports = split(Report(self.site, 0, now_s, seen), self._sequence + 1)
-        self._sequence += len(reports)
-        return reports
+        """Return the reports to send now, as few as hold what is due and as the budget allows."""
+        if now_s >= self._next_refresh_s:
+            missed = (now_s - self._next_refresh_s) // self._telling.refresh_s
+            self._refreshed_s = self._next_refresh_s + missed * self._telling.refresh_s
+            self._next_refresh_s = self._refreshed_s + self._telling.refresh_s
+        reasons = {watched: watched.reason(self._refreshed_s, now_s) for watched in self._watched.values()}
+        due = [watched for watched, reason in reasons.items() if reason]
+        if self._budget:  # Who waits matters only if not all may go. By age, lest changes keep refreshes from going.
+            due.sort(key=lambda watched: (reasons[watched] != "state", watched.told_s))
+        told = tuple(watched.as_told(now_s) for watched in due)
+        reports = split(Report(self.site, 0, now_s, told), self._sequence + 1) if told else []
+        allowed = [report for report in reports if self._budget is None or self._budget.take(now_s)]
+        self._is_held_back = len(allowed) < len(reports)
+        self.counters["reports_held_back"] += len(reports) - len(allowed)
+        self._sequence += len(allowed)
+        for watched in due[: sum(len(report.bindings) for report in allowed)]:
+            self.counters[f"told_{reasons[watched]}"] += 1
+            watched.tell(now_s)
+        return allowed

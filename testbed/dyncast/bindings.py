@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from testbed.dyncast.codec import Address, Report
-from testbed.dyncast.metrics import RawMetrics, State
+from testbed.dyncast.metrics import RawMetrics, Scores, State
 
 _SEQUENCE_SPACE = 1 << 32
 
@@ -23,9 +23,14 @@ class Binding:
     site: str
     state: State
     raw: RawMetrics | None
-    score: int
+    scores: Scores
     measured_s: float
     received_s: float
+
+    @property
+    def score(self) -> int:
+        """The L2 score."""
+        return self.scores.overall
 
 
 class BindingTable:
@@ -34,23 +39,25 @@ class BindingTable:
     def __init__(self, lifetime_s: float) -> None:
         self.lifetime_s = lifetime_s
         self._by_d_sid: dict[Address, dict[Address, Binding]] = {}
-        self._last_sequence: dict[str, int] = {}
+        self._last_told: dict[str, tuple[int, int]] = {}  # epoch and sequence
         self._last_heard_s: dict[str, float] = {}
 
-    def apply(self, report: Report, now_s: float) -> bool:
+    def apply(self, report: Report, now_s: float, epoch: int = 0) -> bool:
         """Take in a report; return False, and change nothing, if it is a replay or overtaken.
 
-        An agent that restarts counts from one again; it is believed once its site was silent for a lifetime.
+        An agent that restarts counts from one again; it is believed at once if it says so by a greater epoch, or once
+        its site was silent for a lifetime.
         """
-        last = self._last_sequence.get(report.site)
+        last_epoch, last = self._last_told.get(report.site, (-1, 0))
         silent = now_s - self._last_heard_s.get(report.site, now_s) > self.lifetime_s
-        if last is not None and not silent and not _is_newer(report.sequence, last):
+        newer = epoch > last_epoch or (epoch == last_epoch and _is_newer(report.sequence, last))
+        if not newer and not silent:
             return False
-        self._last_sequence[report.site] = report.sequence
+        self._last_told[report.site] = (epoch, report.sequence)
         self._last_heard_s[report.site] = now_s
         for told in report.bindings:
             self._by_d_sid.setdefault(told.d_sid, {})[told.d_bid] = Binding(
-                told.d_sid, told.d_bid, report.site, told.state, told.raw, told.score, report.sent_s, now_s
+                told.d_sid, told.d_bid, report.site, told.state, told.raw, told.scores, report.sent_s, now_s
             )
         return True
 
@@ -65,6 +72,10 @@ class BindingTable:
     def get(self, d_sid: Address, d_bid: Address) -> Binding | None:
         """Return what is known of one binding."""
         return self._by_d_sid.get(d_sid, {}).get(d_bid)
+
+    def last_heard_s(self, site: str) -> float | None:
+        """Return when a site's last report came; None if none ever did."""
+        return self._last_heard_s.get(site)
 
     def all(self) -> list[Binding]:
         """Return every binding ever heard of, usable or not."""

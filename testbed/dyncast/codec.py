@@ -9,11 +9,10 @@ A *Report* goes on with the number of bindings (16) and for each
 
     address family 4|6 (8) | D-SID | D-BID | state (8) | number of metrics (8) | metrics
 
-A metric is written in the fields of the CATS metric definition: type (8), level (2), format (1: 0
-unsigned integer, 1 IEEE 754 float), length as a power of two octets (3), two spare bits, source (3) with
-five spare bits, value. Unknown metric types are skipped by their length, never fatal.
+Metrics are written in the fields of the CATS metric definition (`metric_fields`).
 
 *Probe* and *ProbeReply* measure the path: a reply carries the probe's sequence and sending time back.
+The highest bit of the type says that a trailer follows the message, which `testbed.dyncast.authentication` owns.
 Whatever is malformed raises `CodecError`, for the receiver to count and drop.
 """
 
@@ -24,14 +23,16 @@ from dataclasses import dataclass
 from enum import IntEnum
 from ipaddress import IPv4Address, IPv6Address
 
-from testbed.dyncast.metrics import BEST_SCORE, RawMetrics, State, compute_score, overall_score, service_score
+from testbed.dyncast import metric_fields, normalisation
+from testbed.dyncast.metrics import UNSCORED, RawMetrics, Scores, State
+from testbed.dyncast.normalisation import Normalisation
 
 Address = IPv4Address | IPv6Address
 
 MAGIC = 0xDC
 VERSION = 1
 _HEADER = struct.Struct("!BBBBIQ")
-_MAX_BINDINGS_BYTES = 1400  # a report fits one unfragmented packet on an Ethernet path
+_MAX_BINDINGS_BYTES = 1400  # a report and its trailer fit one unfragmented packet on an Ethernet path, in IPv6 too
 
 
 class CodecError(ValueError):
@@ -46,40 +47,6 @@ class MessageType(IntEnum):
     PROBE_REPLY = 3
 
 
-class _Source(IntEnum):
-    DIRECT = 0
-    NORMALIZATION = 3
-
-
-@dataclass(frozen=True)
-class _Metric:
-    kind: int
-    attribute: str
-    level: int
-    is_float: bool
-    octets: int
-    source: _Source
-
-
-_METRICS = (
-    _Metric(1, "workers", 0, False, 4, _Source.DIRECT),
-    _Metric(2, "busy_workers", 0, False, 4, _Source.DIRECT),
-    _Metric(3, "queue_length", 0, False, 4, _Source.DIRECT),
-    _Metric(4, "queue_limit", 0, False, 4, _Source.DIRECT),
-    _Metric(5, "sessions", 0, False, 4, _Source.DIRECT),
-    _Metric(8, "sessions_started", 0, False, 4, _Source.DIRECT),
-    _Metric(6, "utilisation", 0, True, 4, _Source.DIRECT),
-    _Metric(7, "service_time_s", 0, True, 4, _Source.DIRECT),
-    _Metric(16, "compute_norm", 1, False, 1, _Source.NORMALIZATION),
-    _Metric(17, "service_norm", 1, False, 1, _Source.NORMALIZATION),
-    _Metric(32, "norm", 2, False, 1, _Source.NORMALIZATION),
-)
-_BY_KIND = {metric.kind: metric for metric in _METRICS}
-_INTEGER = {1: "!B", 2: "!H", 4: "!I", 8: "!Q"}
-_FLOAT = {4: "!f", 8: "!d"}
-_LARGEST_FLOAT = {4: 3.4028234663852886e38, 8: 1.7976931348623157e308}
-
-
 @dataclass(frozen=True)
 class BindingReport:
     """One D-SID ↔ D-BID binding with its metrics; `raw` is None when the instance is down."""
@@ -88,7 +55,12 @@ class BindingReport:
     d_bid: Address
     state: State
     raw: RawMetrics | None
-    score: int = 0
+    scores: Scores = UNSCORED
+
+    @property
+    def score(self) -> int:
+        """The L2 score."""
+        return self.scores.overall
 
 
 @dataclass(frozen=True)
@@ -114,9 +86,27 @@ class Probe:
 Message = Report | Probe
 
 
-def report_of(d_sid: Address, d_bid: Address, state: State, raw: RawMetrics | None) -> BindingReport:
-    """Return the binding report with the L2 score filled in."""
-    return BindingReport(d_sid, d_bid, state, raw, overall_score(raw) if raw and state is not State.DOWN else 0)
+@dataclass(frozen=True)
+class Header:
+    """What every message starts with. `kind` is not checked; `octets` is the header's length."""
+
+    kind: int
+    site: str
+    sequence: int
+    sent_s: float
+    octets: int
+
+
+def report_of(
+    d_sid: Address,
+    d_bid: Address,
+    state: State,
+    raw: RawMetrics | None,
+    scored_by: Normalisation = normalisation.DEFAULT,
+) -> BindingReport:
+    """Return the binding report with the scores filled in; an instance that is down has none."""
+    scores = scored_by.scores(raw) if raw and state is not State.DOWN else UNSCORED
+    return BindingReport(d_sid, d_bid, state, raw, scores)
 
 
 def encode(message: Message) -> bytes:
@@ -159,6 +149,23 @@ def decode(data: bytes) -> Message:
         raise error if isinstance(error, CodecError) else CodecError(f"malformed: {error}") from error
 
 
+def read_header(data: bytes | memoryview) -> Header:
+    """Return what a message starts with. Raises CodecError if it is no message of ours."""
+    try:
+        magic, version, kind, name_length, sequence, sent_ns = _HEADER.unpack_from(data)
+        if magic != MAGIC:
+            raise CodecError("not a Dyncast message")
+        if version != VERSION:
+            raise CodecError(f"version {version}, not {VERSION}")
+        octets = _HEADER.size + name_length
+        if len(data) < octets:
+            raise CodecError("cut short in the site name")
+        site = bytes(data[_HEADER.size : octets]).decode()
+    except (struct.error, UnicodeDecodeError) as error:
+        raise CodecError(f"malformed: {error}") from error
+    return Header(kind, site, sequence, sent_ns / 1e9, octets)
+
+
 def _header(kind: MessageType, message: Message) -> bytes:
     site = message.site.encode()
     if len(site) > 255:
@@ -170,40 +177,20 @@ def _header(kind: MessageType, message: Message) -> bytes:
 def _encode_binding(binding: BindingReport) -> bytes:
     if binding.d_sid.version != binding.d_bid.version:
         raise CodecError(f"{binding.d_sid} and {binding.d_bid} are of different address families")
-    values: dict[str, float] = {}
-    if binding.raw is not None:
-        values = {**vars(binding.raw), "compute_norm": compute_score(binding.raw)}
-        values |= {"service_norm": service_score(binding.raw), "norm": binding.score}
-    parts = [
-        bytes([binding.d_sid.version]),
-        binding.d_sid.packed,
-        binding.d_bid.packed,
-        bytes([binding.state, len(values)]),
-    ]
-    for metric in _METRICS:
-        if metric.attribute in values:
-            value = values[metric.attribute]
-            shape = metric.level << 6 | metric.is_float << 5 | (metric.octets.bit_length() - 1) << 2
-            parts.append(bytes([metric.kind, shape, metric.source << 5]))
-            parts.append(
-                struct.pack(_FLOAT[metric.octets], min(value, _LARGEST_FLOAT[metric.octets]))
-                if metric.is_float
-                else min(int(value), 256**metric.octets - 1).to_bytes(metric.octets, "big")
-            )
-    return b"".join(parts)
+    return b"".join(
+        (
+            bytes([binding.d_sid.version]),
+            binding.d_sid.packed,
+            binding.d_bid.packed,
+            bytes([binding.state]),
+            metric_fields.encode(binding.raw, binding.scores),
+        )
+    )
 
 
 def _decode(data: memoryview) -> Message:
-    magic, version, kind, name_length, sequence, sent_ns = _HEADER.unpack_from(data)
-    if magic != MAGIC:
-        raise CodecError("not a Dyncast message")
-    if version != VERSION:
-        raise CodecError(f"version {version}, not {VERSION}")
-    position = _HEADER.size + name_length
-    if len(data) < position:
-        raise CodecError("cut short in the site name")
-    site = bytes(data[_HEADER.size : position]).decode()
-    sent_s = sent_ns / 1e9
+    header = read_header(data)
+    kind, site, sequence, sent_s, position = header.kind, header.site, header.sequence, header.sent_s, header.octets
     if kind in (MessageType.PROBE, MessageType.PROBE_REPLY):
         _check_end(data, position)
         return Probe(site, sequence, sent_s, kind == MessageType.PROBE_REPLY)
@@ -235,31 +222,6 @@ def _decode_binding(data: memoryview, position: int) -> tuple[BindingReport, int
     d_sid = kind(bytes(data[position : position + size]))
     d_bid = kind(bytes(data[position + size : position + 2 * size]))
     position += 2 * size
-    state, count = State(data[position]), data[position + 1]
-    position += 2
-    values: dict[str, float] = {}
-    for _ in range(count):
-        kind_code, shape = data[position], data[position + 1]
-        octets = 1 << (shape >> 2 & 0b111)
-        position += 3
-        value = data[position : position + octets]
-        if len(value) < octets:
-            raise CodecError("cut short in a metric")
-        position += octets
-        known = _BY_KIND.get(kind_code)
-        if known is None:
-            continue
-        is_float = bool(shape >> 5 & 1)
-        formats = _FLOAT if is_float else _INTEGER
-        if is_float is not known.is_float or octets not in formats:
-            raise CodecError(f"metric {known.attribute} in an unusable format")
-        values[known.attribute] = struct.unpack(formats[octets], value)[0]
-    score = int(values.pop("norm", 0))
-    if score > BEST_SCORE:
-        raise CodecError(f"score {score} is above {BEST_SCORE}")
-    values.pop("compute_norm", None)
-    values.pop("service_norm", None)
-    if values and "workers" not in values:
-        raise CodecError("metrics without the number of workers")
-    raw = RawMetrics(**values) if values else None  # type: ignore[arg-type]
-    return BindingReport(d_sid, d_bid, state, raw, score), position
+    state = State(data[position])
+    raw, scores, position = metric_fields.decode(data, position + 1)
+    return BindingReport(d_sid, d_bid, state, raw, scores), position

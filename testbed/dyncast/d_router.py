@@ -8,7 +8,7 @@ site's metrics, hear those of others) and measurer of paths.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from random import Random
 
@@ -25,20 +25,27 @@ from testbed.dyncast.actions import (
     ReadReturnPackets,
     RefusePacket,
     RemoveAffinity,
+    ResetFlows,
     SendMessage,
+    WatchAnswers,
 )
-from testbed.dyncast.affinity import AffinityEntry, AffinityTable
+from testbed.dyncast.admission import Admission, Network
+from testbed.dyncast.affinity import AffinityEntry, AffinityTable, HeldFlow
+from testbed.dyncast.authentication import Authenticator, Refused
 from testbed.dyncast.bindings import BindingTable
 from testbed.dyncast.codec import Address, Probe, Report
 from testbed.dyncast.flows import FlowKey, Service
+from testbed.dyncast.liveness import Liveness
 from testbed.dyncast.metrics import State
 from testbed.dyncast.network_state import PathState
 from testbed.dyncast.outlook import Outlook
 from testbed.dyncast.policies import Policy
 from testbed.dyncast.pool import SHARES, Pool
-from testbed.dyncast.selection import Selection
+from testbed.dyncast.selection import Selection, Weighed
 from testbed.dyncast.session_model import SessionModel
+from testbed.dyncast.token_bucket import Rate
 
+REPORT_RATE = Rate(per_s=1000, burst=1000)  # no agent that is well needs it
 _SPREAD_INTERVAL_S = 0.25  # how often weights are reckoned anew without a report
 _REPORTS_OF_DEATH = 2  # one may be a poll that timed out on a busy machine: new flows go elsewhere, bound ones stay
 _REINSTALL_AFTER_S = 0.5  # a packet of a bound flow that still comes up this late: the switch lost the entry
@@ -46,11 +53,12 @@ _REINSTALL_AFTER_S = 0.5  # a packet of a bound flow that still comes up this la
 
 @dataclass(frozen=True)
 class Peer:
-    """Another D-Router: where its messages go, and the routing's round-trip cost to it."""
+    """Another D-Router: where its messages go, the routing's round-trip cost to it, and its site's addresses."""
 
     site: str
     address: Address
     path_cost_ms: float
+    prefixes: tuple[Network, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -62,19 +70,24 @@ class DRouterConfig:
     peers: tuple[Peer, ...] = ()
     metric_lifetime_s: float = 10.0
     probe_interval_s: float = 1.0
-    policy_parameters: dict[str, dict[str, float]] = field(default_factory=dict)
+    prefixes: tuple[Network, ...] = ()  # of its own site; reports must be of instances in them, if there are any
+    report_rate: Rate = REPORT_RATE  # of each site's agent; what exceeds it is refused
+    policy_parameters: dict[str, dict[str, float | str]] = field(default_factory=dict)
 
 
 class DRouter:
-    """One D-Router. `rng` draws among the weights of a policy."""
+    """One D-Router. `rng` draws among the weights of a policy; without `authenticator` it believes every message."""
 
-    def __init__(self, config: DRouterConfig, rng: Random) -> None:
+    def __init__(self, config: DRouterConfig, rng: Random, authenticator: Authenticator | None = None) -> None:
         self.config = config
+        prefixes = {config.site: config.prefixes, **{peer.site: peer.prefixes for peer in config.peers}}
+        self._admission = Admission(prefixes, config.report_rate, config.metric_lifetime_s, authenticator)
+        self._authenticator = authenticator
         self.bindings = BindingTable(config.metric_lifetime_s)
         self.affinity = AffinityTable()
         self.counters: Counter[str] = Counter()
         self.paths = {peer.site: PathState(peer.site, peer.path_cost_ms) for peer in config.peers}
-        self._peers = {peer.site: peer for peer in config.peers}
+        self._liveness = Liveness(self.bindings, self.paths)
         self._services = {d_sid: service for service in config.services for d_sid in service.d_sids}
         self._sessions = SessionModel()
         self._selections = {
@@ -88,6 +101,7 @@ class DRouter:
             if service.affinity_mode == "datapath"
             for d_sid in service.d_sids
         }
+        self._watched: set[Address] = set()
         self._down_reports: Counter[tuple[Address, Address]] = Counter()
         self._probe_sequence = 0
         self._next_probe_s: float | None = None
@@ -95,12 +109,38 @@ class DRouter:
 
     # -- the switch ------------------------------------------------------------------------------
 
-    def on_switch_connected(self, now_s: float) -> list[Action]:
-        """Put everything this D-Router knows into a switch that may know nothing."""
+    def on_switch_connected(self, now_s: float, held: Collection[HeldFlow] = ()) -> list[Action]:
+        """Put everything this D-Router knows into a switch that may know nothing.
+
+        `held`: what the switch still has from a former process of this D-Router, which ended without taking it away.
+        """
         self.counters["switch_connected"] += 1
-        actions: list[Action] = [InterceptService(d_sid) for d_sid in self._services if d_sid not in self._pools]
+        actions = self._recover(held, now_s)
+        actions += [InterceptService(d_sid) for d_sid in self._services if d_sid not in self._pools]
+        actions += [WatchAnswers(d_bid) for d_bid in self._watched]
         actions += [spread for pool in self._pools.values() if (spread := pool.again())]
-        actions += [InstallAffinity(self.affinity.renew(entry, now_s)) for entry in self.affinity]
+        if not held:
+            actions += [InstallAffinity(self.affinity.renew(entry, now_s)) for entry in self.affinity]
+        return actions
+
+    def _recover(self, held: Collection[HeldFlow], now_s: float) -> list[Action]:
+        actions: list[Action] = []
+        known: list[AffinityEntry] = []
+        for item in held:
+            service = self._services.get(item.flow.dst)
+            timeout_s = service.affinity_timeout_s if service else 0
+            # Which site the instance is of will be known when it is next reported.
+            entry = AffinityEntry(item.number, item.flow, item.d_bid, "", timeout_s, now_s - item.age_s, now_s)
+            is_reactive = service is not None and item.flow.dst not in self._pools
+            if not (item.has_homeward and is_reactive and service and service.is_identified_by(item.flow)):
+                self.counters["bindings_not_recovered"] += 1
+                actions.append(RemoveAffinity(entry))
+                continue
+            self.counters["bindings_recovered"] += 1
+            known.append(entry)
+            if not item.has_forward:  # it idled out, and nobody heard; the way home may be in use
+                actions.append(InstallAffinity(entry))
+        self.affinity.restore(known)
         return actions
 
     def on_packet(self, packet: FlowKey, now_s: float) -> list[Action]:
@@ -110,7 +150,7 @@ class DRouter:
             return self._drop("unknown_d_sid")
         if service.identifies_by_ports and packet.lacks_ports:
             return self._drop("no_ports")
-        flow = packet.masked(service.flow_fields)
+        flow = service.identifier(packet)
         entry = self.affinity.find(flow)
         if entry is not None:
             self.counters["packets_before_entry"] += 1
@@ -163,9 +203,28 @@ class DRouter:
     def on_datapath_mode_refused(self, service: str) -> list[Action]:
         """Hear that the switch cannot bind the flows of a service; from now on this D-Router does."""
         d_sids = [d_sid for d_sid in self._pools if self._services[d_sid].name == service]
-        for d_sid in d_sids:
-            del self._pools[d_sid]
-        return [InterceptService(d_sid) for d_sid in d_sids]
+        members = [d_bid for d_sid in d_sids for d_bid in self._pools.pop(d_sid).members]
+        return [*self._watch(members), *(InterceptService(d_sid) for d_sid in d_sids)]
+
+    def _watch(self, d_bids: Iterable[Address]) -> list[Action]:
+        new = dict.fromkeys(d_bid for d_bid in d_bids if d_bid not in self._watched)
+        self._watched.update(new)
+        return [WatchAnswers(d_bid) for d_bid in new]
+
+    def reset_flows(self, services: Collection[Service], start: int, slots: int) -> tuple[list[Action], int | None]:
+        """End the flows of services that are bound in some slots of the affinity table, and those the switch bound.
+
+        Returns the slot to go on from, too; None: all were ended. The latter are ended with the first slots.
+        """
+        d_sids = {d_sid for service in services for d_sid in service.d_sids}
+        entries, following = self.affinity.page(start, slots)
+        ended = [entry for entry in entries if entry.d_sid in d_sids]
+        self.counters["bindings_reset"] += len(ended)
+        actions = [action for entry in ended for action in self._end(entry)]
+        if start == 0:
+            pooled = [tuple(d_sid for d_sid in service.d_sids if d_sid in self._pools) for service in services]
+            actions += [ResetFlows(of_service) for of_service in pooled if of_service]
+        return actions, following
 
     def _end(self, entry: AffinityEntry) -> list[Action]:
         self.affinity.end(entry)
@@ -191,23 +250,31 @@ class DRouter:
             choice.considered, choice.weighed,
         )  # fmt: skip
 
+    def weighed(self, d_sid: Address, now_s: float) -> tuple[Weighed, ...]:
+        """Return the instances that may take a flow to a D-SID, with their shares of the next `SHARES` flows."""
+        return self._selections[d_sid].weighed(SHARES, now_s)
+
+    def pool(self, d_sid: Address) -> Pool | None:
+        """Return the pool of a D-SID whose flows the switch binds; None if this D-Router does."""
+        return self._pools.get(d_sid)
+
     # -- in-band messages ------------------------------------------------------------------------
 
     def on_message(self, data: bytes, source: Address, now_s: float) -> list[Action]:
-        """Take in a datagram from a D-MA or another D-Router; malformed ones are counted and dropped."""
+        """Take in a datagram from a D-MA or another D-Router; what is not to be believed is counted and dropped."""
         try:
-            message = codec.decode(data)
-        except codec.CodecError as error:
-            self.counters["messages_malformed"] += 1
-            return [MetricsReceived(now_s, str(source), 0, "dropped", f"malformed: {error}")]
+            message, epoch = self._admission.admit(data, now_s)
+        except Refused as refused:
+            self.counters[refused.counter] += 1
+            return [MetricsReceived(now_s, refused.site or str(source), refused.sequence, "dropped", refused.reason)]
         if isinstance(message, Probe):
             return self._on_probe(message, source, now_s)
-        return self._on_report(message, data, now_s)
+        return self._on_report(message, epoch, data, now_s)
 
     def _on_probe(self, probe: Probe, source: Address, now_s: float) -> list[Action]:
         if not probe.is_reply:
             answer = Probe(self.config.site, probe.sequence, probe.sent_s, is_reply=True)
-            return [SendMessage(source, codec.encode(answer), "probe_reply")]
+            return [SendMessage(source, self._signed(answer, probe.site), "probe_reply")]
         path = self.paths.get(probe.site)
         rtt_s = now_s - probe.sent_s
         if path is None or rtt_s < 0:
@@ -216,34 +283,35 @@ class DRouter:
         path.on_reply(rtt_s, now_s)
         return []
 
-    def _on_report(self, report: Report, data: bytes, now_s: float) -> list[Action]:
-        own = report.site == self.config.site
-        if not own and report.site not in self._peers:
-            self.counters["reports_unknown_site"] += 1
-            return [MetricsReceived(now_s, report.site, report.sequence, "dropped", "unknown site")]
-        if not self.bindings.apply(report, now_s):
-            self.counters["reports_stale"] += 1
+    def _on_report(self, report: Report, epoch: int, data: bytes, now_s: float) -> list[Action]:
+        if not self.bindings.apply(report, now_s, epoch):
+            self.counters["reports_overtaken"] += 1
             return [MetricsReceived(now_s, report.site, report.sequence, "dropped", "replayed or overtaken")]
         self._learn_from(report)
         actions: list[Action] = [
             MetricsReceived(now_s, report.site, report.sequence, "received", "", told.d_sid, told.d_bid)
             for told in report.bindings
         ]
+        actions += self._watch(
+            told.d_bid for told in report.bindings if told.d_sid in self._services and told.d_sid not in self._pools
+        )
         actions += self._on_states(report)
         for d_sid in dict.fromkeys(told.d_sid for told in report.bindings):
             actions += self._spread(d_sid, now_s)
-        if own:
+        if report.site == self.config.site:  # as it came: the agent's own tag convinces the others
             actions.extend(SendMessage(peer.address, data, "report") for peer in self.config.peers)
         return actions
 
     def _learn_from(self, report: Report) -> None:
         path = self.paths.get(report.site)
-        travel_s = path.cost_s / 2 if path else 0.0
+        rtt_s = path.cost_s if path else 0.0
         for told in report.bindings:
             service = self._services.get(told.d_sid)
             if service is None:
                 continue
             if told.raw is not None:
+                # A request follows upon a handshake, a stream begins with its first packet.
+                travel_s = rtt_s * (0.5 + self._sessions.load_per_session(service.name))
                 self._sessions.on_report(service.name, told.d_bid, told.raw, report.sent_s, travel_s)
             self._selections[told.d_sid].on_told(told.d_bid)
 
@@ -280,24 +348,37 @@ class DRouter:
     # -- time ------------------------------------------------------------------------------------
 
     def on_timer(self, now_s: float) -> list[Action]:
-        """Do what is due: probe the paths to all peers, reckon weights anew."""
-        return self._probe(now_s) + self._spread_all(now_s)
+        """Do what is due: probe the paths to all peers, notice what has gone, reckon weights anew."""
+        return self._probe(now_s) + self._look_around(now_s)
 
-    def _spread_all(self, now_s: float) -> list[Action]:
+    def _look_around(self, now_s: float) -> list[Action]:
         if self._next_spread_s is not None and now_s < self._next_spread_s:
             return []
         self._next_spread_s = now_s + _SPREAD_INTERVAL_S
-        return [action for d_sid in self._pools for action in self._spread(d_sid, now_s)]
+        return self._notice(now_s) + [action for d_sid in self._pools for action in self._spread(d_sid, now_s)]
+
+    def _notice(self, now_s: float) -> list[Action]:
+        changes = self._liveness.changes(now_s)
+        for change in changes:
+            self.counters[change.event] += 1
+            if change.event == "path_lost":  # bound flows stay, for the site may come back; these wait for it
+                cut_off = sum(entry.egress == change.site for entry in self.affinity)
+                self.counters["flows_cut_off"] += cut_off
+        return list(changes)
 
     def _probe(self, now_s: float) -> list[Action]:
         if self._next_probe_s is not None and now_s < self._next_probe_s:
             return []
         self._next_probe_s = now_s + self.config.probe_interval_s
         self._probe_sequence += 1
-        probe = codec.encode(Probe(self.config.site, self._probe_sequence, now_s))
+        probe = Probe(self.config.site, self._probe_sequence, now_s)
         for path in self.paths.values():
-            path.probes_sent += 1
-        return [SendMessage(peer.address, probe, "probe") for peer in self.config.peers]
+            path.on_probe_sent()
+        return [SendMessage(peer.address, self._signed(probe, peer.site), "probe") for peer in self.config.peers]
+
+    def _signed(self, probe: Probe, receiver: str) -> bytes:
+        data = codec.encode(probe)
+        return self._authenticator.sign(data, receiver) if self._authenticator else data
 
 
 def _policies(config: DRouterConfig) -> Iterator[tuple[Service, Policy]]:

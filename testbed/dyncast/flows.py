@@ -17,6 +17,7 @@ UDP = 17
 FIVE_TUPLE = ("src", "dst", "proto", "src_port", "dst_port")
 THREE_TUPLE = ("src", "dst", "proto")
 AFFINITY_MODES = ("reactive", "datapath")
+PORT_BLOCKS = tuple(1 << bits for bits in range(13))
 
 
 class FlowKey(NamedTuple):
@@ -49,6 +50,8 @@ class Service:
     """A service as an ingress knows it. `d_sids` holds one address per family it is offered in.
 
     `affinity_mode`: who binds a new flow, the D-Router upon its first packet (`reactive`) or the switch (`datapath`).
+    `port_block`: so many consecutive ports, a power of two from a multiple of it, are as one: the audio, video and RTCP
+    of a call are a set of 5-tuples that belong together.
     """
 
     name: str
@@ -57,11 +60,30 @@ class Service:
     flow_fields: tuple[str, ...] = FIVE_TUPLE
     affinity_timeout_s: int = 30
     affinity_mode: str = "reactive"
+    port_block: int = 1
+
+    def identifier(self, packet: FlowKey) -> FlowKey:
+        """Return the identifier of the flow that a packet belongs to; of a block of ports, the first."""
+        flow = packet.masked(self.flow_fields)
+        if self.port_block == 1:
+            return flow
+        src_port, dst_port = (
+            None if port is None else port - port % self.port_block for port in (flow.src_port, flow.dst_port)
+        )
+        return flow._replace(src_port=src_port, dst_port=dst_port)
 
     @property
     def identifies_by_ports(self) -> bool:
         """Tell whether packets without ports cannot be told to belong to a flow."""
         return "src_port" in self.flow_fields or "dst_port" in self.flow_fields
+
+    def is_identified_by(self, flow: FlowKey) -> bool:
+        """Tell whether a flow has the fields that identify flows of this service, and no others."""
+        fields = [("src", flow.src), ("proto", flow.proto)]
+        if flow.proto in (TCP, UDP):
+            fields += [("src_port", flow.src_port), ("dst_port", flow.dst_port)]
+        has_those = all((value is not None) == (name in self.flow_fields) for name, value in fields)
+        return has_those and flow == self.identifier(flow)
 
     def __post_init__(self) -> None:
         unknown = set(self.flow_fields) - set(FIVE_TUPLE)
@@ -69,6 +91,10 @@ class Service:
             raise ValueError(f"service {self.name}: unknown flow fields {sorted(unknown)}; known: {list(FIVE_TUPLE)}")
         if {"src_port", "dst_port"} & set(self.flow_fields) and "proto" not in self.flow_fields:
             raise ValueError(f"service {self.name}: ports identify a flow only together with proto")
+        if self.port_block not in PORT_BLOCKS:
+            raise ValueError(f"service {self.name}: port_block must be a power of two up to {PORT_BLOCKS[-1]}")
+        if self.port_block > 1 and not self.identifies_by_ports:
+            raise ValueError(f"service {self.name}: a port_block needs src_port or dst_port among the flow fields")
         if self.affinity_mode not in AFFINITY_MODES:
             raise ValueError(f"service {self.name}: affinity mode must be one of {AFFINITY_MODES}")
         if self.affinity_mode == "datapath" and "src" not in self.flow_fields:

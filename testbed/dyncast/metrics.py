@@ -1,19 +1,15 @@
-"""What is told about a service instance, on the three levels of the CATS metric definition.
+"""What is told about a service instance: its state, its raw figures, its scores.
 
-L0: raw figures with units (`RawMetrics`). L1: one octet 0-10 per category. L2: one octet 0-10 overall.
-Scores are unitless and higher is better. The formulas are part of the interface, for scores that nobody
-can interpret are of no use (CATS metric definition, "On the Meaning of Scores"):
-
-* compute (L1) = 10 x the share of worker time that was idle over the agent's window (min-max 1 → 0);
-* service (L1) = 10 x the free share of the waiting room (min-max 0 → queue_limit);
-* overall (L2) = the lesser of the two: an instance is as good as its scarcest resource.
+The three levels of the CATS metric definition: L0, raw figures with units (`RawMetrics`); L1, one octet 0-10 per
+category, and L2, one octet 0-10 overall (`Scores`). How scores come about is `normalisation`'s business.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import IntEnum
+from typing import NamedTuple
 
 BEST_SCORE = 10
 
@@ -31,6 +27,9 @@ class RawMetrics:
     """L0 metrics of one service instance.
 
     `utilisation` is the busy share of worker time (0..1), `sessions_started` counts since the instance began.
+    `cpu_utilisation` is the share of the CPU that the instance's processes may use, `memory_bytes` what they hold,
+    `throughput_bps` the busier direction of its network interfaces, `capacity_per_s` the jobs it could serve. Of these,
+    and of limits, 0 means unknown or none.
     """
 
     workers: int
@@ -41,6 +40,11 @@ class RawMetrics:
     sessions_started: int = 0
     utilisation: float = 0.0
     service_time_s: float = 0.0
+    cpu_utilisation: float = 0.0
+    memory_bytes: int = 0
+    memory_limit_bytes: int = 0
+    capacity_per_s: float = 0.0
+    throughput_bps: float = 0.0
 
     def __post_init__(self) -> None:
         counts = (
@@ -50,40 +54,53 @@ class RawMetrics:
             self.queue_limit,
             self.sessions,
             self.sessions_started,
+            self.memory_bytes,
+            self.memory_limit_bytes,
         )
-        if any(count < 0 for count in counts) or self.workers == 0:
+        if min(counts) < 0 or self.workers == 0:
             raise ValueError(f"counts must be >= 0 and workers >= 1, not {counts}")
-        if not (math.isfinite(self.utilisation) and math.isfinite(self.service_time_s)):
-            raise ValueError("utilisation and service_time_s must be finite")
-        if self.utilisation < 0 or self.service_time_s < 0:
-            raise ValueError("utilisation and service_time_s must be >= 0")
+        measures = (
+            self.utilisation,
+            self.service_time_s,
+            self.cpu_utilisation,
+            self.capacity_per_s,
+            self.throughput_bps,
+        )
+        if not (all(map(math.isfinite, measures)) and min(measures) >= 0):
+            raise ValueError(f"utilisation and other measures must be finite and >= 0, not {measures}")
+
+    @property
+    def free_room(self) -> float:
+        """The free share of the waiting room, 0..1; without one, whether a worker is free."""
+        if self.queue_limit == 0:
+            return 1.0 if self.busy_workers < self.workers else 0.0
+        return 1.0 - min(1.0, self.queue_length / self.queue_limit)
+
+    @property
+    def memory_utilisation(self) -> float:
+        """The share of the memory it may use, 0..1; 0 without a limit."""
+        return min(1.0, self.memory_bytes / self.memory_limit_bytes) if self.memory_limit_bytes else 0.0
 
 
-def min_max(value: float, worst: float, best: float) -> float:
-    """Map `worst`..`best` linearly to 0..1, clamped; `worst` may be above or below `best`."""
-    if worst == best:
-        return 1.0
-    return min(1.0, max(0.0, (value - worst) / (best - worst)))
+# What thresholds and normalisations may name: the fields, and what follows from them.
+FIGURES = (*(field.name for field in fields(RawMetrics)), "free_room", "memory_utilisation")
 
 
-def sigmoid(value: float, midpoint: float, steepness: float) -> float:
-    """Map any value smoothly to 0..1: 0.5 at `midpoint`; a negative `steepness` makes less be better."""
-    exponent = max(-700.0, min(700.0, -steepness * (value - midpoint)))
-    return 1.0 / (1.0 + math.exp(exponent))
+class Scores(NamedTuple):
+    """L1 scores by category (None: not scored) and the L2 score; 0..10, higher is better."""
+
+    computing: int | None = None
+    communication: int | None = None
+    service: int | None = None
+    overall: int = 0
+
+    def category_columns(self) -> dict[str, int | None]:
+        """Return the L1 scores by the columns that tables have for them."""
+        return {
+            "computing_score": self.computing,
+            "communication_score": self.communication,
+            "service_score": self.service,
+        }
 
 
-def compute_score(raw: RawMetrics) -> int:
-    """Return the L1 score of the category computing, 0..10."""
-    return round(BEST_SCORE * min_max(raw.utilisation, worst=1.0, best=0.0))
-
-
-def service_score(raw: RawMetrics) -> int:
-    """Return the L1 score of the category service, 0..10."""
-    if raw.queue_limit == 0:
-        return BEST_SCORE if raw.busy_workers < raw.workers else 0
-    return round(BEST_SCORE * min_max(raw.queue_length, worst=raw.queue_limit, best=0))
-
-
-def overall_score(raw: RawMetrics) -> int:
-    """Return the L2 score, 0..10."""
-    return min(compute_score(raw), service_score(raw))
+UNSCORED = Scores()

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from itertools import pairwise
 from statistics import median
 
 _PROBES = 5
+MOST_UNANSWERED = 3  # probes in a row; each had a whole interval for its answer
 
 
 @dataclass
@@ -22,15 +24,36 @@ class PathState:
     heard_s: float | None = None
     probes_sent: int = 0
     replies: int = 0
+    unanswered: int = 0  # probes sent since the last reply
     rtt_s: float | None = None  # measured; None before the first reply
     _recent_s: deque[float] = field(default_factory=lambda: deque(maxlen=_PROBES))
+
+    def on_probe_sent(self) -> None:
+        """Count a probe under way."""
+        self.probes_sent += 1
+        self.unanswered += 1
 
     def on_reply(self, rtt_s: float, now_s: float) -> None:
         """Take in a round trip."""
         self.replies += 1
+        self.unanswered = 0
         self.heard_s = now_s
         self._recent_s.append(rtt_s)
         self.rtt_s = median(self._recent_s)
+
+    @property
+    def jitter_s(self) -> float | None:
+        """How much one of the last few round trips differed from the next on average; None before the second reply."""
+        steps = [abs(later - earlier) for earlier, later in pairwise(self._recent_s)]
+        return sum(steps) / len(steps) if steps else None
+
+    @property
+    def is_reachable(self) -> bool:
+        """Tell whether the site answers, as far as known: of one that never did, only that its reports come.
+
+        Counted in probes, so that a D-Router that was held up itself accuses nobody.
+        """
+        return self.heard_s is None or self.unanswered <= MOST_UNANSWERED
 
     @property
     def cost_s(self) -> float:

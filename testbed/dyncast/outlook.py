@@ -46,7 +46,7 @@ class Outlook:
         """Return an instance as a policy weighs it."""
         path = self._paths.get(binding.site)
         age_s = now_s - binding.measured_s
-        reported = binding.raw.sessions if binding.raw else 0
+        expected = self.sessions.expected(binding.d_bid, binding.raw.sessions if binding.raw else 0, now_s)
         return Candidate(
             binding.d_bid,
             binding.site,
@@ -54,10 +54,17 @@ class Outlook:
             path.cost_s if path else 0.0,
             binding.raw,
             age_s,
-            self.sessions.expected_sessions(self.service, binding.d_bid, reported, age_s, now_s),
+            expected.sessions,
             self.sessions.load_per_session(self.service),
             self.sessions.unseen(binding.d_bid),
+            expected.variance,
+            expected.service_time_s,
+            expected.echo,
+            binding.scores,
         )
 
     def _is_reachable(self, binding: Binding) -> bool:
-        return binding.site == self._site or binding.site in self._paths
+        if binding.site == self._site:
+            return True
+        path = self._paths.get(binding.site)
+        return path is not None and path.is_reachable

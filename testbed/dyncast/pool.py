@@ -59,6 +59,10 @@ class Pool:
         """Hear that the switch did not get what it was told last."""
         self._is_lost = True
 
+    def given(self, d_bid: Address) -> int:
+        """Return how many flows the switch gave to an instance, by its last count."""
+        return self._given.get(d_bid, 0)
+
     def newly_given(self, d_bid: Address, total: int) -> int:
         """Return how many flows an instance got since last asked; `total` is the switch's count, which may restart."""
         before = self._given.get(d_bid, 0)

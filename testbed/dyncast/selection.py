@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from heapq import nsmallest
+from itertools import accumulate
 from random import Random
 from typing import NamedTuple
 
@@ -17,7 +18,7 @@ from testbed.dyncast.bindings import Binding
 from testbed.dyncast.codec import Address
 from testbed.dyncast.cost_order import CostOrder, Priced
 from testbed.dyncast.outlook import Outlook
-from testbed.dyncast.policies import Candidate, LeastCost, Policy
+from testbed.dyncast.policies import BestOfTwo, Candidate, Costed, LeastCost, Policy, Proportional
 
 REFRESH_INTERVAL_S = 0.1
 _RECORDED = 8  # candidates that a decision is recorded with; all of them where there are so few
@@ -42,6 +43,8 @@ class Choice(NamedTuple):
 
 
 class _Instance(Priced):
+    """`cost` is minus the weight where the policy is `Proportional`, so that the order is the same: the best first."""
+
     __slots__ = ("binding", "candidate")
 
     def __init__(self, binding: Binding, candidate: Candidate, cost: float) -> None:
@@ -58,7 +61,6 @@ class Selection:
     ) -> None:
         self._outlook = outlook
         self._policy = policy
-        self._priced_by = policy if isinstance(policy, LeastCost) else None
         self._rng = rng
         self._refresh_interval_s = min(refresh_interval_s, outlook.lifetime_s)
         self._refresh_due_s = -math.inf
@@ -66,6 +68,7 @@ class Selection:
         self._instances: dict[Address, _Instance] = {}
         self._order: CostOrder[_Instance] = CostOrder()
         self._shortlist: list[_Instance] = []
+        self._cumulative: list[float] | None = None  # weights summed up, when next needed
 
     # -- what is heard ---------------------------------------------------------------------------
 
@@ -89,7 +92,7 @@ class Selection:
         """Give a flow to an instance that is not barred from it; None if there is none."""
         self._look(now_s)
         weights: dict[Address, float] = {}
-        chosen = self._order.cheapest(self._rng) if self._priced_by and self._instances else None
+        chosen = self._pick() if self._instances else None
         if chosen is None or is_barred(chosen.candidate.d_bid):
             weights = self._weights(now_s, is_barred)
             if not weights:
@@ -106,17 +109,38 @@ class Selection:
     def shares(self, flows: int, now_s: float) -> dict[Address, int]:
         """Return how the next flows should be shared out; who gets none is left out. Changes nothing.
 
-        A policy that goes by cost gives them one by one, reckoning with each. Weights are brought to whole numbers
+        A policy of least cost gives them one by one, reckoning with each. Weights are brought to whole numbers
         that sum up to about `flows`, at least one each.
         """
         self._look(now_s)
         if not self._instances:
             return {}
-        if self._priced_by is not None:
-            return self._priced_by.shares([(item.cost, item.candidate) for item in self._instances.values()], flows)
+        if isinstance(self._policy, LeastCost):
+            return self._policy.shares([(item.cost, item.candidate) for item in self._instances.values()], flows)
         weights = self._weights(now_s, lambda _: False)
         total = sum(weights.values())
         return {d_bid: max(1, round(flows * weight / total)) for d_bid, weight in weights.items() if weight > 0}
+
+    def weighed(self, flows: int, now_s: float) -> tuple[Weighed, ...]:
+        """Return every instance that may take a flow, with its share of the next flows as `shares` has it."""
+        shares = self.shares(flows, now_s)
+        return tuple(
+            Weighed(item.candidate, shares.get(d_bid, 0), item.cost if isinstance(self._policy, Costed) else None)
+            for d_bid, item in self._instances.items()
+        )
+
+    def _pick(self) -> _Instance | None:
+        """Choose without looking at all; None where the policy cannot."""
+        if isinstance(self._policy, LeastCost):
+            return self._order.cheapest(self._rng)
+        instances = list(self._instances.values())
+        if isinstance(self._policy, BestOfTwo):
+            return min(self._rng.sample(instances, min(2, len(instances))), key=lambda item: item.cost)
+        if isinstance(self._policy, Proportional):
+            if self._cumulative is None:
+                self._cumulative = list(accumulate(-item.cost for item in instances))
+            return self._rng.choices(instances, cum_weights=self._cumulative)[0]
+        return None
 
     def _weights(self, now_s: float, is_barred: Callable[[Address], bool]) -> dict[Address, float]:
         candidates = [item.candidate for d_bid, item in self._instances.items() if not is_barred(d_bid)]
@@ -124,9 +148,14 @@ class Selection:
 
     def _weighed(self, chosen: _Instance, weights: dict[Address, float]) -> tuple[Weighed, ...]:
         shown = self._shortlist if chosen in self._shortlist else [chosen, *self._shortlist]
-        if self._priced_by is None:
-            return tuple(Weighed(item.candidate, weights.get(item.candidate.d_bid, 0.0), None) for item in shown)
-        return tuple(Weighed(item.candidate, float(item.cost == chosen.cost), item.cost) for item in shown)
+        policy = self._policy
+        if isinstance(policy, LeastCost):
+            return tuple(Weighed(item.candidate, float(item.cost == chosen.cost), item.cost) for item in shown)
+        if isinstance(policy, BestOfTwo):
+            return tuple(Weighed(item.candidate, float(item is chosen), item.cost) for item in shown)
+        if isinstance(policy, Proportional):
+            return tuple(Weighed(item.candidate, -item.cost, None) for item in shown)
+        return tuple(Weighed(item.candidate, weights.get(item.candidate.d_bid, 0.0), None) for item in shown)
 
     # -- looking at instances --------------------------------------------------------------------
 
@@ -147,6 +176,7 @@ class Selection:
             candidate = self._outlook.candidate(binding, now_s)
             self._instances[binding.d_bid] = _Instance(binding, candidate, self._cost(candidate))
         self._order.replace_all(self._instances.values())
+        self._cumulative = None
         self._shortlist = nsmallest(_RECORDED, self._instances.values(), key=lambda item: item.cost)
 
     def _look_at(self, d_bid: Address, now_s: float) -> None:
@@ -162,19 +192,25 @@ class Selection:
             self._add(_Instance(binding, candidate, cost))
         else:
             known.binding, known.candidate = binding, candidate
-            self._order.move(known, cost)
+            if cost != known.cost:
+                self._order.move(known, cost)
+                self._cumulative = None
 
     def _add(self, instance: _Instance) -> None:
         self._instances[instance.candidate.d_bid] = instance
         self._order.add(instance)
+        self._cumulative = None
         if len(self._shortlist) < _RECORDED:
             self._shortlist.append(instance)
 
     def _remove(self, instance: _Instance) -> None:
         del self._instances[instance.candidate.d_bid]
         self._order.remove(instance)
+        self._cumulative = None
         if instance in self._shortlist:
             self._shortlist.remove(instance)
 
     def _cost(self, candidate: Candidate) -> float:
-        return self._priced_by.cost(candidate) if self._priced_by else 0.0
+        if isinstance(self._policy, Costed):
+            return self._policy.cost(candidate)
+        return -self._policy.weight(candidate) if isinstance(self._policy, Proportional) else 0.0

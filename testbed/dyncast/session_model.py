@@ -1,13 +1,15 @@
-"""What an ingress expects an instance's load to be by now, from reports that are old already.
+"""What an ingress expects of instances by now, from reports that are old already.
 
-Pure. A report says how many sessions (requests, calls) an instance had when it was measured. Since then
-some ended, this ingress sent new ones, and so did others. The model, an M/G/∞ fluid with holding time H:
+Pure. A report says how many sessions (requests, calls) an instance had when it was measured. Since then some ended,
+this ingress sent new ones, and so did others. How a queue goes on from there is `queue_estimate`; what goes into it is
+learnt here, from what changes between reports (`sessions_started` less what was sent from here is the others'):
 
-    expected(now) = reported * e^(-age/H)  +  sum over own flows since e^(-(now-given)/H)
-                    + rate of the others * H * (1 - e^(-age/H))
-
-H comes per service from Little's law over the reports (sessions in the system over sessions started per
-second), the others' rate per instance from the sessions it says it started less those given to it from here.
+* service time: the mean over the last ten reports' worth. An instance's own mean covers few sessions, and to take its
+  noise at its word sends the flows of a whole interval to the instance that was lucky last;
+* holding time, by Little's law, and workers kept busy per session, both per service;
+* the others' rate to each instance, and what they send beyond it when this ingress sends beyond its own: who decides by
+  the same reports in the same way herds with us. That echo is the slope of their surplus over ours (least squares), and
+  at most what they send for each flow sent from here. Each flow from here then counts for 1 + echo.
 """
 
 from __future__ import annotations
@@ -15,69 +17,102 @@ from __future__ import annotations
 import math
 from collections import deque
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from testbed.dyncast.codec import Address
 from testbed.dyncast.metrics import RawMetrics
+from testbed.dyncast.queue_estimate import Queue, QueueEstimate
 
-_MEMORY = 0.9  # weight of what was known, against each new report
+_MEMORY = 0.9  # weight of what was known of an instance, against each new report
+_ECHO_MEMORY = 0.99  # the same of the echo, which is learnt from all instances of a service
+_ECHO_PRIOR = 10.0  # flows², until so much was seen the others are taken to do as we do
+_ONE_JOB = 2.0  # service times; a session that takes less work than that is one request
+_SMOOTHED_OVER = 127  # sessions that an instance's mean service time is of, in effect: 2 x its memory - 1
 
 
 @dataclass
 class _Service:
-    busy_worker_time_s: float = 0.0
-    session_time_s: float = 0.0
+    serving_worker_s: float = 0.0
+    busy_worker_s: float = 0.0  # and that of workers that those who wait will need
+    reported_session_s: float = 0.0
+    session_s: float = 0.0
     started: float = 0.0
+    own: float = 0.0
+    others: float = 0.0
+    own_surplus_squared: float = 0.0
+    surplus_product: float = 0.0
 
+    @property
+    def holding_s(self) -> float:
+        return self.session_s / self.started if self.started > 0 and self.session_s > 0 else math.inf
 
-class _Given:
-    """The flows from here that no report of the instance can have counted yet.
+    @property
+    def work_s(self) -> float:
+        """The worker time that a session takes in all."""
+        if self.started <= 0:
+            return math.inf if self.session_s > 0 else 0.0
+        return self.serving_worker_s / self.started
 
-    How many of them stay is carried along from one question to the next, as long as the holding time is the same.
-    """
+    @property
+    def load_per_session(self) -> float:
+        return min(1.0, self.busy_worker_s / self.reported_session_s) if self.reported_session_s > 0 else 1.0
 
-    def __init__(self) -> None:
-        self.flows = 0
-        self._batches: deque[tuple[float, int]] = deque()
-        self._staying = 0.0
-        self._as_of_s = 0.0
-        self._holding_s = math.nan  # what `_staying` was reckoned with; NaN: not reckoned
-
-    def add(self, flows: int, now_s: float) -> None:
-        """Take note of more."""
-        self._batches.append((now_s, flows))
-        self.flows += flows
-        self._staying = self._fade_to(now_s) + flows
-
-    def remove_until(self, time_s: float) -> int:
-        """Forget those given until then; return how many they were."""
-        before = self.flows
-        while self._batches and self._batches[0][0] <= time_s:
-            self.flows -= self._batches.popleft()[1]
-        self._holding_s = math.nan
-        return before - self.flows
-
-    def staying(self, holding_s: float, now_s: float) -> float:
-        """Return how many should not have ended by now."""
-        if holding_s == self._holding_s:
-            self._staying = self._fade_to(now_s)
-        else:
-            self._staying = sum([flows * math.exp((given_s - now_s) / holding_s) for given_s, flows in self._batches])
-            self._as_of_s, self._holding_s = now_s, holding_s
-        return self._staying
-
-    def _fade_to(self, now_s: float) -> float:
-        passed_s = max(0.0, now_s - self._as_of_s)
-        self._as_of_s = max(self._as_of_s, now_s)
-        return self._staying * math.exp(-passed_s / self._holding_s)
+    @property
+    def echo(self) -> float:
+        if self.own <= 0:
+            return 0.0
+        most = self.others / self.own
+        slope = (self.surplus_product + _ECHO_PRIOR * most) / (self.own_surplus_squared + _ECHO_PRIOR)
+        return min(most, max(0.0, slope))
 
 
 @dataclass
 class _Instance:
-    given: _Given = field(default_factory=_Given)
-    measured_s: float | None = None
+    unseen: int = 0
+    given: deque[tuple[float, int]] = field(default_factory=deque)  # those that no report can have counted yet
+    service: _Service = field(default_factory=_Service)
+    queue: Queue | None = None
+    estimate: QueueEstimate | None = None
+    measured_s: float = 0.0
     sessions: int = 0
     sessions_started: int = 0
-    others_per_s: float = 0.0
+    service_time_s: float = 0.0
+    reports: int = 0  # since it began
+    span_s: float = 0.0  # this and the next two: of late, all fading alike
+    own: float = 0.0
+    others: float = 0.0
+
+    def begin(self, raw: RawMetrics, measured_s: float) -> None:
+        self.measured_s, self.sessions, self.sessions_started = measured_s, raw.sessions, raw.sessions_started
+        self.estimate = QueueEstimate(raw.sessions, measured_s)
+        of = self.service
+        # A stream is served packet by packet, and does not end thereby.
+        share = of.load_per_session if of.work_s < _ONE_JOB * self.service_time_s else 0.0
+        self.queue = Queue(raw.workers, self.service_time_s, of.holding_s, share)
+        if self.span_s > 0:
+            self.queue.arrivals_per_s = max(0.0, self.others - of.echo * self.own) / self.span_s
+        else:  # Nothing is known of the others yet: as many come as end.
+            self.queue.arrivals_per_s = self.queue.ends_per_s(raw.sessions)
+        for given_s, flows in self.given:
+            self.add(flows, given_s)
+
+    def add(self, flows: int, now_s: float) -> None:
+        if self.estimate is not None:
+            self.advance(self.estimate, now_s)
+            self.estimate.mean += flows * (1 + self.service.echo)
+
+    def advance(self, estimate: QueueEstimate, now_s: float) -> None:
+        if self.queue is not None:
+            estimate.advance(self.queue, now_s)
+
+
+class Expectation(NamedTuple):
+    """An instance as it should be by now. `echo`: sessions that others add for each one from here."""
+
+    sessions: float
+    variance: float = 0.0
+    service_time_s: float = 0.0
+    echo: float = 0.0
 
 
 class SessionModel:
@@ -89,55 +124,84 @@ class SessionModel:
 
     def on_given(self, d_bid: Address, now_s: float, flows: int = 1) -> None:
         """Take note that this ingress gave the instance flows."""
-        self._instances.setdefault(d_bid, _Instance()).given.add(flows, now_s)
+        known = self._instances.setdefault(d_bid, _Instance())
+        known.given.append((now_s, flows))
+        known.unseen += flows
+        known.add(flows, now_s)
 
     def on_report(self, service: str, d_bid: Address, raw: RawMetrics, measured_s: float, travel_s: float) -> None:
         """Take in a report; flows given more than `travel_s` before it was measured are in it."""
         known = self._instances.setdefault(d_bid, _Instance())
-        counted = known.given.remove_until(measured_s - travel_s)
-        span_s = 0.0 if known.measured_s is None else measured_s - known.measured_s
+        known.service = self._services.setdefault(service, _Service())
+        counted = 0
+        while known.given and known.given[0][0] <= measured_s - travel_s:
+            counted += known.given.popleft()[1]
+        known.unseen -= counted
+        span_s = measured_s - known.measured_s
         started = raw.sessions_started - known.sessions_started
-        if span_s > 0 and started >= 0:  # fewer than before: the instance began anew
-            self._learn(service, raw, (raw.sessions + known.sessions) / 2, span_s, started)
-            others_per_s = max(0, started - counted) / span_s
-            known.others_per_s += (1 - _MEMORY) * (others_per_s - known.others_per_s)
-        known.measured_s, known.sessions, known.sessions_started = measured_s, raw.sessions, raw.sessions_started
+        if known.reports == 0 or started < 0:  # it is new, or began anew
+            known.service_time_s, known.reports = raw.service_time_s, 1
+        elif span_s > 0:
+            known.reports += 1
+            _learn_of_service(known, raw, started, span_s)
+            _learn_rates(known, counted, max(0, started - counted), span_s)
+            _learn_service_time(known, raw, started)
+        known.begin(raw, measured_s)
 
     def unseen(self, d_bid: Address) -> int:
         """Return how many flows given from here the last report cannot know of."""
         known = self._instances.get(d_bid)
-        return known.given.flows if known else 0
+        return known.unseen if known else 0
 
-    def expected_sessions(self, service: str, d_bid: Address, reported: int, age_s: float, now_s: float) -> float:
-        """Return the sessions that an instance should have by now."""
+    def expected(self, d_bid: Address, reported: int, now_s: float) -> Expectation:
+        """Return what an instance should be like by now; as `reported`, and what it was given, if nothing is known."""
         known = self._instances.get(d_bid)
-        if known is None:
-            return float(reported)
-        holding_s = self.holding_time_s(service)
-        age_s = max(0.0, age_s)
-        own = known.given.staying(holding_s, now_s)
-        if math.isinf(holding_s):
-            return reported + own + known.others_per_s * age_s
-        stays = math.exp(-age_s / holding_s)
-        return reported * stays + own + known.others_per_s * holding_s * (1 - stays)
+        if known is None or known.estimate is None:
+            return Expectation(float(reported + (known.unseen if known else 0)))
+        estimate = known.estimate
+        known.advance(estimate, now_s)
+        return Expectation(estimate.mean, estimate.variance, known.service_time_s, known.service.echo)
 
     def holding_time_s(self, service: str) -> float:
         """Return how long a session of a service stays in the system on average; infinite until one was seen."""
         known = self._services.get(service)
-        if known is None or known.started <= 0 or known.session_time_s <= 0:
-            return math.inf
-        return known.session_time_s / known.started
+        return known.holding_s if known else math.inf
 
     def load_per_session(self, service: str) -> float:
         """Return how many workers one session of a service keeps busy on average; one until known, at most one."""
         known = self._services.get(service)
-        if known is None or known.session_time_s <= 0:
-            return 1.0
-        return min(1.0, known.busy_worker_time_s / known.session_time_s)
+        return known.load_per_session if known else 1.0
 
-    def _learn(self, service: str, raw: RawMetrics, sessions: float, span_s: float, started: int) -> None:
-        known = self._services.setdefault(service, _Service())
-        busy = raw.utilisation * raw.workers + raw.queue_length
-        known.busy_worker_time_s = _MEMORY * known.busy_worker_time_s + busy * span_s
-        known.session_time_s = _MEMORY * known.session_time_s + sessions * span_s
-        known.started = _MEMORY * known.started + started
+
+def _learn_of_service(known: _Instance, raw: RawMetrics, started: int, span_s: float) -> None:
+    of = known.service
+    serving = raw.utilisation * raw.workers
+    of.serving_worker_s = _MEMORY * of.serving_worker_s + serving * span_s
+    of.busy_worker_s = _MEMORY * of.busy_worker_s + (serving + raw.queue_length) * span_s
+    of.reported_session_s = _MEMORY * of.reported_session_s + raw.sessions * span_s
+    of.session_s = _MEMORY * of.session_s + (raw.sessions + known.sessions) / 2 * span_s
+    of.started = _MEMORY * of.started + started
+
+
+def _learn_rates(known: _Instance, own: int, others: int, span_s: float) -> None:
+    of = known.service
+    if known.span_s > 0:
+        own_surplus = own - known.own * span_s / known.span_s
+        surplus = others - known.others * span_s / known.span_s
+        of.own_surplus_squared = _ECHO_MEMORY * of.own_surplus_squared + own_surplus * own_surplus
+        of.surplus_product = _ECHO_MEMORY * of.surplus_product + own_surplus * surplus
+    of.own = _ECHO_MEMORY * of.own + own
+    of.others = _ECHO_MEMORY * of.others + others
+    known.own = _MEMORY * known.own + own
+    known.others = _MEMORY * known.others + others
+    known.span_s = _MEMORY * known.span_s + span_s
+
+
+def _learn_service_time(known: _Instance, raw: RawMetrics, started: int) -> None:
+    if known.service_time_s <= 0:
+        known.service_time_s = raw.service_time_s
+        return
+    ended = max(0, started + known.sessions - raw.sessions)
+    is_news = min(1.0, ended / _SMOOTHED_OVER)  # after few more sessions it is nearly the same mean again
+    weight = is_news * max(1 - _MEMORY, 1 / known.reports)
+    known.service_time_s += weight * (raw.service_time_s - known.service_time_s)

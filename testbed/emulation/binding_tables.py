@@ -33,6 +33,7 @@ class BindingRow:
             "src_port": flow.src_port,
             "d_sid": str(flow.d_sid),
             "dst_port": flow.dst_port,
+            "port_block": flow.port_block,
             "proto": flow.proto,
             "d_bid": str(flow.d_bid),
             "egress": self.egress,

@@ -30,7 +30,10 @@ _LOAD = re.compile(r"load:(0x[0-9a-f]+|0)->NXM_NX_X*REG0\[(?:(\d+)\.\.\d+)?\]")
 
 @dataclass(frozen=True)
 class BoundFlow:
-    """One binding. A field that does not identify the flow is None; `held_by` says what in the switch holds it."""
+    """One binding. A field that does not identify the flow is None; `held_by` says what in the switch holds it.
+
+    Ports are each the first of `port_block` that are as one.
+    """
 
     src: Address | None
     src_port: int | None
@@ -41,6 +44,7 @@ class BoundFlow:
     age_s: float | None
     timeout_s: int | None
     held_by: str
+    port_block: int = 1
 
 
 @dataclass(frozen=True)
@@ -110,8 +114,8 @@ def _bound(entry: _Entry, d_sid: Address, d_bid: Address, held_by: str) -> Bound
     number = fields.get("nw_proto")
     proto = names[0] if names else _NUMBERED.get(int(number), number) if number else None
     return BoundFlow(
-        _address(fields, "src"), _number(fields, "tp_src"), d_sid, _number(fields, "tp_dst"), proto,
-        d_bid, entry.age_s, entry.timeout_s, held_by,
+        _address(fields, "src"), _port(fields, "tp_src"), d_sid, _port(fields, "tp_dst"), proto,
+        d_bid, entry.age_s, entry.timeout_s, held_by, _port_block(fields),
     )  # fmt: skip
 
 
@@ -137,5 +141,10 @@ def _address(fields: dict[str, str], end: str) -> Address | None:
     return None if value is None or "/" in value else ip_address(value)
 
 
-def _number(fields: dict[str, str], key: str) -> int | None:
-    return int(fields[key], 0) if key in fields else None
+def _port(fields: dict[str, str], key: str) -> int | None:
+    return int(fields[key].partition("/")[0], 0) if key in fields else None
+
+
+def _port_block(fields: dict[str, str]) -> int:
+    masks = [mask for key in ("tp_src", "tp_dst") if (mask := fields.get(key, "").partition("/")[2])]
+    return 0x10000 - int(masks[0], 0) if masks else 1

@@ -41,7 +41,7 @@ class KernelLinks:
             for end in (request.a, request.b):
                 commands.setdefault(end.netns_pid, []).extend(tc_commands(end.interface, request.spec))
         for pid, lines in commands.items():
-            _tc(pid, ["-batch", "-"], "\n".join(lines) + "\n")
+            run_tc(pid, ["-batch", "-"], "\n".join(lines) + "\n")
 
     def statistics(self) -> dict[str, Any]:
         """Return packets, bytes and drops of each direction; lateness is not known."""
@@ -49,7 +49,7 @@ class KernelLinks:
 
         def of(end: LinkEnd) -> dict[str, Any]:
             if end.netns_pid not in cache:
-                shown = json.loads(_tc(end.netns_pid, ["-s", "-j", "qdisc", "show"]) or "[]")
+                shown = json.loads(run_tc(end.netns_pid, ["-s", "-j", "qdisc", "show"]) or "[]")
                 cache[end.netns_pid] = {item["dev"]: item for item in shown if item.get("kind") == "netem"}
             counters = cache[end.netns_pid].get(end.interface, {})
             return {
@@ -97,7 +97,8 @@ def _microseconds(value_ms: float) -> str:
     return f"{round(value_ms * 1000)}us"
 
 
-def _tc(pid: int | None, arguments: list[str], batch: str | None = None) -> str:
+def run_tc(pid: int | None, arguments: list[str], batch: str | None = None) -> str:
+    """Run `tc` in the namespace of a process; return what it says. Raises LinkError."""
     try:
         with entered(pid):
             done = subprocess.run(["tc", *arguments], input=batch, text=True, capture_output=True, check=False)

@@ -7,11 +7,13 @@ backend; results record which one served. A new backend is one module and one li
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from testbed.emulation import link_state
 from testbed.emulation.kernel_link import KernelLinks
 from testbed.emulation.link_backend import LinkBackend, LinkContext, LinkEnd, LinkError, LinkRequest
 from testbed.emulation.relay_link import RelayLinks
@@ -34,8 +36,12 @@ BACKENDS: Mapping[str, Callable[[LinkContext], LinkBackend]] = {"relay": RelayLi
 class Links:
     """The links of a run: plain ones on bare veth pairs, impaired ones on a backend."""
 
-    def __init__(self, plain: LinkBackend, impaired: LinkBackend, cleanup: ExitStack) -> None:
+    def __init__(
+        self, plain: LinkBackend, impaired: LinkBackend, cleanup: ExitStack, requests: Sequence[LinkRequest]
+    ) -> None:
         self._plain = plain
+        self._requests = {request.label: request for request in requests}
+        self._cuts: Counter[str] = Counter()
         self._impaired = impaired
         self._cleanup = cleanup
         self._final: dict[str, Any] | None = None
@@ -48,6 +54,21 @@ class Links:
     def statistics(self) -> dict[str, Any]:
         """Return the impaired links' statistics; after `close`, the final ones."""
         return self._impaired.statistics() if self._final is None else self._final
+
+    def cut(self, label: str) -> None:
+        """Have a link lose everything, both ways. Raises LinkError."""
+        self._cuts[label] += 1
+        if self._cuts[label] == 1:
+            link_state.cut(self._requests[label])
+
+    def mend(self, label: str) -> None:
+        """Undo one `cut`; a link carries again when each was undone. Raises LinkError."""
+        if not self._cuts[label]:
+            return
+        self._cuts[label] -= 1
+        if not self._cuts[label]:
+            request = self._requests[label]
+            link_state.mend(request, netem=self.name == KernelLinks.name and not request.spec.is_plain)
 
     def close(self) -> None:
         """Take all links down; safe to call twice."""
@@ -87,7 +108,7 @@ def create_links(
         plain.create([request for request in requests if request.spec.is_plain])
         impaired.create([request for request in requests if not request.spec.is_plain])
         undo.pop_all()
-    return Links(plain, impaired, cleanup)
+    return Links(plain, impaired, cleanup, requests)
 
 
 def _check(requests: Sequence[LinkRequest]) -> None:

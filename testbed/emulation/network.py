@@ -30,7 +30,7 @@ from testbed.emulation.links import LinkEnd, LinkRequest, Links, create_links
 from testbed.emulation.mininet_nodes import EmulatedMininet
 from testbed.emulation.namespaces import entered, path_of
 from testbed.emulation.run_tag import RunTag
-from testbed.emulation.wiring import Address, End, Wiring, refusal_commands, wire
+from testbed.emulation.wiring import Address, End, Wiring, link_label, refusal_commands, wire
 from topologies.addressing import AddressPlan
 from topologies.spec import Topology, unknown_name
 
@@ -228,6 +228,14 @@ class EmulatedNetwork:
         for d_router, port in ports.items():
             self._bridges[d_router] = replace(self._bridges[d_router], controller=("127.0.0.1", port))
 
+    def cut(self, a: str, b: str) -> None:
+        """Have the link between two nodes lose everything, both ways. Raises NetworkError or LinkError."""
+        self.links.cut(self._label(a, b))
+
+    def mend(self, a: str, b: str) -> None:
+        """Undo one `cut`; a link that was cut twice carries again when both are undone."""
+        self.links.mend(self._label(a, b))
+
     def lost_at_switches(self) -> int:
         """Return how many packets Open vSwitch had no time to read, so far."""
         return switch_sockets.lost([name for bridge in self._bridges.values() for name in bridge.interfaces.values()])
@@ -254,6 +262,12 @@ class EmulatedNetwork:
             return list(argv)
         # Not `mnexec -a`: it enters the mount namespace, too, and so leaves a chroot that the testbed may live in.
         return ["nsenter", f"--net={path_of(self.pid(node))}", "--", *argv]
+
+    def _label(self, a: str, b: str) -> str:
+        for link in self.topology.links:
+            if {link.a, link.b} == {a, b}:
+                return link_label(link)
+        raise NetworkError(f"there is no link between {a!r} and {b!r}")
 
     def _link_end(self, end: End) -> LinkEnd:
         pid = None if end.node is None else self.pid(end.node)

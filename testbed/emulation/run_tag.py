@@ -1,8 +1,8 @@
 """The tag of one run: four hex digits in the name of everything the run puts on the machine.
 
 Owns the tag, the names made from it, and the register under /run/dyncast that says which process owns
-which tag. An owner is a process id *and* its start time (and the boot), so that a reused process id is
-never taken for a live run. Knows nothing of networks, bridges or how to clean up.
+which tag, with the folder of the run's keys beside it. An owner is a process id *and* its start time (and the boot),
+so that a reused process id is never taken for a live run. Knows nothing of networks, bridges or how to clean up.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import json
 import os
 import re
 import secrets
+import shutil
 import socket
 import time
 from collections.abc import Callable, Iterable
@@ -131,8 +132,16 @@ def record_bridges(tag: RunTag, bridges: Iterable[str], *, register: Path = REGI
         _write(replace(registration, bridges=tuple(bridges)), register, exclusive=False)
 
 
+def keys_folder(tag: RunTag, *, register: Path = REGISTER) -> Path:
+    """Make and return the folder for the keys of a registered run, which only its owner may enter."""
+    folder = register / f"{tag}.keys"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
+
+
 def release(tag: RunTag, *, register: Path = REGISTER) -> bool:
-    """Take a run out of the register; tell whether it was there."""
+    """Take a run out of the register, and its keys off the machine; tell whether it was there."""
+    shutil.rmtree(register / f"{tag}.keys", ignore_errors=True)
     try:
         (register / f"{tag}.json").unlink()
     except FileNotFoundError:

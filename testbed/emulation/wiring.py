@@ -95,6 +95,11 @@ class Wiring:
     root_commands: str
 
 
+def link_label(link: Link) -> str:
+    """Return the label of a topology's link."""
+    return f"{link.a} - {link.b}"
+
+
 def wire(topology: Topology, plan: AddressPlan, tag: RunTag) -> Wiring:
     """Plan the network under the names of one run."""
     return _Planner(topology, plan, tag).wiring()
@@ -168,7 +173,7 @@ class _Planner:
             yield Wire(inside, End(None, bridge.interfaces[UPLINK_PORT]), LinkSpec(), f"{d_router} uplink")
 
     def _wire(self, link: Link) -> Wire:
-        return Wire(self._end(link.a, link.b), self._end(link.b, link.a), link.spec, f"{link.a} - {link.b}")
+        return Wire(self._end(link.a, link.b), self._end(link.b, link.a), link.spec, link_label(link))
 
     def _end(self, name: str, peer: str) -> End:
         if self.nodes[name].role.is_host:

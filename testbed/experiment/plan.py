@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from testbed.experiment.fault_plan import PlacedInstance, PlannedFault, not_running_at_first, plan_faults
 from testbed.experiment.scenario import InstanceKeys, Scenario, ServiceKeys, WorkloadKeys
 from testbed.experiment.scenario_file import ScenarioError
 from topologies import catalogue, routing
@@ -49,6 +50,13 @@ class Plan:
     addresses: AddressPlan
     instances: tuple[PlannedInstance, ...]
     clients: tuple[PlannedClient, ...]
+    faults: tuple[PlannedFault, ...] = ()
+
+    @property
+    def first_instances(self) -> tuple[PlannedInstance, ...]:
+        """The instances that run from the start; the others are started by a fault."""
+        later = not_running_at_first(self.faults)
+        return tuple(item for item in self.instances if item.name not in later)
 
     @property
     def sites(self) -> tuple[str, ...]:
@@ -95,7 +103,9 @@ def _make_plan(scenario: Scenario, source: Path) -> Plan:
         PlannedInstance(name, host, topology.d_router_of(host), keys.service, "", keys)
         for name, host, keys in instances
     )
-    plan = Plan(scenario, topology, addresses, _with_addresses(placed, scenario, addresses), clients)
+    by_name = {item.name: PlacedInstance(item.host, item.site, item.service) for item in placed}
+    faults = plan_faults(scenario.faults, topology, by_name, scenario.duration_s)
+    plan = Plan(scenario, topology, addresses, _with_addresses(placed, scenario, addresses), clients, faults)
     _check_workloads(plan)
     return plan
 

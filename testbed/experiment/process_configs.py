@@ -28,10 +28,11 @@ def control(
     in_band_fd: int,
     switch: Document,
     zones: Mapping[str, int],
+    inspection_socket: str | None = None,
+    keys_folder: Path | None = None,
 ) -> Document:
     """Return the configuration of a D-Router's control process; `zones` has those of services in datapath mode."""
     scenario = plan.scenario
-    own = plan.addresses.site(site)
     return {
         "name": f"control@{site}",
         "site": site,
@@ -42,8 +43,14 @@ def control(
         "uplink_port": uplink_port,
         "in_band_fd": in_band_fd,
         "in_band_port": IN_BAND_PORT,
+        "inspection_socket": inspection_socket,
         "metric_lifetime_s": scenario.metrics.lifetime_s,
         "probe_interval_s": scenario.metrics.probe_interval_s,
+        "report_rate": {
+            "per_s": scenario.metrics.rate_limit.reports_per_s,
+            "burst": scenario.metrics.rate_limit.burst,
+        },
+        **_keys_file(keys_folder, f"control@{site}"),
         "policy_parameters": scenario.policy_parameters,
         "services": [
             {
@@ -51,18 +58,20 @@ def control(
                 "d_sids": [str(service.d_sid)],
                 "policy": scenario.policy_of(name),
                 "flow_fields": list(service.affinity.fields),
+                "port_block": service.affinity.port_block,
                 "affinity_timeout_s": service.affinity.timeout_s,
                 "affinity_mode": service.affinity.mode,
                 **({"ct_zone": zones[name]} if name in zones else {}),
             }
             for name, service in scenario.services.items()
         ],
-        "switch": {**switch, "prefixes": [str(own.prefix4), str(own.prefix6)]},
+        "switch": {**switch, "prefixes": _prefixes(plan, site)},
         "peers": [
             {
                 "site": peer,
                 "address": str(plan.addresses.site(peer).gateway4.ip),
                 "path_cost_ms": plan.path_cost_ms(site, peer),
+                "prefixes": _prefixes(plan, peer),
             }
             for peer in plan.sites
             if peer != site
@@ -93,8 +102,9 @@ def instance(plan: Plan, item: PlannedInstance, number: int, out_dir: Path) -> D
     }
 
 
-def metric_agent(plan: Plan, site: str, out_dir: Path) -> Document | None:
+def metric_agent(plan: Plan, site: str, out_dir: Path, keys_folder: Path | None = None) -> Document | None:
     """Return the configuration of a site's D-MA; None for a site without instances."""
+    metrics = plan.scenario.metrics
     here = [item for item in plan.instances if item.site == site]
     if not here:
         return None
@@ -103,17 +113,30 @@ def metric_agent(plan: Plan, site: str, out_dir: Path) -> Document | None:
         "site": site,
         "seed": plan.scenario.seed,
         "d_router": [str(plan.addresses.site(site).gateway4.ip), IN_BAND_PORT],
-        "interval_s": plan.scenario.metrics.interval_s,
+        "interval_s": metrics.interval_s,
+        "poll_interval_s": metrics.poll_interval_s or metrics.interval_s,
+        "telling": metrics.telling.document(metrics.refresh_s),
         "instances": [
             {
                 "d_sid": str(plan.scenario.services[item.service].d_sid),
                 "d_bid": item.d_bid,
                 "metrics_url": f"http://{plan.addresses.host(item.host).ipv4.ip}:{ADMIN_PORT}/metrics",
+                "normalisation": plan.scenario.normalisation_of(item.service).document(),
             }
             for item in here
         ],
         "out_dir": str(out_dir),
+        **_keys_file(keys_folder, f"dma@{site}"),
     }
+
+
+def _prefixes(plan: Plan, site: str) -> list[str]:
+    of_site = plan.addresses.site(site)
+    return [str(of_site.prefix4), str(of_site.prefix6)]
+
+
+def _keys_file(keys_folder: Path | None, process: str) -> Document:
+    return {} if keys_folder is None else {"keys_file": str(keys_folder / process)}
 
 
 def generator(

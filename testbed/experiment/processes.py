@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from testbed.emulation.network import EmulatedNetwork
+from testbed.records import set_aside
 
 _POLL_S = 0.05
 _GRACE_S = 8.0
@@ -32,6 +33,7 @@ class _Process:
     popen: subprocess.Popen[bytes]
     log_path: Path
     may_end: bool
+    is_leaving: bool = False  # it was told to end, in the middle of the run
 
 
 class Processes:
@@ -56,11 +58,25 @@ class Processes:
         name = str(document["name"])
         config_path = self._folder / f"{name}.json"
         config_path.write_text(json.dumps(document, indent=1), encoding="utf-8")
+        self._forget_former(name)
         log_path = self._logs / f"{name}.log"
         popen = self._network.popen(
             node, [sys.executable, "-m", module, str(config_path)], name=name, log_path=log_path, pass_fds=pass_fds
         )
         self._processes[name] = _Process(name, popen, log_path, may_end)
+
+    def _forget_former(self, name: str) -> None:
+        """Make way for a process of the same name: wait for one that is leaving, keep what it wrote."""
+        (self._folder / f"{name}.ready").unlink(missing_ok=True)
+        former = self._processes.pop(name, None)
+        if former is None:
+            return
+        if not former.is_leaving:
+            raise RunError(f"{name} runs already")
+        code = _wait_or_kill(former, time.monotonic() + _GRACE_S)
+        if code != 0:
+            raise RunError(f"{name} ended with code {code}: {_last_line(former.log_path)}")
+        set_aside(self._folder, name)
 
     def wait_ready(self, names: Collection[str], timeout_s: float) -> None:
         """Wait until each has made its ready file. Raises RunError naming who did not."""
@@ -104,18 +120,46 @@ class Processes:
         deadline_s = time.monotonic() + _GRACE_S
         unclean = []
         for process in chosen:
-            try:
-                code = process.popen.wait(max(0.1, deadline_s - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                process.popen.kill()
-                code = process.popen.wait()
+            code = _wait_or_kill(process, deadline_s)
             if code != 0:
                 unclean.append(f"{process.name} (code {code}; {process.log_path})")
         return unclean
 
+    def is_running(self, name: str) -> bool:
+        """Tell whether a process runs and was not told to end."""
+        process = self._processes.get(name)
+        return process is not None and not process.is_leaving and process.popen.poll() is None
+
+    def kill(self, name: str) -> None:
+        """Kill a process on purpose; what it wrote so far is kept, and `start` may start it again."""
+        process = self._processes.pop(name)
+        process.popen.kill()
+        process.popen.wait()
+        set_aside(self._folder, name)
+
+    def dismiss(self, name: str) -> None:
+        """Ask a process to end in the middle of the run, and do not wait for it; `start` may start it again."""
+        process = self._processes[name]
+        process.may_end = process.is_leaving = True
+        process.popen.send_signal(signal.SIGTERM)
+
+    def signal(self, name: str, number: signal.Signals) -> None:
+        """Send a process a signal, if it runs."""
+        process = self._processes.get(name)
+        if process is not None and process.popen.poll() is None:
+            process.popen.send_signal(number)
+
     def names(self, prefix: str = "") -> list[str]:
         """Return the names of those that run, by prefix."""
         return [name for name in self._processes if name.startswith(prefix)]
+
+
+def _wait_or_kill(process: _Process, deadline_s: float) -> int:
+    try:
+        return process.popen.wait(max(0.1, deadline_s - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        process.popen.kill()
+        return process.popen.wait()
 
 
 def _last_line(log_path: Path) -> str:

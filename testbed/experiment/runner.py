@@ -17,12 +17,15 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from testbed.analysis import fault_effects
 from testbed.experiment import collect, environment, fidelity, process_configs, scenario_file, workload_files
+from testbed.experiment.faults import Breaker
 from testbed.experiment.live_load import LiveLoad
 from testbed.experiment.plan import Plan
-from testbed.experiment.processes import Processes, RunError
+from testbed.experiment.processes import RunError
 from testbed.experiment.progress import Progress
 from testbed.experiment.testbed import Testbed
+from testbed.records import RecordWriter
 
 _READY_TIMEOUT_S = 60.0
 _HEAD_START_S = 3.0  # the processes have started by then, and the paths were probed in peace
@@ -107,7 +110,7 @@ class _Run:
         with testbed:
             self._manifest["durations_s"] |= testbed.durations_s
             cpu_before = environment.CpuTimes.now()
-            self._load(testbed.processes, configured)
+            self._load(testbed, configured)
             busy, steal = environment.CpuTimes.now().shares_since(cpu_before)
             self._progress.phase("ending the run")
             unclean = testbed.processes.end(self._generators) + testbed.end_processes()
@@ -117,6 +120,10 @@ class _Run:
         self._progress.phase("collecting the tables")
         self._manifest["rows"] = collect.collect(self._work, self._run_dir, self._plan)
         self._manifest["links"] = links
+        if self._plan.faults:
+            self._progress.phase("working out what the faults did")
+            self._write_manifest()
+            fault_effects.complete(self._run_dir)
         self._manifest["status"] = "finished"
         shutil.rmtree(self._work)
 
@@ -157,6 +164,7 @@ class _Run:
             "services": {
                 name: {"d_sid": str(item.d_sid), "kind": item.kind} for name, item in self._scenario.services.items()
             },
+            "faults": [fault.document() for fault in plan.faults],
             "environment": environment.describe(),
             "durations_s": {},
         }
@@ -165,7 +173,8 @@ class _Run:
 
     # -- the load ----------------------------------------------------------------------------------
 
-    def _load(self, processes: Processes, configured: dict[str, list[dict[str, Any]]]) -> None:
+    def _load(self, testbed: Testbed, configured: dict[str, list[dict[str, Any]]]) -> None:
+        processes = testbed.processes
         active = [client for client in self._plan.clients if configured[client.name]]
         start_s = time.monotonic() + _HEAD_START_S + 0.15 * len(active)
         self._manifest["start_s"] = start_s
@@ -181,14 +190,21 @@ class _Run:
         live = LiveLoad(self._work, [item.name for item in self._plan.instances])
         longest_s = max((item.timeout_s for item in self._scenario.workloads), default=0.0)
 
+        calls_s = self._longest_call_s(configured)
+        patience_s = start_s - time.monotonic() + self._scenario.duration_s + longest_s + calls_s + 30
+
         def done() -> bool:
+            breaker.go_on()
             self._progress.load(time.monotonic() - start_s, self._scenario.duration_s, live.read())
             return processes.have_ended(self._generators) and time.monotonic() >= start_s + self._scenario.duration_s
 
-        calls_s = self._longest_call_s(configured)
-        if not processes.wait_until(
-            done, start_s - time.monotonic() + self._scenario.duration_s + longest_s + calls_s + 30
-        ):
+        with RecordWriter(self._work, "faults") as records:
+            breaker = Breaker(self._plan, testbed, records, self._progress, start_s)
+            try:
+                has_ended = processes.wait_until(done, patience_s)
+            finally:
+                breaker.release()
+        if not has_ended:
             raise RunError(
                 f"generators still run {longest_s + calls_s + 30:g} s after the last arrival; "
                 f"see {self._run_dir / 'logs'}"

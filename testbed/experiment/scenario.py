@@ -11,7 +11,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, IPvAnyAddress, model_validator
 
+from testbed.dyncast import policies
+from testbed.dyncast.d_router import REPORT_RATE
+from testbed.dyncast.flows import PORT_BLOCKS
 from testbed.dyncast.policies import POLICIES
+from testbed.experiment.fault_keys import FaultKeys
+from testbed.experiment.metric_keys import NormalisationKeys, TellingKeys
 from topologies.spec import LinkSpec
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=40)]
@@ -60,10 +65,20 @@ class AffinityKeys(_Part):
         "dst_port",
     )
     """Header fields that identify a flow."""
+    port_block: int = Field(1, ge=1)
+    """Ports are told apart by blocks of so many (a power of two): 4 makes ports 5004 to 5007 of one call one flow."""
     timeout_s: int = Field(30, ge=1, le=65535)
     """Idle time after which the binding ends."""
     mode: Literal["reactive", "datapath"] = "reactive"
     """Who binds a new flow: the D-Router upon its first packet, or the switch itself at weights the D-Router moves."""
+
+    @model_validator(mode="after")
+    def _ports_can_be_told_by_blocks(self) -> AffinityKeys:
+        if self.port_block not in PORT_BLOCKS:
+            raise ValueError(f"port_block must be a power of two up to {PORT_BLOCKS[-1]}, not {self.port_block}")
+        if self.port_block > 1 and not {"src_port", "dst_port"} & set(self.fields):
+            raise ValueError("port_block needs src_port or dst_port among the fields")
+        return self
 
     @model_validator(mode="after")
     def _the_switch_can_bind_it(self) -> AffinityKeys:
@@ -87,6 +102,8 @@ class ServiceKeys(_Part):
     """What a flow is, and for how long."""
     refusal: Literal["unreachable", "reset"] = "unreachable"
     """What a new flow gets when no instance takes it: an ICMP error, or (TCP) a RST."""
+    normalisation: NormalisationKeys | None = None
+    """How raw metrics of its instances become scores; default: metrics.normalisation."""
 
     @property
     def service_port(self) -> int:
@@ -224,15 +241,56 @@ class WorkloadKeys(_Part):
     """rtp: how long a call lasts."""
 
 
+class RateLimitKeys(_Part):
+    """How many reports a D-Router takes of each agent; it refuses what is more."""
+
+    reports_per_s: float = Field(REPORT_RATE.per_s, gt=0)
+    """On average."""
+    burst: int = Field(int(REPORT_RATE.burst), ge=1)
+    """At once."""
+
+
 class MetricKeys(_Part):
-    """How fresh the ingress's picture is."""
+    """How fresh the ingress's picture is, and whom it believes."""
 
     interval_s: float = Field(1.0, gt=0, le=3600)
-    """Each D-MA reports this often."""
+    """Each D-MA reports this often, unless `telling` says otherwise."""
+    poll_interval_s: float | None = Field(None, gt=0)
+    """Each D-MA reads its instances this often; default: interval_s."""
+    telling: TellingKeys = TellingKeys()
+    """When D-MAs tell what they read."""
+    normalisation: NormalisationKeys = NormalisationKeys()
+    """How raw metrics become scores, for services that do not say."""
     lifetime_s: float = Field(10.0, gt=0)
     """A binding not refreshed for so long is no candidate."""
     probe_interval_s: float = Field(1.0, gt=0)
     """D-Routers probe the paths to each other this often."""
+    authentication: Literal["none", "hmac"] = "none"
+    """hmac: reports and probes carry HMAC-SHA256 tags; forged, replayed and stale (lifetime_s) ones are refused."""
+    rate_limit: RateLimitKeys = RateLimitKeys()
+    """Against agents that tell too much."""
+
+    @property
+    def refresh_s(self) -> float:
+        """How often each D-MA tells of everything."""
+        if self.telling.when == "interval":
+            return self.interval_s
+        return self.telling.refresh_s or self.lifetime_s / 3
+
+    @model_validator(mode="after")
+    def _bindings_outlive_refreshes(self) -> MetricKeys:
+        if self.refresh_s >= self.lifetime_s:
+            key = "interval_s" if self.telling.when == "interval" else "telling.refresh_s"
+            raise ValueError(
+                f"{key}: metrics told every {self.refresh_s:g} s expire after {self.lifetime_s:g} s; raise lifetime_s"
+            )
+        budget = self.telling.budget
+        if budget is not None and budget.per_s * self.refresh_s < 1:
+            raise ValueError(
+                f"telling.budget: {budget.per_s:g} reports/s are less than one each {self.refresh_s:g} s, when "
+                "everything is told; raise per_s"
+            )
+        return self
 
 
 class EmulationKeys(_Part):
@@ -265,10 +323,12 @@ class Scenario(_Part):
     """Client hosts, besides those the topology has."""
     workloads: tuple[WorkloadKeys, ...] = ()
     """What clients do."""
+    faults: tuple[FaultKeys, ...] = ()
+    """What breaks meanwhile."""
     policy: str = "dyncast"
     """Policy of every service that names none."""
-    policy_parameters: dict[str, dict[str, float]] = {}
-    """Parameters by policy name."""
+    policy_parameters: dict[str, dict[str, float | str]] = {}
+    """Parameters by policy name: dyncast: {refusal_penalty_ms: 5000}, static: {site: west}."""
     metrics: MetricKeys = MetricKeys()
     """Metric reports and probes."""
     duration_s: float = Field(30.0, gt=0, le=86_400)
@@ -284,8 +344,9 @@ class Scenario(_Part):
             if service.policy is not None:
                 _known(f"services.{name}.policy", service.policy, POLICIES)
         _known("policy", self.policy, POLICIES)
-        for name in self.policy_parameters:
+        for name, parameters in self.policy_parameters.items():
             _known("policy_parameters", name, POLICIES)
+            policies.create(name, **parameters)  # the ValueError names the policy and what is wrong
         for number, instance in enumerate(self.instances):
             _known(f"instances[{number}].service", instance.service, self.services)
         served = {instance.service for instance in self.instances}
@@ -311,6 +372,10 @@ class Scenario(_Part):
     def policy_of(self, service: str) -> str:
         """Return the policy that steers a service."""
         return self.services[service].policy or self.policy
+
+    def normalisation_of(self, service: str) -> NormalisationKeys:
+        """Return how the instances of a service are scored."""
+        return self.services[service].normalisation or self.metrics.normalisation
 
 
 def _known(key: str, name: str, known: Any) -> str:

@@ -18,10 +18,10 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 
-from testbed.emulation import capabilities, namespaces, run_tag
+from testbed.emulation import capabilities, inspection, namespaces, run_tag
 from testbed.emulation.capabilities import Backends
 from testbed.emulation.network import EmulatedNetwork
-from testbed.experiment import process_configs
+from testbed.experiment import node_keys, process_configs
 from testbed.experiment.plan import Plan
 from testbed.experiment.processes import Processes, RunError
 from testbed.experiment.progress import Progress, Silent
@@ -52,6 +52,9 @@ class Testbed:
         )
         self.processes = Processes(self.network, folder, logs)
         self.durations_s: dict[str, float] = {}
+        self._keys_folder: Path | None = None
+        self._openflow_ports: dict[str, int] = {}
+        self._zones: dict[str, dict[str, int]] = {}
 
     def __enter__(self) -> Testbed:
         self.network.__enter__()
@@ -80,32 +83,44 @@ class Testbed:
 
     def _start_processes(self) -> None:
         plan, processes = self._plan, self.processes
+        if plan.scenario.metrics.authentication == "hmac":
+            self._keys_folder = run_tag.keys_folder(self.tag)
+            node_keys.write(plan, self._keys_folder)
         self.network.refuse({item.d_sid: item.refusal for item in plan.scenario.services.values()})
         self._progress.phase(f"starting {len(plan.sites)} D-Routers, {len(plan.instances)} instances and their agents")
-        for number, item in enumerate(plan.instances):
-            document = process_configs.instance(plan, item, number, self._folder)
-            processes.start(item.host, "testbed.agents.instance", document)
-        with ExitStack() as open_sockets:
-            ports = dict(zip(plan.sites, _free_ports(len(plan.sites)), strict=True))
-            zones = self._claim_zones()
-            for site in plan.sites:
-                in_band = open_sockets.enter_context(self._in_band_socket(site))
-                bridge = self.network.bridge(site)
-                document = process_configs.control(
-                    plan, site, self._folder, datapath_id=bridge.datapath_id, openflow_port=ports[site],
-                    uplink_port=bridge.uplink_port, in_band_fd=in_band.fileno(), zones=zones[site],
-                    switch={
-                        "datapath_type": self.backends.datapath,
-                        "management_socket": str(bridge.management_socket),
-                    },
-                )  # fmt: skip
-                processes.start(None, "ryu_apps.launcher", document, pass_fds=[in_band.fileno()])
-            self.network.set_controllers(ports)
+        for item in plan.first_instances:
+            self.start_instance(item.name)
+        self._openflow_ports = dict(zip(plan.sites, _free_ports(len(plan.sites)), strict=True))
+        self._zones = self._claim_zones()
+        for site in plan.sites:
+            self.start_control(site)
+        self.network.set_controllers(self._openflow_ports)
         processes.wait_ready(processes.names(), _READY_TIMEOUT_S)
         for site in plan.sites:
-            agent = process_configs.metric_agent(plan, site, self._folder)
+            agent = process_configs.metric_agent(plan, site, self._folder, self._keys_folder)
             if agent is not None:
                 processes.start(site, "testbed.agents.metric_agent", agent)
+
+    def start_instance(self, name: str) -> None:
+        """Start a service instance, for the first time or again."""
+        number, item = next(pair for pair in enumerate(self._plan.instances) if pair[1].name == name)
+        document = process_configs.instance(self._plan, item, number, self._folder)
+        self.processes.start(item.host, "testbed.agents.instance", document)
+
+    def start_control(self, site: str) -> None:
+        """Start the control process of a D-Router, for the first time or again."""
+        bridge = self.network.bridge(site)
+        with self._in_band_socket(site) as in_band:
+            document = process_configs.control(
+                self._plan, site, self._folder, datapath_id=bridge.datapath_id, uplink_port=bridge.uplink_port,
+                openflow_port=self._openflow_ports[site], in_band_fd=in_band.fileno(), zones=self._zones[site],
+                inspection_socket=inspection.socket_name(bridge.name), keys_folder=self._keys_folder,
+                switch={
+                    "datapath_type": self.backends.datapath,
+                    "management_socket": str(bridge.management_socket),
+                },
+            )  # fmt: skip
+            self.processes.start(None, "ryu_apps.launcher", document, pass_fds=[in_band.fileno()])
 
     def _claim_zones(self) -> dict[str, dict[str, int]]:
         """Return the conntrack zone of each service in datapath mode, at each site."""
@@ -127,7 +142,7 @@ class Testbed:
     def _wait_for_bindings(self) -> None:
         """Wait until every D-Router has heard of every instance: what comes before is start-up, not a result."""
         self._progress.phase("waiting until every D-Router knows every instance")
-        expected = {item.d_bid for item in self._plan.instances}
+        expected = {item.d_bid for item in self._plan.first_instances}
         timeout_s = _READY_TIMEOUT_S + 3 * self._plan.scenario.metrics.interval_s
 
         def known() -> bool:

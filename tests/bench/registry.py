@@ -14,6 +14,7 @@ _MODULES = (
     "flow_setup_reactive",
     "generator",
     "link",
+    "staleness",
     "startup",
     "throughput",
     "weight_update",

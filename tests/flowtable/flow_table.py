@@ -38,6 +38,7 @@ _PREREQUISITES = {
     "udp_src": ("ip_proto", {17}),
     "udp_dst": ("ip_proto", {17}),
 }
+_PORTS = ("tcp_src", "tcp_dst", "udp_src", "udp_dst")
 
 Packet = Mapping[str, Any]
 
@@ -75,7 +76,7 @@ class FlowEntry:
     packet_count: int = 0
 
     def matches(self, packet: Packet) -> bool:
-        return all(packet.get(name) == value for name, value in self.match.items())
+        return all(_fits(packet.get(name), value) for name, value in self.match.items())
 
 
 class FlowTable:
@@ -205,9 +206,18 @@ def _match(match: Any) -> dict[str, Any]:
     return fields
 
 
+def _fits(field: Any, value: Any) -> bool:
+    if isinstance(value, tuple):
+        return field is not None and field & value[1] == value[0]
+    return bool(field == value)
+
+
 def _plain(name: str, value: Any) -> Any:
     if isinstance(value, tuple):
-        raise Unsupported(f"masked field {name}={value}")
+        wanted, mask = value
+        if name not in _PORTS or wanted & ~mask:
+            raise Unsupported(f"masked field {name}={value}")
+        return value
     return str(ip_address(value)) if name.startswith(("ipv4_", "ipv6_")) else value
 
 

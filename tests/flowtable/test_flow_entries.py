@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import ip_address
 from itertools import count
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from ryu_apps import flow_entries
 from ryu_apps.framework import ofproto_v1_3 as ofp
-from testbed.dyncast.affinity import AffinityEntry
+from testbed.dyncast.affinity import AffinityEntry, HeldFlow
 from testbed.dyncast.codec import Address
 from testbed.dyncast.flows import FIVE_TUPLE, THREE_TUPLE, FlowKey
 from tests.dyncast_samples import CLIENT, CLIENT6, D_SID, D_SID6, FAR, FAR6, NEAR, NEAR6
 from tests.flowtable.flow_table import CONTROLLER, NORMAL, FlowTable, Output, Packet, Unsupported, packet_out
 
 _UPLINK = 1
+_OTHER_D_SID = D_SID + 1
 _CLIENT_PORT = 5
 _TIMEOUT_S = 30
 _TRANSPORTS = {"tcp": 6, "udp": 17, "icmp": 1, "icmp6": 58, "sctp": 132}
@@ -287,7 +289,7 @@ def test_cookies_say_what_an_entry_is() -> None:
     table = new_table()
     install(table, bound(packet(CLIENT, D_SID), NEAR, number=7))
     kinds = {(entry.priority, flow_entries.is_affinity(entry.cookie)) for entry in table.entries}
-    assert kinds == {(0, False), (100, False), (205, True)}
+    assert kinds == {(0, False), (100, False), (210, True)}
 
 
 # -- the table itself --------------------------------------------------------------------------------
@@ -304,3 +306,60 @@ def test_the_table_refuses_what_it_does_not_know() -> None:
 
 def test_without_any_entry_nothing_comes_out() -> None:
     assert FlowTable().send(packet(CLIENT, D_SID)) == []
+
+
+@pytest.mark.parametrize("transport", ["tcp", "udp"])
+def test_a_block_of_ports_is_one_flow_both_ways_and_its_neighbours_are_not(transport: str) -> None:
+    table = new_table()
+    entry = bound(packet(CLIENT, D_SID, transport, (40000, 5004)), NEAR)
+    table.execute(flow_entries.affinity(entry, _UPLINK, port_block=4))
+    for own, other in [(40000, 5004), (40003, 5007), (40001, 5005)]:
+        (there,) = table.send(packet(CLIENT, D_SID, transport, (own, other)))
+        assert there == Output(_UPLINK, packet(CLIENT, NEAR, transport, (own, other)))
+        (back,) = table.send(packet(NEAR, CLIENT, transport, (other, own)))
+        assert back == Output(NORMAL, packet(D_SID, CLIENT, transport, (other, own)))
+    for own, other in [(39999, 5004), (40004, 5004), (40000, 5003), (40000, 5008)]:
+        (output,) = table.send(packet(CLIENT, D_SID, transport, (own, other)))
+        assert output.port == CONTROLLER
+    (held,) = flow_entries.held_flows(_as_replied(table, flow_entries.read_bound_flows()))
+    assert (held.flow, held.d_bid, held.has_forward, held.has_homeward) == (entry.flow, NEAR, True, True)
+
+
+def test_one_port_is_told_from_the_block_of_another_service() -> None:
+    table = new_table()
+    whole = bound(packet(CLIENT, D_SID, "udp", (40000, 5004)), NEAR)
+    single = bound(packet(CLIENT, _OTHER_D_SID, "udp", (40001, 5005)), NEAR)
+    table.execute(flow_entries.affinity(whole, _UPLINK, port_block=4))
+    install(table, single)
+    (back,) = table.send(packet(NEAR, CLIENT, "udp", (5005, 40001)))
+    assert back.packet["ipv4_src"] == str(_OTHER_D_SID)
+
+
+@pytest.mark.parametrize(("src", "dst", "d_bid", "transport", "fields"), _FLOWS)
+def test_bound_flows_are_read_back_as_they_were_written(
+    src: Address, dst: Address, d_bid: Address, transport: str, fields: tuple[str, ...]
+) -> None:
+    table = new_table()
+    entry = bound(packet(src, dst, transport), d_bid, fields)
+    install(table, entry)
+    request = flow_entries.read_bound_flows()
+    assert flow_entries.held_flows(_as_replied(table, request)) == [
+        HeldFlow(entry.number, entry.flow, d_bid, 3.5, has_forward=True, has_homeward=True)
+    ]
+    table.entries = [item for item in table.entries if not item.idle_timeout_s]
+    (held,) = flow_entries.held_flows(_as_replied(table, request))
+    assert (held.flow, held.has_forward, held.has_homeward) == (entry.flow, False, True)
+
+
+def _as_replied(table: FlowTable, request: bytes) -> list[Any]:
+    """Entries as the framework reads them from a reply."""
+    return [
+        SimpleNamespace(
+            cookie=entry.cookie,
+            match=entry.match,
+            instructions=[SimpleNamespace(actions=entry.actions)],
+            duration_sec=3,
+            duration_nsec=500_000_000,
+        )
+        for entry in table.counters(request)
+    ]

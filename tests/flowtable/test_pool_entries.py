@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ryu_apps import pools
+from ryu_apps import flow_entries, pools
 from ryu_apps.framework import ofproto_v1_3, ofproto_v1_3_parser
 from ryu_apps.pool_entries import SLOTS, PoolEntries, PoolSpec, is_of_pools
 from testbed.dyncast.codec import Address
@@ -84,6 +84,15 @@ def test_what_is_learnt_is_the_flow_identifier_from_either_end() -> None:
     assert "NXM_OF_IP_SRC[]=NXM_OF_IP_DST[],nw_proto=17,NXM_OF_UDP_DST[]=NXM_OF_UDP_SRC[]" in homeward
 
 
+def test_ports_of_a_block_are_learnt_as_one() -> None:
+    d_sid = ip_address(_ADDRESSES[4][0])
+    pool = PoolSpec(1, Service("call", (d_sid,), port_block=4), d_sid, 4711)
+    assert pool.learns
+    learns = [text for message in entries(pool).service(pool) if "learn(" in (text := read_back(message))]
+    (forward,) = [text for text in learns if "table:9" not in text and "udp" in text]
+    assert "NXM_OF_UDP_SRC[2..15],NXM_OF_UDP_DST[2..15]" in forward
+
+
 def test_older_generations_are_removed_and_no_other() -> None:
     masks = [(message.cookie, message.cookie_mask) for message in entries().remove_older_generations()]
 
@@ -110,3 +119,11 @@ def test_slots_follow_shares_and_change_hands_as_little_as_can_be() -> None:
     assert sorted(thirds.count(address(number)) for number in (1, 2, 3)) == [21, 21, 22]
     assert len(thirds) == SLOTS
     assert pools.hand_out({}, thirds) == []
+
+
+def test_answers_are_looked_at_flow_by_flow() -> None:
+    messages = flow_entries.watch_answers(ip_address("10.2.0.10"), _PREFIXES)
+    command = ["ovs-ofctl", "ofp-print", messages.hex()]
+    text = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout
+    assert "priority=50,ip,nw_src=10.2.0.10,nw_dst=10.1.0.0/16 " in text
+    assert "actions=multipath(symmetric_l4,0,modulo_n,1,0,NXM_NX_REG4[]),NORMAL" in text

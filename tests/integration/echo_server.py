@@ -1,6 +1,6 @@
 """A service instance at its plainest, started as a program: `echo_server.py NAME READY_FILE LOG_FILE ADDRESS…`.
 
-TCP port 80 and UDP port 5004 of each address answer what they get, with the instance's name in front. A UDP
+TCP port 80 and UDP ports 5004 to 5007 of each address answer what they get, with the instance's name in front. A UDP
 datagram `stream` starts one datagram every 50 ms to its sender, until `stop` comes. The log has one line for each
 connection and datagram: what a test may trust to say which instance saw what.
 """
@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 TCP_PORT = 80
-UDP_PORT = 5004
+UDP_PORTS = range(5004, 5008)  # audio, video, and the RTCP of each
+UDP_PORT = UDP_PORTS[0]
 _STREAM_INTERVAL_S = 0.05
 
 
@@ -51,7 +52,8 @@ async def _serve(name: str, ready: Path, log: TextIO, addresses: list[str]) -> N
     loop = asyncio.get_running_loop()
     for address in addresses:
         await asyncio.start_server(converse, address, TCP_PORT)
-        await loop.create_datagram_endpoint(lambda: _Datagrams(name, log), (address, UDP_PORT))
+        for port in UDP_PORTS:
+            await loop.create_datagram_endpoint(lambda: _Datagrams(name, log), (address, port))
     ready.touch()
     await loop.create_future()
 

@@ -26,7 +26,7 @@ from testbed.dyncast import codec
 from testbed.dyncast.codec import Report, report_of
 from testbed.dyncast.flows import THREE_TUPLE
 from testbed.dyncast.metrics import RawMetrics, State
-from testbed.emulation import run_tag
+from testbed.emulation import inspection, run_tag
 from testbed.emulation.capabilities import choose_backends, probe, start_open_vswitch
 from testbed.emulation.namespaces import socket_in
 from testbed.emulation.network import EmulatedNetwork
@@ -44,10 +44,12 @@ TIMEOUT_S = 1  # the least there is; for what shall idle out
 STEADY = ("203.0.113.10", "fd00:5::10")  # five-tuple, a long timeout
 FLEETING = ("203.0.113.11", "fd00:5::11")  # five-tuple, times out after TIMEOUT_S
 BY_CLIENT = ("203.0.113.12", "fd00:5::12")  # three-tuple
+BY_CALL = ("203.0.113.13", "fd00:5::13")  # five-tuple, by blocks of four ports
 SERVICES: list[dict[str, Any]] = [
     {"name": "steady", "d_sids": list(STEADY), "affinity_timeout_s": 600},
     {"name": "fleeting", "d_sids": list(FLEETING), "affinity_timeout_s": TIMEOUT_S},
     {"name": "by-client", "d_sids": list(BY_CLIENT), "affinity_timeout_s": 600, "flow_fields": list(THREE_TUPLE)},
+    {"name": "by-call", "d_sids": list(BY_CALL), "affinity_timeout_s": 600, "port_block": 4},
 ]
 
 
@@ -176,6 +178,7 @@ class Control:
         folder.mkdir(parents=True, exist_ok=True)
         self._ingress = ingress
         self._folder = folder
+        self.mode = mode
         self.name = f"control@{HOME}"
         self.openflow_port = free_port()
         bridge, own = ingress.network.bridge(HOME), ingress.network.plan.site(HOME)
@@ -197,6 +200,7 @@ class Control:
                 "prefixes": [str(own.prefix4), str(own.prefix6)],
             },
             "in_band_port": IN_BAND_PORT,
+            "inspection_socket": inspection.socket_name(bridge.name),
             "metric_lifetime_s": 600,
             "services": services,
             "peers": [{"site": s, "address": ingress.gateway(s), "path_cost_ms": 1} for s in (EAST, WEST)],
@@ -238,11 +242,14 @@ class Control:
             self._report_all()
 
     def _report_all(self) -> None:
-        before = len(self.table("metrics"))
+        now_s = time.monotonic()
         for site in INSTANCES:
             self._ingress.report(site)
-        expected = before + len(INSTANCES) * sum(len(service["d_sids"]) for service in SERVICES)
-        wait_until(lambda: len(self.table("metrics")) >= expected, what="both reports to be heard")
+        expected = len(INSTANCES) * sum(len(service["d_sids"]) for service in SERVICES)
+        wait_until(
+            lambda: sum(float(row["time_s"] or 0) >= now_s for row in self.table("metrics")) >= expected,
+            what="both reports to be heard",
+        )
 
     def table(self, name: str) -> list[dict[str, str]]:
         path = self._folder / f"{name}.{self.name}.part.csv"

@@ -62,6 +62,21 @@ def test_head_post_and_sizes(instance: RunningInstance) -> None:
 
 
 @needs_curl
+def test_an_instance_that_is_told_to_drain_says_so_and_serves_on(instance: RunningInstance) -> None:
+    admin = f"http://127.0.0.1:{instance.admin}"
+    assert instance.metrics()["state"] == "up"
+    for state in ("draining", "up"):
+        assert curl("-X", "PUT", f"{admin}/state/{state}") == f"{state}\n"
+        assert instance.metrics()["state"] == state
+        assert "200 OK" in curl("-i", f"http://127.0.0.1:{instance.http}/?work_ms=1")
+    status = ["-o", "/dev/null", "-w", "%{http_code}"]
+    assert curl(*status, f"{admin}/state/draining") == "405"
+    assert curl(*status, "-X", "PUT", f"{admin}/state/asleep") == "404"
+    assert curl(*status, f"{admin}/draining") == "404"
+    assert instance.metrics()["state"] == "up"
+
+
+@needs_curl
 def test_bad_requests_are_answered_and_counted(instance: RunningInstance) -> None:
     url = f"http://127.0.0.1:{instance.http}/"
     status = ["-o", "/dev/null", "-w", "%{http_code}"]

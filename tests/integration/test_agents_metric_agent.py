@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import signal
 import socket
@@ -32,7 +33,7 @@ def fixture_start(tmp_path: Path) -> Iterator[Start]:
 
 
 @contextmanager
-def metric_agent(folder: Path, d_router_port: int, urls: list[str]) -> Iterator[subprocess.Popen[str]]:
+def metric_agent(folder: Path, d_router_port: int, urls: list[str], **changes: Any) -> Iterator[subprocess.Popen[str]]:
     """Run an agent with one binding per URL, D-BIDs 10.3.0.10 and on."""
     config = {
         "name": NAME,
@@ -45,6 +46,7 @@ def metric_agent(folder: Path, d_router_port: int, urls: list[str]) -> Iterator[
             for number, url in enumerate(urls)
         ],
         "out_dir": str(folder),
+        **changes,
     }
     path = folder / "agent.json"
     path.write_text(json.dumps(config))
@@ -95,6 +97,8 @@ def test_an_instance_is_reported_until_it_stops_and_then_as_down(
         assert (first.site, str(binding.d_sid), str(binding.d_bid)) == ("chicago", "203.0.113.10", "10.3.0.10")
         assert binding.raw is not None
         assert (binding.raw.workers, binding.raw.queue_limit, binding.score) == (2, 2, 10)
+        assert 5e6 < binding.raw.memory_bytes < binding.raw.memory_limit_bytes
+        assert binding.raw.capacity_per_s == pytest.approx(2 / 0.005)
         second = next_report(d_router)
         assert second.sequence == first.sequence + 1
         assert second.sent_s > first.sent_s
@@ -162,6 +166,46 @@ def test_malformed_answers_are_dropped_with_a_reason_and_silence_holds_nobody_up
     }
     sequences = [int(row["sequence"]) for row in rows if row["event"] == "sent" and row["d_bid"] == "10.3.0.10"]
     assert sequences == sorted(set(sequences))
+
+
+def test_with_a_threshold_only_what_moved_is_told_and_that_it_is_down_at_once(
+    tmp_path: Path, start: Start, d_router: socket.socket
+) -> None:
+    """Of two instances one gets work and then stops; the next refresh is further away than the test is long."""
+    (tmp_path / "other").mkdir()
+    busy, idle = start(), start(folder=tmp_path / "other")
+    urls = [f"http://127.0.0.1:{running.admin}/metrics" for running in (busy, idle)]
+    telling = {"when": "threshold", "refresh_s": 1000, "metric": "busy_workers", "absolute": 1}
+    with metric_agent(tmp_path, d_router.getsockname()[1], urls, poll_interval_s=0.05, telling=telling):
+        known = set()
+        while len(known) < 2:
+            known |= {str(binding.d_bid) for binding in next_report(d_router).bindings}
+        with socket.create_connection(("127.0.0.1", busy.http)) as client:
+            client.sendall(b"GET /?work_ms=300 HTTP/1.1\r\nHost: a\r\n\r\n")
+            begun, ended = next_report(d_router), next_report(d_router)
+        busy.stop()
+        down = next_report(d_router), next_report(d_router)
+    told = [report.bindings for report in (begun, ended, *down)]
+    assert [[str(binding.d_bid) for binding in bindings] for bindings in told] == [["10.3.0.10"]] * 4
+    assert [binding.raw and binding.raw.busy_workers for (binding,) in told] == [1, 0, None, None]
+    assert [report.sequence for report in down] == [ended.sequence + 1, ended.sequence + 2]
+    counted = {row["kind"]: int(row["messages"]) for row in table(tmp_path, "control") if row["direction"] == "local"}
+    assert (counted["told_change"], counted["told_state"]) == (2, 4)
+    assert "told_refresh" not in counted
+    polls = [row for row in table(tmp_path, "control") if row["kind"] == "poll" and row["direction"] == "sent"]
+    assert int(polls[-1]["messages"]) > down[-1].sequence  # it looks more often than it tells
+
+
+def test_the_budget_holds_reports_back(tmp_path: Path, start: Start, d_router: socket.socket) -> None:
+    running = start()
+    url = f"http://127.0.0.1:{running.admin}/metrics"
+    telling = {"when": "interval", "refresh_s": 0.05, "budget": {"per_s": 2, "burst": 1}}
+    with metric_agent(tmp_path, d_router.getsockname()[1], [url], poll_interval_s=0.05, telling=telling):
+        sent_s = [next_report(d_router).sent_s for _ in range(4)]
+    assert all(after - before >= 0.5 - 1e-6 for before, after in itertools.pairwise(sent_s))
+    control = table(tmp_path, "control")
+    held_back = [int(row["messages"]) for row in control if row["kind"] == "reports_held_back"]
+    assert held_back[-1] > 0
 
 
 def test_a_d_router_that_is_not_there_does_not_end_the_agent(tmp_path: Path) -> None:

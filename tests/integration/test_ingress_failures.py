@@ -6,32 +6,28 @@ import signal
 import socket
 import subprocess
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from tests.integration.echo_server import TCP_PORT
+from tests.integration.echo_server import TCP_PORT, UDP_PORT
 from tests.integration.ingress_network import (
+    BY_CLIENT,
     CLIENT,
     EAST,
+    FLEETING,
     HOME,
     INSTANCES,
     STEADY,
     Control,
     IngressNetwork,
-    built,
     controlled,
     say,
 )
 from tests.polling import wait_until
 
 pytestmark = pytest.mark.root
-
-
-@pytest.fixture(scope="module")
-def ingress(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IngressNetwork]:
-    with built(tmp_path_factory.mktemp("ingress")) as ingress:
-        yield ingress
 
 
 @pytest.fixture
@@ -65,6 +61,40 @@ def test_when_the_controller_dies_bound_flows_and_ordinary_traffic_go_on(
     ):
         assert say(connection, "with a new one") in INSTANCES.values()
         assert len(successor.decisions(STEADY[0])) == 1
+
+
+def test_a_controller_that_comes_back_goes_on_with_the_flows_of_the_switch(
+    ingress: IngressNetwork, control: Control
+) -> None:
+    kinds = [(socket.SOCK_STREAM, TCP_PORT), (socket.SOCK_DGRAM, UDP_PORT)]
+    with ExitStack() as opened:
+        flows = [
+            opened.enter_context(ingress.client_socket(kind, (d_sid, port)))
+            for kind, port in kinds
+            for d_sid in (*STEADY, *BY_CLIENT)
+            for _ in range(3)
+        ]
+        first = [say(flow, "first") for flow in flows]
+        before = cookies(ingress)
+        control.end(signal.SIGKILL)
+        control.start()
+        assert cookies(ingress) == before
+        assert [say(flow, "again") for flow in flows] == first
+        wait_until(lambda: control.counted("bindings_recovered") * 2 == len(before), what="all to be recovered")
+        with ingress.client_socket(socket.SOCK_STREAM, (STEADY[0], TCP_PORT)) as new:
+            say(new, "a new flow is steered")
+        assert len(control.decisions(STEADY[0])) == 1
+        added = wait_until(lambda: set(cookies(ingress)) - set(before), what="its entries")
+        assert len(added) == 1
+    with ingress.client_socket(socket.SOCK_STREAM, (FLEETING[0], TCP_PORT)) as fleeting:
+        say(fleeting, "bound for a second")
+        control.end(signal.SIGKILL)
+        control.start()
+    wait_until(
+        lambda: not [entry for entry in ingress.affinity_entries() if FLEETING[0] in entry.text],
+        20,
+        "a flow that was recovered to end when it is idle",
+    )
 
 
 def test_a_switch_that_comes_back_gets_its_flows_back(ingress: IngressNetwork, control: Control) -> None:

@@ -186,6 +186,32 @@ def test_an_interface_that_is_down_or_deleted_costs_its_frames_only(
         assert number_of(other_b.recv(2048)) == 4
 
 
+@pytest.mark.parametrize("spec", [LinkSpec(), LinkSpec(delay_ms=1)], ids=["plain", "relayed"])
+def test_a_cut_link_loses_everything_both_ways_and_keeps_its_routes(
+    pair: tuple[Namespace, Namespace], spec: LinkSpec, tmp_path: Path
+) -> None:
+    with (
+        closing(create_links([request(*pair, spec)], "relay", out_dir=tmp_path)) as links,
+        packet_socket(pair[0]) as a,
+        packet_socket(pair[1]) as b,
+    ):
+        pair[0].run(["ip", "address", "add", "192.0.2.1/24", "dev", "eth0"])
+        links.cut("link-0")
+        links.cut("link-0")  # by two faults at once
+        for sender in (a, b):
+            sender.send(frame(1))
+        links.mend("link-0")
+        for sender in (a, b):
+            sender.send(frame(2))
+        links.mend("link-0")
+        links.mend("link-0")  # once too often
+        for sender in (a, b):
+            sender.send(frame(3))
+        assert [number_of(receiver.recv(2048)) for receiver in (b, a)] == [3, 3]  # a link keeps the order
+        assert "192.0.2.0/24" in pair[0].run(["ip", "route"])
+        assert "blackhole" not in pair[0].run(["tc", "qdisc", "show"]) + pair[1].run(["tc", "qdisc", "show"])
+
+
 def test_what_cannot_be_made_is_one_line_and_leaves_nothing(pair: tuple[Namespace, Namespace], tmp_path: Path) -> None:
     pair[1].run(["ip", "link", "add", "eth1", "type", "veth", "peer", "name", "eth1-peer"])
     for spec in (LinkSpec(), LinkSpec(delay_ms=1)):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -76,6 +78,18 @@ class Table(RuleBasedStateMachine):
         for flow, entry in self.bound.items():
             assert self.table.find(flow) == self.table.numbered(entry.number) == entry
         assert [self.table.numbered(entry.number) for entry in self.ended] == [None] * len(self.ended)
+
+    @invariant()
+    def counts_and_shows_what_is_bound(self) -> None:
+        assert +self.table.counts() == Counter((entry.d_sid, entry.d_bid) for entry in self.bound.values())
+        shown: list[AffinityEntry] = []
+        start: int | None = 0
+        while start is not None:
+            entries, start = self.table.page(start, 2)
+            shown += entries
+        assert sorted(shown, key=lambda entry: entry.number) == sorted(
+            self.bound.values(), key=lambda entry: entry.number
+        )
 
 
 Table.TestCase.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from testbed.dyncast import codec
 from testbed.dyncast.codec import BindingReport, CodecError, Message, Probe, Report, report_of
 from testbed.dyncast.metrics import RawMetrics, State
+from testbed.dyncast.normalisation import MinMax, Normalisation
 
 _COUNT = st.integers(0, 2**32 - 1)
 _FLOAT = st.floats(0, width=32, allow_nan=False, allow_infinity=False)
@@ -27,6 +28,19 @@ _RAW = st.builds(
     sessions_started=_COUNT,
     utilisation=_FLOAT,
     service_time_s=_FLOAT,
+    cpu_utilisation=_FLOAT,
+    memory_bytes=_COUNT,
+    memory_limit_bytes=st.integers(0, 2**64 - 1),
+    capacity_per_s=_FLOAT,
+    throughput_bps=_FLOAT,
+)
+_NORMALISATIONS = st.sampled_from(
+    (
+        Normalisation(),
+        Normalisation(
+            computing=(), communication=(MinMax("throughput_bps", worst=1e9, best=0),), l2_aggregation="mean"
+        ),
+    )
 )
 
 
@@ -35,7 +49,7 @@ def _bindings(draw: st.DrawFn) -> BindingReport:
     addresses = st.ip_addresses(v=draw(st.sampled_from((4, 6))))
     state = draw(st.sampled_from(State))
     raw = draw(_RAW if state is not State.DOWN else st.none() | _RAW)
-    return report_of(draw(addresses), draw(addresses), state, raw)
+    return report_of(draw(addresses), draw(addresses), state, raw, draw(_NORMALISATIONS))
 
 
 _PROBES = st.builds(Probe, _SITE, _SEQUENCE, _SENT_S, st.booleans())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from random import Random
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -37,6 +38,9 @@ def _candidates(draw: st.DrawFn) -> Candidate:
         metrics_age_s=draw(st.floats(0, 100)),
         expected_sessions=draw(st.floats(0, 1e10)),
         load_per_session=draw(st.floats(0, 1)),
+        sessions_variance=draw(st.just(0.0) | st.floats(0, 1e10)),
+        learnt_service_time_s=draw(st.just(0.0) | _POSITIVE),
+        echo=draw(st.just(0.0) | st.floats(0, 1e4)),
     )
 
 
@@ -53,6 +57,12 @@ def test_weights_are_finite_and_somebody_gets_the_flow(name: str, candidates: li
     assert set(weights) <= {item.d_bid for item in candidates}
     assert all(weight >= 0 and math.isfinite(weight) for weight in weights.values())
     assert sum(weights.values()) > 0
+
+
+@given(st.sampled_from(sorted(policies.POLICIES)), _SETS, st.randoms(use_true_random=False))
+def test_the_order_in_which_candidates_come_says_nothing(name: str, candidates: list[Candidate], rng: Random) -> None:
+    shuffled = rng.sample(candidates, len(candidates))
+    assert policies.create(name).weights(shuffled, 0) == policies.create(name).weights(candidates, 0)
 
 
 @given(_candidates())

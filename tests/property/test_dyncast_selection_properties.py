@@ -146,14 +146,14 @@ def test_flows_that_stay_are_carried_along_as_if_summed_anew(
     for given_s, flows in sorted(batches):
         for model in (asked_along, asked_once):
             model.on_given(NEAR, given_s, flows)
-        asked_along.expected_sessions("render", NEAR, 0, 0, given_s)
+        asked_along.expected(NEAR, 0, given_s)
     for model in (asked_along, asked_once):
         model.on_report("render", NEAR, RawMetrics(1), reported_s, travel_s=0)
         model.on_report("render", NEAR, RawMetrics(1, sessions=4, sessions_started=2), reported_s + 1, travel_s=1)
     now_s = max([given_s for given_s, _ in batches], default=0.0)
     for pause_s in pauses_s:
         now_s += pause_s
-        asked_along.expected_sessions("render", NEAR, 3, 0.5, now_s)
-    answers = [model.expected_sessions("render", NEAR, 3, 0.5, now_s) for model in (asked_along, asked_once)]
-    assert answers[0] == pytest.approx(answers[1], rel=1e-9, abs=1e-9)
+        asked_along.expected(NEAR, 3, now_s)
+    along, once = (model.expected(NEAR, 3, now_s) for model in (asked_along, asked_once))
+    assert along.sessions == pytest.approx(once.sessions, rel=1e-9, abs=1e-9)
     assert asked_along.unseen(NEAR) == sum(flows for given_s, flows in batches if given_s > reported_s)

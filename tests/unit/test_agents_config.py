@@ -10,6 +10,9 @@ import pytest
 
 from testbed.agents.instance_config import InstanceConfig, instance_config
 from testbed.agents.metric_agent_config import MetricAgentConfig, metric_agent_config
+from testbed.dyncast.normalisation import DEFAULT, MinMax, Normalisation, Sigmoid
+from testbed.dyncast.telling import Band, Dampening, Telling, Threshold
+from testbed.dyncast.token_bucket import Rate
 from testbed.process_config import ConfigError, Keys, parse
 
 
@@ -65,6 +68,42 @@ def test_a_good_agent_is_read_in_both_families(agent: dict[str, Any]) -> None:
     ]
 
 
+def test_an_agent_that_is_told_no_more_tells_of_everything_at_its_interval(agent: dict[str, Any]) -> None:
+    config = parse(agent, metric_agent_config)
+    assert config.telling == Telling(refresh_s=1.0)
+    assert config.poll_interval_s == 1.0
+    assert [entry.scored_by for entry in config.instances] == [DEFAULT, DEFAULT]
+
+
+def test_an_agent_is_told_when_to_tell_and_how_to_score(agent: dict[str, Any]) -> None:
+    threshold = {"when": "threshold", "refresh_s": 5, "metric": "queue_length", "absolute": 3, "hysteresis_share": 0.5}
+    limits = {
+        "budget": {"per_s": 2, "burst": 4},
+        "dampening": {"half_life_s": 10, "suppress": 3, "reuse": 1, "max_suppress_s": 40},
+    }
+    config = parse({**agent, "poll_interval_s": 0.2, "telling": {**threshold, **limits}}, metric_agent_config)
+    assert config.telling == Telling(
+        5.0, Threshold("queue_length", 3.0, None, 0.5), Rate(2.0, 4), Dampening(10.0, 3.0, 1.0, 40.0)
+    )
+    assert config.poll_interval_s == 0.2
+    band = {"when": "band", "refresh_s": 5, "edges": [3, 7], "hysteresis_points": 1}
+    assert parse({**agent, "telling": band}, metric_agent_config).telling == Telling(5.0, Band((3, 7), 1))
+    agent["instances"][0]["normalisation"] = {
+        "computing": [{"metric": "cpu_utilisation", "function": "min_max", "worst": 1, "best": 0, "weight": 2}],
+        "communication": [],
+        "service": [{"metric": "queue_length", "function": "sigmoid", "midpoint": 5, "steepness": -1}],
+        "l1_aggregation": "mean",
+        "l2_aggregation": "weighted_mean",
+        "weights": {"service": 3},
+    }
+    scored, unscored = parse(agent, metric_agent_config).instances
+    assert scored.scored_by == Normalisation(
+        (MinMax("cpu_utilisation", 1.0, 0.0, 2.0),), (), (Sigmoid("queue_length", 5.0, -1.0),),
+        "mean", "weighted_mean", {"service": 3.0},
+    )  # fmt: skip
+    assert unscored.scored_by == DEFAULT
+
+
 @pytest.mark.parametrize("which", ["instance", "agent"])
 def test_each_key_is_needed_and_no_other_taken(which: str, request: pytest.FixtureRequest) -> None:
     values: dict[str, Any] = request.getfixturevalue(which)
@@ -106,6 +145,13 @@ def test_a_mistake_in_an_instance(instance: dict[str, Any], change: dict[str, An
         ({"d_router": ["here", 1]}, r"d_router\[0\] must be an IP address"),
         ({"d_router": ["10.0.0.1", 0]}, r"d_router\[1\] must be in 1"),
         ({"interval_s": 0}, "interval_s must be > 0"),
+        ({"poll_interval_s": 0}, "poll_interval_s must be > 0"),
+        ({"telling": {"when": "always"}}, r"telling\.when must be one of interval, threshold, band"),
+        ({"telling": {"when": "interval"}}, r"telling\.refresh_s is missing"),
+        ({"telling": {"when": "interval", "refresh_s": 1, "metric": "x"}}, r"telling\.metric is not a known key"),
+        ({"telling": {"when": "threshold", "refresh_s": 1, "metric": "queue"}}, "metric cannot be used: .*there are"),
+        ({"telling": {"when": "band", "refresh_s": 1, "edges": [8, 4]}}, "edges cannot be used: edges must rise"),
+        ({"telling": {"when": "interval", "refresh_s": 1, "budget": {"per_s": 1, "burst": 0}}}, r"budget\.burst must"),
         ({"instances": []}, "instances must be a list of at least one"),
         ({"instances": ["x"]}, r"instances\[0\] must hold a JSON object"),
         ({"instances": [{"metrics_url": "http://[::1/"}]}, r"instances\[0\]\.metrics_url"),

@@ -11,6 +11,7 @@ from testbed.agents.addresses import plain_address
 from testbed.agents.cpu_limit import hierarchy
 from testbed.agents.flow_ledger import FlowKey, FlowLedger, FlowTally
 from testbed.agents.metrics_client import MalformedAnswer, read_answer
+from testbed.agents.resource_use import cgroup_limits, traffic
 from testbed.records import TABLES
 
 KEY = FlowKey("udp", "10.0.0.1", 4000, "10.0.1.1", 5004)
@@ -24,6 +25,11 @@ METRICS = {
     "sessions_started": 1242,
     "utilisation": 0.71,
     "service_time_ms": 48.2,
+    "cpu_utilisation": 0.05,
+    "memory_bytes": 14_100_000,
+    "memory_limit_bytes": 8_000_000_000,
+    "capacity_per_s": 82.9,
+    "throughput_bps": 1.5e6,
 }
 
 
@@ -82,6 +88,27 @@ def test_the_cpu_hierarchy_is_found(tmp_path: Path) -> None:
     assert hierarchy([f"cgroup {hidden} cgroup rw,cpu 0 0"]) is None
 
 
+def test_the_memory_limits_of_control_groups_are_found(tmp_path: Path) -> None:
+    v1, v2 = tmp_path / "memory", tmp_path / "unified"
+    (v1 / "jobs" / "one").mkdir(parents=True)
+    (v2 / "slice").mkdir(parents=True)
+    (v1 / "jobs" / "one" / "memory.limit_in_bytes").write_text("9223372036854771712\n")  # no limit
+    (v1 / "jobs" / "memory.limit_in_bytes").write_text("1000000\n")
+    (v2 / "slice" / "memory.max").write_text("max\n")
+    mounts = [f"cgroup {v1} cgroup rw,memory 0 0", f"cgroup2 {v2} cgroup2 rw 0 0", "proc /proc proc rw 0 0"]
+    memberships = ["4:memory:/jobs/one", "2:cpu,cpuacct:/x", "0::/slice"]
+    assert cgroup_limits(mounts, memberships) == [1_000_000]
+    (v2 / "slice" / "memory.max").write_text("500\n")
+    assert cgroup_limits(mounts, memberships) == [1_000_000, 500]
+    assert cgroup_limits(mounts[2:], memberships) == []
+
+
+def test_traffic_is_that_of_all_interfaces_but_loopback() -> None:
+    lines = ["Inter-| Receive | Transmit", " face |bytes packets |bytes", "    lo: 99 1 0 0 0 0 0 0 99 1 0 0 0 0 0 0"]
+    lines += ["  eth0: 10 1 0 0 0 0 0 0 20 1 0 0 0 0 0 0", "  eth1:5 1 0 0 0 0 0 0 7 1 0 0 0 0 0 0"]
+    assert traffic(lines) == (15, 27)
+
+
 def answer(body: str, status: str = "200 OK") -> bytes:
     return f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
 
@@ -90,6 +117,8 @@ def test_a_good_answer_is_read() -> None:
     polled = read_answer(answer(json.dumps(METRICS)))
     assert polled.raw.busy_workers == 3
     assert polled.raw.service_time_s == pytest.approx(0.0482)
+    assert (polled.raw.cpu_utilisation, polled.raw.memory_bytes) == (0.05, 14_100_000)
+    assert (polled.raw.capacity_per_s, polled.raw.throughput_bps) == (82.9, 1.5e6)
     assert not polled.is_draining
     assert read_answer(answer(json.dumps({**METRICS, "state": "draining"}))).is_draining
 
@@ -109,6 +138,8 @@ def test_a_good_answer_is_read() -> None:
         (answer(json.dumps({**METRICS, "utilisation": float("nan")})), "utilisation must be a number in 0..1"),
         (answer(json.dumps({**METRICS, "service_time_ms": 1e300})), "service_time_ms must be a number"),
         (answer(json.dumps({**METRICS, "service_time_ms": 10**400})), "service_time_ms must be a number"),
+        (answer(json.dumps({**METRICS, "cpu_utilisation": 1.1})), "cpu_utilisation must be a number in 0..1"),
+        (answer(json.dumps({**METRICS, "memory_bytes": 0.5})), "memory_bytes must be an integer"),
         (answer(json.dumps({**METRICS, "state": "sideways"})), "state must be up or draining"),
         (answer(json.dumps({"state": "up"})), "workers must be an integer"),
     ],

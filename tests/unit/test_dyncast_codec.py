@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import struct
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from testbed.dyncast import codec
+from testbed.dyncast import codec, metric_fields
 from testbed.dyncast.codec import BindingReport, CodecError, Probe, Report
 from testbed.dyncast.metrics import RawMetrics, State
 from tests.dyncast_samples import D_SID, D_SID6, FAR6, NEAR, told
@@ -26,12 +29,30 @@ def test_the_header_is_what_the_module_says() -> None:
 
 
 def test_a_metric_is_written_in_the_fields_of_the_cats_definition() -> None:
-    data = codec.encode(report(told(NEAR, _RAW)))
-    workers = bytes([1, 0b00_0_010_00, 0]) + struct.pack("!I", 4)  # level 0, unsigned integer, 2^2 octets, direct
-    utilisation = bytes([6, 0b00_1_010_00, 0]) + struct.pack("!f", 0.75)  # level 0, float, 2^2 octets
-    overall = bytes([32, 0b10_0_000_00, 3 << 5, 2])  # level 2, one octet, by normalisation: 10 x (1 - 0.75)
-    for metric in (workers, utilisation, overall):
+    data = codec.encode(report(told(NEAR, replace(_RAW, service_time_s=0.25, memory_bytes=1 << 16))))
+    workers = bytes([1, 0b00_0_000_00, 0b001_100_00, 0, 4])  # L0, unsigned integer, 2^0 octets; nominal, current
+    service_time = bytes([7, 0b00_1_010_01, 0b000_011_00, 3])  # L0, float, 2^2 octets, IEEE 754; direct, mean; seconds
+    service_time += struct.pack("!f", 0.25)
+    memory = bytes([10, 0b00_0_010_00, 0b000_100_00, 1, 0, 1, 0, 0])  # L0, 2^2 octets; direct, current; bytes
+    computing = bytes([16, 0b01_0_000_00, 0b011_000_00, 0, 2])  # L1, one octet, by normalisation: 10 x (1 - 0.75)
+    overall = bytes([32, 0b10_0_000_00, 0b011_000_00, 0, 2])  # L2
+    for metric in (workers, service_time, memory, computing, overall):
         assert metric in data
+
+
+def test_the_documentation_lists_every_metric_by_its_type() -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs" / "metrics.md").read_text()
+    for metric in metric_fields.METRICS:
+        listed = re.search(rf"\| {metric.kind} \| (L\d )?`?{metric.attribute}\b", text)
+        assert listed, f"docs/metrics.md says nothing of type {metric.kind}, {metric.attribute}"
+
+
+def test_what_is_unknown_is_left_out() -> None:
+    plain, full = (
+        len(codec.encode(report(told(NEAR, raw))))
+        for raw in (_RAW, replace(_RAW, cpu_utilisation=0.5, memory_bytes=1, capacity_per_s=1.0, throughput_bps=1.0))
+    )
+    assert full == plain + 3 * (4 + 4) + (4 + 1)
 
 
 def test_both_address_families_travel() -> None:
@@ -45,20 +66,20 @@ def test_a_binding_has_one_address_family() -> None:
 
 
 def test_figures_that_do_not_fit_go_as_the_largest_that_do() -> None:
-    raw = RawMetrics(4, sessions=2**40, utilisation=1.0, service_time_s=1e300)
+    raw = RawMetrics(4, sessions=2**70, utilisation=1.0, service_time_s=1e300)
     received = codec.decode(codec.encode(report(told(NEAR, raw))))
     assert isinstance(received, Report)
     assert received.bindings[0].raw is not None
-    assert received.bindings[0].raw.sessions == 2**32 - 1
+    assert received.bindings[0].raw.sessions == 2**64 - 1
     assert received.bindings[0].raw.service_time_s == pytest.approx(3.4e38, rel=0.01)
 
 
 def test_unknown_metrics_are_skipped_by_their_length() -> None:
     data = codec.encode(report(told(NEAR, _RAW)))
-    start = data.index(bytes([1, 0b00_0_010_00, 0]))
+    start = data.index(bytes([1, 0b00_0_000_00, 0b001_100_00]))
     count = start - 1
     for exponent in range(8):
-        strange = bytes([200, exponent << 2, 0]) + bytes(1 << exponent)
+        strange = bytes([200, exponent << 2, 0, 0]) + bytes(1 << exponent)
         extended = data[:count] + bytes([data[count] + 1]) + strange + data[start:]
         assert codec.decode(extended) == codec.decode(data)
 
@@ -77,7 +98,12 @@ def _patched(data: bytes, position: int, value: int) -> bytes:
         (16, 0xFF, "malformed"),  # no UTF-8
         (22, 5, "address family 5 is neither 4 nor 6"),
         (31, 7, "malformed"),  # no such state
-        (34, 0b00_0_000_11, None),  # spare bits and another length of `workers`: what follows is garbage
+        (34, 0b01_0_000_00, "metric workers in an unusable format"),  # L1
+        (34, 0b00_1_000_01, "metric workers in an unusable format"),  # float
+        (34, 0b00_0_000_01, "metric workers in an unusable format"),  # IEEE 754
+        (34, 0b00_0_100_00, "metric workers in an unusable format"),
+        (34, 0b00_0_001_00, None),  # another length: what follows is garbage
+        (36, 3, "metric workers in an unusable format"),  # in seconds
     ],
 )
 def test_what_is_malformed_is_refused(position: int, value: int, message: str | None) -> None:

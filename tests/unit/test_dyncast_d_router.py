@@ -17,6 +17,7 @@ from testbed.dyncast.actions import (
     RefusePacket,
     RemoveAffinity,
     SendMessage,
+    WatchAnswers,
 )
 from testbed.dyncast.codec import Address, Probe
 from testbed.dyncast.d_router import DRouter, Peer
@@ -213,9 +214,26 @@ def test_after_its_end_a_flow_is_decided_anew() -> None:
     assert second.number != first.number
 
 
+def test_answers_of_each_instance_are_watched_from_its_first_report_on() -> None:
+    router = d_router()
+    reported = report_bytes(HERE, 1, 0, told(NEAR, _RAW), told(NEAR6, _RAW))
+    assert of_kind(router.on_message(reported, NEAR, 0), WatchAnswers) == [WatchAnswers(NEAR), WatchAnswers(NEAR6)]
+    again = report_bytes(HERE, 2, 1, told(NEAR, _RAW))
+    assert of_kind(router.on_message(again, NEAR, 1), WatchAnswers) == []
+    assert set(of_kind(router.on_switch_connected(2), WatchAnswers)) == {WatchAnswers(NEAR), WatchAnswers(NEAR6)}
+
+
+def test_answers_are_not_watched_where_the_switch_binds_until_it_cannot() -> None:
+    router = d_router(service(affinity_mode="datapath"))
+    reported = report_bytes(HERE, 1, 0, told(NEAR, _RAW))
+    assert of_kind(router.on_message(reported, NEAR, 0), WatchAnswers) == []
+    assert of_kind(router.on_datapath_mode_refused("render"), WatchAnswers) == [WatchAnswers(NEAR)]
+
+
 def test_a_switch_that_comes_back_gets_services_and_all_bound_flows() -> None:
     router = informed(d_router())
-    assert router.on_switch_connected(0) == [InterceptService(D_SID), InterceptService(D_SID6)]
+    intercepted = of_kind(router.on_switch_connected(0), InterceptService)
+    assert intercepted == [InterceptService(D_SID), InterceptService(D_SID6)]
     entries = [only(router.on_packet(flow(port), now_s=1), InstallAffinity).entry for port in range(3)]
     actions = router.on_switch_connected(50)
     assert [action.d_sid for action in of_kind(actions, InterceptService)] == [D_SID, D_SID6]
@@ -255,7 +273,7 @@ def test_reports_do_not_loop() -> None:
     assert delivered == 9  # three from agents, each told to two others
     for router in routers.values():
         assert len(router.bindings.usable(D_SID, 0)) == 3
-        assert router.counters["reports_stale"] == 0
+        assert router.counters["reports_overtaken"] == 0
 
 
 def test_a_report_is_recorded_for_each_binding() -> None:
@@ -291,7 +309,7 @@ def test_a_replayed_report_is_dropped_counted_and_not_passed_on() -> None:
     router.on_message(data, NEAR, 0)
     actions = router.on_message(data, NEAR, 0.1)
     assert only(actions, MetricsReceived).reason == "replayed or overtaken"
-    assert (len(actions), router.counters["reports_stale"]) == (1, 1)
+    assert (len(actions), router.counters["reports_overtaken"]) == (1, 1)
 
 
 # -- load that reports do not show yet ---------------------------------------------------------------

@@ -95,6 +95,35 @@ def test_least_loaded_goes_by_reported_sessions_per_worker_wherever() -> None:
     assert best("least_loaded", pair(raw(2, workers=4), raw(4, workers=8))) == {NEAR, FAR}
 
 
+def test_static_takes_the_lowest_address_whatever_happens_to_it() -> None:
+    assert best("static", pair(raw(500), raw(0))) == {NEAR}
+    assert best("static", list(reversed(pair(raw(500), raw(0))))) == {NEAR}
+
+
+def test_static_can_be_told_a_site_and_goes_elsewhere_only_if_nobody_is_there() -> None:
+    here, west = pair(raw(0), raw(500))
+    assert best("static", [here, west, candidate(FAR + 1, raw(0), site="west")], site="west") == {FAR}
+    assert best("static", [here, west], site="north") == {NEAR}
+
+
+def test_weighted_shares_in_proportion_to_capacity() -> None:
+    slow, fast = raw(500, workers=4, service_time_s=0.2), raw(0, workers=8, service_time_s=0.1)
+    weights = policies.create("weighted").weights(pair(slow, fast), 0)
+    assert weights == {NEAR: pytest.approx(20), FAR: pytest.approx(80)}
+
+
+def test_weighted_believes_many_reports_rather_than_the_last() -> None:
+    candidates = pair(raw(service_time_s=0.2), raw(service_time_s=0.1), learnt_service_time_s=0.1)
+    weights = policies.create("weighted").weights(candidates, 0)
+    assert weights[NEAR] == weights[FAR]
+
+
+def test_power_of_two_gives_each_the_pairs_that_it_wins() -> None:
+    loads = (raw(1), raw(2), raw(2), raw(5))
+    weights = policies.create("power_of_two").weights([candidate(NEAR + n, load) for n, load in enumerate(loads)], 0)
+    assert weights == {NEAR: 3, NEAR + 1: 1.5, NEAR + 2: 1.5, NEAR + 3: 0}
+
+
 # -- dyncast ---------------------------------------------------------------------------------------
 
 
@@ -137,6 +166,21 @@ def test_dyncast_avoids_where_it_would_be_refused() -> None:
 def test_dyncast_reckons_with_what_it_expects_not_with_what_was_reported() -> None:
     near, far = candidate(NEAR, raw(0), expected_sessions=10.0), candidate(FAR, raw(10), expected_sessions=0.0)
     assert best("dyncast", [near, far]) == {FAR}
+
+
+def test_dyncast_shuns_an_instance_that_may_have_a_queue_for_one_that_has_none() -> None:
+    known, unknown = pair(raw(3), raw(3), rtt_ms=0)
+    assert best("dyncast", [known, unknown._replace(sessions_variance=4.0)]) == {NEAR}
+
+
+def test_dyncast_counts_each_flow_with_what_others_add_to_it() -> None:
+    near, far = pair(raw(0), raw(0), rtt_ms=1)
+    shares = DyncastPolicy().shares([(DyncastPolicy().cost(item), item) for item in (near, far)], 8)
+    assert shares == {NEAR: 4, FAR: 4}
+    near = near._replace(echo=3.0)
+    assert near.with_more(2)[6:9] == (8.0, 1.0, 2)
+    shares = DyncastPolicy().shares([(DyncastPolicy().cost(item), item) for item in (near, far)], 8)
+    assert shares[NEAR] < 3
 
 
 def test_dyncast_sends_a_request_to_the_faster_of_two_idle_instances() -> None:

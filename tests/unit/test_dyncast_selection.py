@@ -137,15 +137,38 @@ def test_a_policy_that_gives_weights_alone_is_asked_for_each_flow() -> None:
     ]
 
 
+def test_of_two_drawn_the_less_loaded_one_is_taken() -> None:
+    site = Site("power_of_two", 5, 1, 3)
+    drawn = Counter(site.choose(0).d_bid for _ in range(3000))
+    assert drawn[NEAR] == 0  # it loses to either
+    assert abs(drawn[NEAR + 1] - 2000) < 150  # over 5 standard deviations
+    site.report({NEAR + 1: 9}, now_s=0)
+    assert site.choose(0).d_bid != NEAR + 1
+    choice = site.choose(0)
+    assert [item.cost for item in choice.weighed if item.weight] == [0.75 if choice.d_bid == NEAR + 2 else 1.25]
+
+
+def test_weights_of_each_alone_are_drawn_from_as_they_change() -> None:
+    site = Site("weighted", 0, 0)
+    drawn = Counter(site.choose(0).d_bid for _ in range(3000))
+    assert abs(drawn[NEAR] - 1500) < 150  # over 5 standard deviations
+    site.report({NEAR + 2: 0, NEAR + 3: 0}, now_s=0)
+    site.report({NEAR: 0}, now_s=0, state=State.DOWN)
+    drawn = Counter(site.choose(0).d_bid for _ in range(3000))
+    assert set(drawn) == {NEAR + 1, NEAR + 2, NEAR + 3}
+    assert all(abs(count - 1000) < 150 for count in drawn.values())
+    assert [(item.weight, item.cost) for item in site.choose(0).weighed] == [(pytest.approx(40), None)] * 3
+
+
 # -- shares --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("policy", ["closest", "random", "least_loaded"])
+@pytest.mark.parametrize("policy", ["closest", "random", "weighted", "power_of_two", "least_loaded"])
 def test_where_load_given_here_does_not_count_those_that_tie_share_evenly(policy: str) -> None:
     assert Site(policy, 0, 0, 0, 0).selection.shares(64, 0) == {NEAR + number: 16 for number in range(4)}
 
 
-@pytest.mark.parametrize("policy", ["closest", "random", "round_robin", "least_loaded", "dyncast"])
+@pytest.mark.parametrize("policy", sorted({*policies.POLICIES} - {"static"}))
 def test_nobody_is_left_out_for_being_one_of_many_alike(policy: str) -> None:
     shares = Site(policy, *[0] * 100).selection.shares(64, 0)
     assert len(shares) == 100

@@ -172,6 +172,18 @@ def test_masking_keeps_the_identifying_fields_and_always_the_d_sid() -> None:
     assert flow().masked(("src",)) == FlowKey(CLIENT, D_SID, None, None, None)
 
 
+def test_ports_of_one_block_belong_to_one_flow() -> None:
+    service = Service("call", (D_SID,), port_block=4)
+    ports = [(40000, 5004), (40003, 5007), (40004, 5004), (40000, 5008)]
+    found = [service.identifier(FlowKey(CLIENT, D_SID, UDP, *pair)) for pair in ports]
+    assert found[0] == found[1] == FlowKey(CLIENT, D_SID, UDP, 40000, 5004)
+    assert len(set(found)) == 3
+    assert service.is_identified_by(found[0])
+    assert not service.is_identified_by(FlowKey(CLIENT, D_SID, UDP, 40001, 5004))
+    without = Service("ping", (D_SID,), port_block=4).identifier(FlowKey(CLIENT, D_SID, 1, None, None))
+    assert without == FlowKey(CLIENT, D_SID, 1, None, None)
+
+
 def test_a_later_fragment_lacks_the_ports_and_ping_never_had_any() -> None:
     assert flow(None, proto=UDP).lacks_ports
     assert not flow(0, proto=UDP).lacks_ports
@@ -182,6 +194,8 @@ def test_a_later_fragment_lacks_the_ports_and_ping_never_had_any() -> None:
     ("keys", "message"),
     [
         ({"flow_fields": ("src", "dscp")}, r"service render: unknown flow fields \['dscp'\]; known"),
+        ({"port_block": 3}, "service render: port_block must be a power of two up to 4096"),
+        ({"port_block": 4, "flow_fields": THREE_TUPLE}, "service render: a port_block needs src_port or dst_port"),
         ({"flow_fields": ("src", "dst_port")}, "service render: ports identify a flow only together with proto"),
         ({"affinity_timeout_s": 0}, r"service render: affinity_timeout_s must be 1\.\.65535, not 0"),
         ({"affinity_timeout_s": 65536}, r"must be 1\.\.65535, not 65536"),

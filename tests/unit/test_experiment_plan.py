@@ -12,7 +12,7 @@ from testbed.experiment.scenario_file import ScenarioError, load
 from tests.scenarios import EXAMPLES, small_document, small_plan
 
 
-@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(EXAMPLES.rglob("*.yaml")), ids=lambda path: path.stem)
 def test_examples_can_be_built(path: Path) -> None:
     plan = make_plan(load(path), path)
     assert len({item.d_bid for item in plan.instances}) == len(plan.instances)
@@ -31,7 +31,7 @@ def test_everything_has_a_name_a_place_and_an_address() -> None:
 
 
 def test_instances_take_the_hosts_of_the_drafts_figure() -> None:
-    path = EXAMPLES / "draft-cfn-figure-2.yaml"
+    path = EXAMPLES / "figures" / "cfn-figure-2.yaml"
     plan = make_plan(load(path), path)
     bindings: dict[str, list[str]] = {}
     for item in plan.instances:

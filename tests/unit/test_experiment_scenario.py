@@ -12,7 +12,7 @@ from testbed.experiment.scenario_file import ScenarioError, dump, load, parse, p
 from tests.scenarios import EXAMPLES, small_document
 
 
-@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(EXAMPLES.rglob("*.yaml")), ids=lambda path: path.stem)
 def test_examples_are_good(path: Path) -> None:
     assert load(path).name == path.stem
 

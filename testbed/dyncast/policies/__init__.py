@@ -1,23 +1,35 @@
 """Who gets the next flow: one file per policy, one registration each.
 
 A policy gives weights over the candidates. Reactive mode draws one instance from them; datapath mode has the switch
-spread flows by them. "Pick the best" is a weight of one. A policy that goes by a cost of each candidate (`LeastCost`)
-says that instead: then a decision need not look at all candidates.
+spread flows by them. "Pick the best" is a weight of one. A policy that goes by a cost or a weight of each candidate
+alone (`LeastCost`, `BestOfTwo`, `Proportional`) says that instead: then a decision need not look at all candidates.
 """
 
-from testbed.dyncast.policies import closest, dyncast, least_loaded, random_choice, round_robin
-from testbed.dyncast.policies.base import Candidate, LeastCost, Policy, PolicyFactory
+from testbed.dyncast.policies import (
+    closest,
+    dyncast,
+    least_loaded,
+    power_of_two,
+    random_choice,
+    round_robin,
+    static,
+    weighted,
+)
+from testbed.dyncast.policies.base import BestOfTwo, Candidate, Costed, LeastCost, Policy, PolicyFactory, Proportional
 
 POLICIES: dict[str, PolicyFactory] = {
+    "static": static.Static,
     "closest": closest.Closest,
     "random": random_choice.RandomChoice,
     "round_robin": round_robin.RoundRobin,
+    "weighted": weighted.Weighted,
+    "power_of_two": power_of_two.PowerOfTwo,
     "least_loaded": least_loaded.LeastLoaded,
     "dyncast": dyncast.DyncastPolicy,
 }
 
 
-def create(name: str, **parameters: float) -> Policy:
+def create(name: str, **parameters: float | str) -> Policy:
     """Return a new policy. Raises ValueError naming the policies there are, or the bad parameter."""
     if name not in POLICIES:
         raise ValueError(f"unknown policy {name!r}; there are: {', '.join(sorted(POLICIES))}")
@@ -27,4 +39,14 @@ def create(name: str, **parameters: float) -> Policy:
         raise ValueError(f"policy {name!r}: {error}") from error
 
 
-__all__ = ["POLICIES", "Candidate", "LeastCost", "Policy", "PolicyFactory", "create"]
+__all__ = [
+    "POLICIES",
+    "BestOfTwo",
+    "Candidate",
+    "Costed",
+    "LeastCost",
+    "Policy",
+    "PolicyFactory",
+    "Proportional",
+    "create",
+]

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from heapq import heapify, heapreplace
 from typing import NamedTuple
 
 from testbed.dyncast.codec import Address
-from testbed.dyncast.metrics import RawMetrics
+from testbed.dyncast.metrics import UNSCORED, RawMetrics, Scores
 
 
 class Candidate(NamedTuple):
     """An instance that may take the flow, as this ingress sees it.
 
-    `path_cost_ms` is the routing's static round-trip cost, `rtt_s` the measured one. `expected_sessions`
-    are those the instance should have by now (`session_model`), `unseen` of them given from here since its last
-    report. `load_per_session` is how many workers one session of this service keeps busy on average (1 for a
-    request, less for a media stream).
+    `path_cost_ms` is the routing's static round-trip cost, `rtt_s` the measured one. `expected_sessions`, with
+    `sessions_variance`, are those the instance should have by now (`session_model`), `unseen` those given from here
+    since its last report, `echo` what others are expected to add for each flow from here. `load_per_session` is how
+    many workers one session of this service keeps busy on average (1 for a request, less for a media stream).
     """
 
     d_bid: Address
@@ -29,10 +30,25 @@ class Candidate(NamedTuple):
     expected_sessions: float = 0.0
     load_per_session: float = 1.0
     unseen: int = 0
+    sessions_variance: float = 0.0
+    learnt_service_time_s: float = 0.0
+    echo: float = 0.0
+    scores: Scores = UNSCORED
+
+    @property
+    def service_time_s(self) -> float:
+        """The mean service time over many reports; while none is known, that of the last."""
+        return self.learnt_service_time_s or (self.metrics.service_time_s if self.metrics else 0.0)
+
+    @property
+    def reported_load(self) -> float:
+        """The load per worker as the last report has it; 0 without metrics."""
+        return self.metrics.sessions * self.load_per_session / self.metrics.workers if self.metrics else 0.0
 
     def with_more(self, flows: int) -> Candidate:
         """Return the instance as it would be with so many more flows from here."""
-        return self._replace(expected_sessions=self.expected_sessions + flows, unseen=self.unseen + flows)
+        sessions = self.expected_sessions + flows * (1 + self.echo)
+        return self._replace(expected_sessions=sessions, unseen=self.unseen + flows)
 
 
 class Policy(ABC):
@@ -46,16 +62,32 @@ class Policy(ABC):
         """Take note of the choice made; a policy without memory need not."""
 
 
-class LeastCost(Policy):
-    """Choose the candidate of the least cost; ties share evenly.
+class Proportional(Policy):
+    """Share flows out in proportion to a weight that follows from each candidate alone."""
 
-    The cost of a candidate must follow from that candidate alone (and from what `on_chosen` was told of it): then of a
-    thousand instances only the one that got a flow has to be looked at again.
+    @abstractmethod
+    def weight(self, item: Candidate) -> float:
+        """Return the weight of a candidate, finite and positive."""
+
+    def weights(self, candidates: Sequence[Candidate], now_s: float) -> dict[Address, float]:  # noqa: ARG002
+        """The weight of each."""
+        return {item.d_bid: self.weight(item) for item in candidates}
+
+
+class Costed(Policy):
+    """Go by a cost of each candidate.
+
+    It must follow from that candidate alone (and from what `on_chosen` was told of it): then of a thousand instances
+    only the one that got a flow has to be looked at again.
     """
 
     @abstractmethod
     def cost(self, item: Candidate) -> float:
         """Return what it costs to choose a candidate, in any unit, never NaN."""
+
+
+class LeastCost(Costed):
+    """Choose the candidate of the least cost; ties share evenly."""
 
     def weights(self, candidates: Sequence[Candidate], now_s: float) -> dict[Address, float]:  # noqa: ARG002
         """Weight one for the least cost."""
@@ -76,6 +108,21 @@ class LeastCost(Policy):
             cost = self.cost(priced[index][1].with_more(given + 1))
             heapreplace(order, (cost, given + 1, index))
         return {priced[index][1].d_bid: given for _, given, index in order if given}
+
+
+class BestOfTwo(Costed):
+    """Draw two candidates at random and choose the cheaper one; ties share evenly."""
+
+    def weights(self, candidates: Sequence[Candidate], now_s: float) -> dict[Address, float]:  # noqa: ARG002
+        """Weight each by how many of the others it would win against; a tie is won half the time."""
+        if len(candidates) == 1:
+            return {candidates[0].d_bid: 1.0}
+        costs = {item.d_bid: self.cost(item) for item in candidates}
+        order = sorted(costs.values())
+        return {
+            d_bid: len(order) - (bisect_left(order, cost) + bisect_right(order, cost) + 1) / 2
+            for d_bid, cost in costs.items()
+        }
 
 
 PolicyFactory = Callable[..., Policy]

@@ -2,16 +2,14 @@
 
     cost = round trips + predicted wait + service time + penalty x chance of refusal
 
-The load an instance will have when this flow arrives is counted in workers kept busy:
+The sessions N that an instance will have when this flow arrives are the expected ones (`session_model`) and this one.
+Two pictures of waiting apply, and `u`, the workers that one session takes, says how much of each:
 
-    A = (sessions expected by now + this one) x workers per session
-
-Two pictures of waiting apply, and `u`, the workers one session takes, says how much of each:
-
-* a request takes a whole worker until it is done (u = 1): A - c requests stand ahead, each service time / c,
-  and it needs two round trips, one to connect and one to ask;
+* a request takes a whole worker until it is done (u = 1): E[max(0, N - c)] requests stand ahead, each service time / c,
+  and it needs two round trips, one to connect and one to ask. N is normal, the wider the older the report: an instance
+  that may have a queue is dearer than one that surely has none;
 * a media stream adds a little steady load (u << 1) and needs one round trip: the stationary M/M/c wait at
-  rho = A/c, by Sakasegawa's approximation  W = s * rho^(sqrt(2(c+1)) - 1) / (c (1 - rho)), bounded by the
+  rho = N u / c, by Sakasegawa's approximation  W = s * rho^(sqrt(2(c+1)) - 1) / (c (1 - rho)), bounded by the
   waiting room.
 
 Beyond the waiting room requests are refused, and above rho = 1 a share 1 - 1/rho of a stream's packets.
@@ -22,6 +20,7 @@ from __future__ import annotations
 import math
 
 from testbed.dyncast.policies.base import Candidate, LeastCost
+from testbed.dyncast.queue_estimate import beyond
 
 
 class DyncastPolicy(LeastCost):
@@ -39,15 +38,15 @@ class DyncastPolicy(LeastCost):
         if item.metrics is None:
             return cost_ms
         workers, room = item.metrics.workers, item.metrics.queue_limit
-        load = (item.expected_sessions + 1) * item.load_per_session
-        service_ms = item.metrics.service_time_s * 1e3
+        service_ms = item.service_time_s * 1e3
         full_wait_ms = room * service_ms / workers
 
-        ahead = max(0.0, load - workers)
+        sessions = item.expected_sessions + 1
+        ahead, _ = beyond(sessions, item.sessions_variance, workers)
+        _, request_refused = beyond(sessions, item.sessions_variance, workers + room)
         request_wait_ms = min(ahead * service_ms / workers, full_wait_ms)
-        request_refused = 1.0 if ahead > room else 0.0
 
-        rho = load / workers
+        rho = sessions * item.load_per_session / workers
         stream_wait_ms = full_wait_ms if rho >= 1 else min(_stationary_wait(workers, rho) * service_ms, full_wait_ms)
         stream_refused = max(0.0, 1.0 - 1.0 / rho) if rho > 0 else 0.0
 

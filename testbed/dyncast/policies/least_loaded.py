@@ -14,4 +14,4 @@ class LeastLoaded(LeastCost):
 
     def cost(self, item: Candidate) -> float:
         """The load per worker."""
-        return item.metrics.sessions * item.load_per_session / item.metrics.workers if item.metrics else 0.0
+        return item.reported_load

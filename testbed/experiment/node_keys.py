@@ -1,0 +1,29 @@
+"""The keys of the nodes of one run, and which process is told of which.
+
+Drawn anew for each run, never from the seed: a result must not tell them. Their files lie outside the results.
+"""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+
+from testbed import keys_file
+from testbed.dyncast.authentication import KEY_BYTES, Identity, Role
+from testbed.experiment.plan import Plan
+
+
+def write(plan: Plan, folder: Path) -> None:
+    """Draw a key for each node; write a file for each process, called like it, with those keys that it needs.
+
+    An agent needs its own. A D-Router needs its own and those of all whose messages it verifies, which is everybody.
+    """
+    with_agents = [site for site in plan.sites if any(item.site == site for item in plan.instances)]
+    nodes = [Identity(Role.D_ROUTER, site) for site in plan.sites]
+    nodes += [Identity(Role.AGENT, site) for site in with_agents]
+    keys = {node: secrets.token_bytes(KEY_BYTES) for node in nodes}
+    for site in plan.sites:
+        keys_file.write(folder / f"control@{site}", keys)
+    for site in with_agents:
+        agent = Identity(Role.AGENT, site)
+        keys_file.write(folder / f"dma@{site}", {agent: keys[agent]})

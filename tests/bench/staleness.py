@@ -1,0 +1,76 @@
+"""How long requests take under each policy when metrics are fresh and when they are old, and whether flows herd.
+
+Four sites of 2 to 8 workers, three ingresses, 80 % load, in virtual time (`steered_queues`). Policies face the same
+requests, seed by seed; a difference is given with the half-width of its 95 % confidence interval.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import sqrt
+from statistics import mean, median, quantiles, stdev
+from typing import NamedTuple
+
+from testbed.dyncast import policies
+from tests.bench.harness import Benchmark, Better, Goal, Row, Settings
+from tests.bench.steered_queues import FOUR_SITES, SteeredQueues, dispersion
+
+_AGES_S = (0.1, 1.0, 5.0, 15.0)  # between reports
+_MEASURED_S = 120.0
+_WARM_UP_S = 30.0
+_WARM_UP_INTERVALS = 6
+_STUDENT_T = {2: 12.706, 5: 2.776}  # two-sided 95 %, by the number of seeds
+_GOAL = Goal(1.0, Better.HIGHER)
+
+
+class _Figures(NamedTuple):
+    mean_ms: float
+    p95_ms: float
+    dispersion: float
+
+
+def _run(settings: Settings) -> Iterator[Row]:
+    seeds = range(1, settings.rounds + 1)
+    for age_s in _AGES_S:
+        ours = [measure("dyncast", age_s, seed) for seed in seeds]
+        for policy in policies.POLICIES:
+            if policy != "dyncast":
+                yield _row(f"staleness/{policy}/{age_s:g}", [measure(policy, age_s, seed) for seed in seeds], ours)
+
+
+def measure(policy: str, interval_s: float, seed: int, measured_s: float = _MEASURED_S) -> _Figures:
+    """Run one policy with metrics told every `interval_s`."""
+    from_s = max(_WARM_UP_S, _WARM_UP_INTERVALS * interval_s)
+    until_s = from_s + measured_s
+    queues = SteeredQueues(FOUR_SITES, policy, interval_s, seed)
+    queues.run(until_s + 1.0)  # by then the last requests have come to an instance, whose answer time is known
+    took_ms = [flow.took_s * 1e3 for flow in queues.served if from_s <= flow.arrived_s < until_s]
+    return _Figures(mean(took_ms), quantiles(took_ms, n=20)[-1], dispersion(queues.served, from_s, until_s))
+
+
+def _row(name: str, theirs: list[_Figures], ours: list[_Figures]) -> Row:
+    p95_ms, our_p95_ms = (mean(figures.p95_ms for figures in of) for of in (theirs, ours))
+    index, our_index = (mean(figures.dispersion for figures in of) for of in (theirs, ours))
+    means_ms = [figures.mean_ms for figures in theirs]
+    return Row(
+        name,
+        "ms",
+        mean(means_ms),
+        mean(figures.mean_ms for figures in ours),
+        median(their.mean_ms / our.mean_ms for their, our in zip(theirs, ours, strict=True)),
+        len(theirs),
+        (max(means_ms) - min(means_ms)) / mean(means_ms),
+        "mean completion, refused ones as 10 s; baseline: dyncast; difference "
+        f"{_difference([their.mean_ms - our.mean_ms for their, our in zip(theirs, ours, strict=True)])}, of p95 "
+        f"{_difference([their.p95_ms - our.p95_ms for their, our in zip(theirs, ours, strict=True)])}; "
+        f"p95 {p95_ms:.0f} against {our_p95_ms:.0f}; dispersion {index:.1f} against {our_index:.1f}",
+        _GOAL,
+    )
+
+
+def _difference(differences_ms: list[float]) -> str:
+    half_width_ms = _STUDENT_T[len(differences_ms)] * stdev(differences_ms) / sqrt(len(differences_ms))
+    return f"{mean(differences_ms):+.0f} ± {half_width_ms:.0f}"
+
+
+BENCHMARK = Benchmark("staleness", "completion times under each policy with metrics 0.1 to 15 s old", _run)

@@ -1,0 +1,49 @@
+"""Flows steered by old metrics, in virtual time: same seed, same run; who herds, and who does not."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.bench.staleness import measure
+from tests.bench.steered_queues import FOUR_SITES, Served, SteeredQueues, dispersion
+from tests.dyncast_samples import FAR, NEAR
+
+
+def test_a_run_follows_from_its_seed() -> None:
+    def served(seed: int) -> list[Served]:
+        queues = SteeredQueues(FOUR_SITES, "dyncast", interval_s=1.0, seed=seed)
+        queues.run(6.0)
+        return queues.served
+
+    assert served(1) == served(1) != served(2)
+
+
+def test_two_policies_face_the_same_requests() -> None:
+    arrivals = []
+    for policy in ("closest", "power_of_two"):
+        queues = SteeredQueues(FOUR_SITES, policy, interval_s=1.0, seed=1)
+        queues.run(6.0)
+        arrivals.append(sorted(flow.arrived_s for flow in queues.served if flow.arrived_s < 5.0))
+    assert arrivals[0] == arrivals[1]
+    assert len(arrivals[0]) > 300
+
+
+@pytest.mark.parametrize("interval_s", [0.1, 5.0])
+def test_dyncast_stays_good_when_metrics_grow_old(interval_s: float) -> None:
+    ours = measure("dyncast", interval_s, seed=1, measured_s=20)
+    assert ours.dispersion < 4
+    for policy in ("weighted", "power_of_two", "least_loaded"):
+        theirs = measure(policy, interval_s, seed=1, measured_s=20)
+        assert ours.mean_ms < theirs.mean_ms
+        assert ours.p95_ms < theirs.p95_ms
+
+
+def test_least_loaded_herds_when_metrics_are_old() -> None:
+    assert measure("least_loaded", 5.0, seed=1, measured_s=20).dispersion > 10
+
+
+def test_dispersion_is_variance_over_mean_of_the_flows_per_window() -> None:
+    turns = [Served(number / 10, (NEAR, FAR)[number % 2], 0.1) for number in range(100)]
+    herds = [Served(number / 10, (NEAR, FAR)[number // 10 % 2], 0.1) for number in range(100)]
+    assert dispersion(turns, 0.0, 10.0) == 0
+    assert dispersion(herds, 0.0, 10.0) == 5  # 10 or 0 of them: mean 5, variance 25

@@ -1,0 +1,93 @@
+"""Processes that end on purpose, and those that do not."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from testbed.emulation.network import EmulatedNetwork
+from testbed.experiment.processes import Processes, RunError
+from testbed.records import RecordWriter
+from tests.polling import wait_until
+
+_OBEDIENT = "trap 'exit 0' TERM; touch $0; while :; do sleep 0.01; done"
+
+
+class _Network:
+    """Start a shell that ends well when asked, whatever it should have been."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.children: list[subprocess.Popen[bytes]] = []
+
+    def popen(self, _node: str | None, _argv: list[str], *, name: str, **_: Any) -> subprocess.Popen[bytes]:
+        ready = self._folder / f"{name}.ready"
+        self.children.append(subprocess.Popen(["sh", "-c", _OBEDIENT, str(ready)]))
+        return self.children[-1]
+
+
+@pytest.fixture
+def network(tmp_path: Path) -> Iterator[_Network]:
+    network = _Network(tmp_path)
+    yield network
+    for child in network.children:
+        child.kill()
+        child.wait()
+
+
+@pytest.fixture
+def processes(network: _Network, tmp_path: Path) -> Processes:
+    return Processes(cast(EmulatedNetwork, network), tmp_path, tmp_path / "logs")
+
+
+def _start(processes: Processes, name: str = "render-1@east") -> None:
+    processes.start("host", "testbed.agents.instance", {"name": name})
+    processes.wait_ready([name], 10)
+
+
+def _write(folder: Path) -> None:
+    with RecordWriter(folder, "render-1@east") as writer:
+        writer.write("instances", {"time_s": 1.0})
+
+
+def test_who_is_killed_on_purpose_is_missed_by_nobody_and_may_come_back(processes: Processes, tmp_path: Path) -> None:
+    _start(processes)
+    _write(tmp_path)
+    processes.kill("render-1@east")
+    processes.check()
+    assert not processes.is_running("render-1@east")
+    _start(processes)
+    _write(tmp_path)
+    assert processes.is_running("render-1@east")
+    assert len(list(tmp_path.glob("instances.render-1@east*.part.csv"))) == 2
+    assert processes.end(processes.names()) == []
+
+
+def test_who_dies_unasked_ends_the_run(processes: Processes, network: _Network) -> None:
+    _start(processes)
+    os.kill(network.children[0].pid, signal.SIGKILL)
+    wait_until(lambda: network.children[0].poll() is not None, 10, "its end")
+    with pytest.raises(RunError, match="render-1@east ended with code -9"):
+        processes.check()
+
+
+def test_who_is_dismissed_may_take_its_time_and_be_started_again(processes: Processes, network: _Network) -> None:
+    _start(processes)
+    processes.dismiss("render-1@east")
+    assert not processes.is_running("render-1@east")
+    _start(processes)  # waits for the former one
+    assert network.children[0].poll() == 0
+    processes.check()
+    assert processes.end(processes.names()) == []
+
+
+def test_nobody_is_started_twice(processes: Processes) -> None:
+    _start(processes)
+    with pytest.raises(RunError, match="runs already"):
+        _start(processes)
