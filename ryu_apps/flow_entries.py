@@ -67,7 +67,9 @@ def affinity(entry: AffinityEntry, uplink_port: int, port_block: int = 1) -> byt
     """
     cookie = AFFINITY_COOKIE | entry.number
     priority = _AFFINITY_PRIORITY + 2 * sum(field is not None for field in entry.flow) - (port_block > 1)
-    homeward = wire.add_entry(cookie, priority, _homeward_match(entry, port_block), _homeward_actions(entry.d_sid))
+    is_wide = port_block > 1 or entry.flow.src_port is None or entry.flow.dst_port is None
+    actions = _homeward_actions(entry.d_sid, is_wide)
+    homeward = wire.add_entry(cookie, priority, _homeward_match(entry, port_block), actions)
     return homeward + wire.add_entry(
         cookie,
         priority,
@@ -194,6 +196,11 @@ def _forward_actions(d_bid: Address, uplink_port: int) -> bytes:
 
 
 @lru_cache(maxsize=_REMEMBERED)
-def _homeward_actions(d_sid: Address) -> bytes:
-    """Rewrite D-BID → D-SID and switch the packet to its client."""
-    return wire.set_src(d_sid) + wire.output(ofp.OFPP_NORMAL)
+def _homeward_actions(d_sid: Address, is_wide: bool) -> bytes:
+    """Rewrite D-BID → D-SID and switch the packet to its client.
+
+    What a wide identifier covers, the narrow one of another service may take out of it at any time, so the switch shall
+    know each flow by itself, as in `watch_answers`.
+    """
+    hashed = wire.hash_of_flow(_SCRATCH_REGISTER) if is_wide else b""
+    return hashed + wire.set_src(d_sid) + wire.output(ofp.OFPP_NORMAL)

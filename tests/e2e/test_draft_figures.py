@@ -169,6 +169,7 @@ def test_a_d_ma_runs_on_the_d_router_of_its_edge(standing_figure_2: Testbed) -> 
 _AS_DRAWN = ("src", "dst", "proto", "dst_port")
 _FIVE_TUPLE = ("src", "dst", "proto", "src_port", "dst_port")
 _THREE_TUPLE = ("src", "dst", "proto")
+_PATH_NOISE_MS = 2.5  # less than half of what the paths to choose from differ by
 _BY_LOAD_AND_PATH = {"policy": "dyncast", "metrics.interval_s": 0.2}
 
 
@@ -187,8 +188,18 @@ def busy(heard: Path) -> list[Row]:
         return [row for row in csv.DictReader(stream) if float(row["utilisation"] or 0) > 0.99]
 
 
+def paths_are_measured(testbed: Testbed, ingress: str) -> bool:
+    """Whether round trips are what the links make them; while processes start, probes take longer."""
+    shown = dyncast("inspect", ingress, "neighbours", "--json", "--run", str(testbed.tag))
+    assert shown.returncode == 0, shown.stderr
+    (document,) = json.loads(shown.stdout)
+    paths = [(row["rtt_ms"], row["path_cost_ms"]) for row in document["neighbours"]]
+    return all(rtt_ms is not None and rtt_ms < cost_ms + _PATH_NOISE_MS for rtt_ms, cost_ms in paths)
+
+
 def two_clients_ask(testbed: Testbed, ingress: str, first: str, second: str, folder: Path) -> dict[str, dict[str, Any]]:
     """Return the bindings after a client asked, and another when the ingress knew the first one's instance as busy."""
+    wait_until(lambda: paths_are_measured(testbed, ingress), 60, "probes to find the paths as they are")
     url = "http://203.0.113.2:8888/"
     long = ["curl", "-sS", "--max-time", "60", f"{url}?work_ms=60000"]
     testbed.network.popen(first, long, name="long-demand", log_path=folder / "long-demand.log")

@@ -236,6 +236,8 @@ def _act(actions: list[Any], packet: Packet) -> list[Output]:
             if action.key not in packet:
                 raise Unsupported(f"set {action.key} of a packet that has none: {packet}")
             rewritten[action.key] = _plain(action.key, action.value)
+        elif isinstance(action, parser.NXActionMultipath):
+            pass  # a hash into a register, which no packet leaves with
         elif isinstance(action, parser.OFPActionOutput):
             outputs.append(Output(action.port, dict(rewritten)))
         else:
