@@ -21,7 +21,9 @@ _OUTPUT = Struct("!HHIH6x")
 _OXM = Struct("!I")
 _HAS_MASK = 1 << 8
 _MULTIPATH = Struct("!HHIHHH2xHHI2xHI")
-_NICIRA, _NX_MULTIPATH, _SYMMETRIC_L4, _MODULO_N, _NXM_REGISTER = 0x2320, 10, 1, 0, 0x0001 << 16
+_NICIRA, _NX_MULTIPATH, _NXM_REGISTER = 0x2320, 10, 0x0001 << 16
+_SYMMETRIC_L3L4_UDP = 3  # _L4 leaves the ports of UDP out
+_MODULO_N = 0
 _OXM_CLASS = 0x8000  # OFPXMC_OPENFLOW_BASIC
 _XID = 0  # nothing of this is answered but errors, and those quote the message
 _ALL = (1 << 64) - 1
@@ -85,7 +87,7 @@ def output(port: int) -> bytes:
 def hash_of_flow(register: int) -> bytes:
     """Put a hash of what tells flows apart (addresses, protocol, ports) into a register. Open vSwitch's own action."""
     return _MULTIPATH.pack(
-        ofp.OFPAT_EXPERIMENTER, _MULTIPATH.size, _NICIRA, _NX_MULTIPATH, _SYMMETRIC_L4, 0, _MODULO_N, 0, 0,
+        ofp.OFPAT_EXPERIMENTER, _MULTIPATH.size, _NICIRA, _NX_MULTIPATH, _SYMMETRIC_L3L4_UDP, 0, _MODULO_N, 0, 0,
         31, _NXM_REGISTER | register << 9 | 4,
     )  # fmt: skip
 

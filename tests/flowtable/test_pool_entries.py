@@ -126,4 +126,4 @@ def test_answers_are_looked_at_flow_by_flow() -> None:
     command = ["ovs-ofctl", "ofp-print", messages.hex()]
     text = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout
     assert "priority=50,ip,nw_src=10.2.0.10,nw_dst=10.1.0.0/16 " in text
-    assert "actions=multipath(symmetric_l4,0,modulo_n,1,0,NXM_NX_REG4[]),NORMAL" in text
+    assert "actions=multipath(symmetric_l3l4+udp,0,modulo_n,1,0,NXM_NX_REG4[]),NORMAL" in text

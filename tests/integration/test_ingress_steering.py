@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 from collections.abc import Iterator
 
 import pytest
@@ -14,6 +15,7 @@ from tests.integration.ingress_network import (
     CLIENT,
     EAST,
     FLEETING,
+    HOME,
     INSTANCES,
     NEIGHBOUR,
     SERVICES,
@@ -131,6 +133,32 @@ def test_a_three_tuple_keeps_all_of_a_client_s_connections_together(
             served_by.add(say(connection, f"{number}"))
     assert len(served_by) == 1
     assert len(control.decisions(BY_CLIENT[family])) == 1
+
+
+@_FAMILIES
+@pytest.mark.parametrize("protocol", ["tcp", "udp"])
+@pytest.mark.usefixtures("control")
+def test_the_switch_knows_answers_of_instances_by_both_ports(
+    ingress: IngressNetwork, protocol: str, family: int
+) -> None:
+    """With a wider rule at hand, the first answer of a flow just bound would come from the D-BID."""
+    with ingress.client_socket(socket.SOCK_DGRAM, (BY_CLIENT[family], UDP_PORT), host=NEIGHBOUR) as flow:
+        instance = say(flow, "hello")  # so that the neighbour is bound by a wide identifier, the client is not
+    uplink = ingress.network.bridge(HOME).uplink_port
+    for host in (CLIENT, NEIGHBOUR):
+        words = {
+            f"{protocol}{6 if family else ''}": None,
+            "in_port": uplink,
+            f"{'ipv6' if family else 'nw'}_src": ingress.addresses(instance)[family],
+            f"{'ipv6' if family else 'nw'}_dst": ingress.addresses(host)[family],
+            f"{protocol}_src": 5004,
+            f"{protocol}_dst": 40000,
+        }
+        packet = ",".join(word if value is None else f"{word}={value}" for word, value in words.items())
+        command = ["ovs-appctl", "ofproto/trace", ingress.bridge, packet]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20)
+        (rule,) = (line for line in done.stdout.splitlines() if line.startswith("Megaflow:"))
+        assert rule.endswith(",tp_src=5004,tp_dst=40000"), rule
 
 
 @_FAMILIES
