@@ -53,6 +53,7 @@ cfg.CONF.register_cli_opts([cfg.StrOpt("dyncast-config", help="configuration of 
 _TICK_S = 0.05
 _FLUSH_INTERVAL_S = 1.0
 _LARGEST_DATAGRAM = 65535
+_SWITCH_PATIENCE_S = 30.0  # it may have a million entries to delete
 
 
 class DyncastIngress(BaseApp):  # type: ignore[misc]
@@ -74,6 +75,7 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
         }
         self._knows_the_switch = False
         self._read_back: list[Any] | None = None  # of its entries, while they are being read
+        self._unconfirmed: dict[int, Any] = {}  # barriers that were not answered yet, and who waits for each
         self._own_threads: list[Any] = []
         self._in_band = _udp_socket(self.settings.in_band_fd)
         self._datapath_mode = DatapathMode(self.settings, self.d_router, self.journal, self.logger)
@@ -191,12 +193,32 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
         if event.msg.datapath is self._datapath:
             self._perform(self._datapath_mode.on_error(event.msg.data))
 
+    @handler.set_ev_cls(ofp_event.EventOFPBarrierReply, handler.MAIN_DISPATCHER)
+    def on_barrier(self, event: Any) -> None:
+        """Hear that the switch has carried out what it was told."""
+        waiting = self._unconfirmed.get(event.msg.xid)
+        if waiting is not None:
+            waiting.set()
+
+    def _confirm(self) -> bool:
+        """Wait until the switch has carried out what it was told; a switch that is away has nothing to do."""
+        if self._datapath is None:
+            return True
+        barrier = self._datapath.ofproto_parser.OFPBarrierRequest(self._datapath)
+        self._datapath.set_xid(barrier)
+        waiting = self._unconfirmed[barrier.xid] = hub.Event()
+        try:
+            self._datapath.send_msg(barrier)
+            return bool(waiting.wait(_SWITCH_PATIENCE_S))
+        finally:
+            del self._unconfirmed[barrier.xid]
+
     # -- looking inside --------------------------------------------------------------------------
 
     def _open_inspection_socket(self) -> InspectionSocket | None:
         if self.settings.inspection_socket is None:
             return None
-        inspection = Inspection(self.d_router, self.journal.counts, self._perform)
+        inspection = Inspection(self.d_router, self.journal.counts, self._perform, self._confirm)
         return InspectionSocket(self.settings.inspection_socket, inspection.answer, self.logger)
 
     # -- in band ---------------------------------------------------------------------------------

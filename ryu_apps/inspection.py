@@ -21,15 +21,22 @@ from testbed.dyncast.flows import Service
 _SLOTS = 200  # of the affinity table, ended at a time
 
 Perform = Callable[[Iterable[Action]], None]
+Confirm = Callable[[], bool]
 
 
 class Inspection:
-    """Answers requests about one D-Router; `perform` carries out what ending flows takes."""
+    """Answers requests about one D-Router.
 
-    def __init__(self, d_router: DRouter, messages: Callable[[], list[dict[str, object]]], perform: Perform) -> None:
+    `perform` carries out what ending flows takes; `confirm` waits until the switch did, and tells whether it did.
+    """
+
+    def __init__(
+        self, d_router: DRouter, messages: Callable[[], list[dict[str, object]]], perform: Perform, confirm: Confirm
+    ) -> None:
         self._d_router = d_router
         self._messages = messages
         self._perform = perform
+        self._confirm = confirm
 
     def answer(self, request: Mapping[str, Any]) -> Mapping[str, object]:
         """Return the answer to a request. Raises RequestError."""
@@ -58,6 +65,8 @@ class Inspection:
             except (ConntrackError, GroupError) as error:
                 raise RequestError(f"not all was reset: {error}") from error
             hub.sleep(0)  # packets come first
+        if not self._confirm():
+            raise RequestError("bindings were ended, but the switch has not confirmed it")
         return {"reset": self._counted() - before, "services": [service.name for service in services]}
 
     def _services(self, name: str | None) -> list[Service]:

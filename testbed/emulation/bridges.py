@@ -1,7 +1,8 @@
 """The Open vSwitch bridges of a run's D-Routers.
 
-Owns every ovs-vsctl and ovs-ofctl call. Each ovs-vsctl call makes the daemon reconfigure all its bridges,
-so everything that concerns several bridges is one transaction. Knows nothing of topologies or Mininet.
+Owns every ovs-vsctl and ovs-ofctl call, and those of ovs-appctl that are not about conntrack. Each ovs-vsctl call makes
+the daemon reconfigure all its bridges, so everything that concerns several bridges is one transaction. Knows nothing
+of topologies or Mininet.
 """
 
 from __future__ import annotations
@@ -134,6 +135,14 @@ def tagged_bridges() -> dict[RunTag, list[str]]:
 def dump_flows(bridge: str) -> list[str]:
     """Return the flow entries of a bridge, one line each. Raises BridgeError."""
     return _call(["ovs-ofctl", "-O", "OpenFlow13", "--no-names", "dump-flows", bridge]).splitlines()
+
+
+def wait_until_heeded() -> None:
+    """Return when the packets of all bridges go by the entries as they are now. Raises BridgeError.
+
+    Open vSwitch remembers what it did with a packet, and goes by that until it has looked at its entries again.
+    """
+    _call(["ovs-appctl", f"--timeout={_TIMEOUT_S}", "revalidator/wait"])
 
 
 def delete_bridges(names: Iterable[str]) -> None:

@@ -17,7 +17,7 @@ from struct import Struct
 from types import TracebackType
 from typing import Any
 
-from testbed.emulation import binding_tables
+from testbed.emulation import binding_tables, bridges
 from testbed.emulation.bridges import RunningBridge
 
 _TIMEOUT_S = 10.0
@@ -119,6 +119,11 @@ def document(bridge: RunningBridge, sections: list[str], most_flows: int | None)
 
 
 def reset(bridge: RunningBridge, service: str | None) -> int:
-    """End the bindings of one D-Router, of all services or one; return how many there were."""
+    """End the bindings of one D-Router, of all services or one; return how many there were.
+
+    When it returns, no packet goes by an old binding any more. Raises InspectionError, BridgeError.
+    """
     with ControlProcess(bridge) as control:
-        return control.reset(service)
+        ended = control.reset(service)
+    bridges.wait_until_heeded()
+    return ended

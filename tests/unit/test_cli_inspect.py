@@ -103,7 +103,7 @@ def test_who_does_not_answer_hides_nobody_else(
 def inspected() -> tuple[DRouter, Inspection, list[Action]]:
     router = informed(d_router())
     performed: list[Action] = []
-    return router, Inspection(router, lambda: [{"kind": "any"}], performed.extend), performed
+    return router, Inspection(router, lambda: [{"kind": "any"}], performed.extend, lambda: True), performed
 
 
 @pytest.mark.parametrize(
@@ -120,6 +120,12 @@ def inspected() -> tuple[DRouter, Inspection, list[Action]]:
 def test_a_request_that_cannot_be_met_says_why(request_: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         inspected()[1].answer(request_)
+
+
+def test_a_reset_that_the_switch_does_not_confirm_is_no_success() -> None:
+    router = informed(d_router())
+    with pytest.raises(ValueError, match="the switch has not confirmed"):
+        Inspection(router, list, [].extend, lambda: False).answer({"reset": True})
 
 
 def test_a_page_says_where_the_next_one_starts() -> None:
