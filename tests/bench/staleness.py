@@ -19,7 +19,7 @@ from tests.bench.steered_queues import FOUR_SITES, SteeredQueues, dispersion
 
 _AGES_S = (0.1, 1.0, 5.0, 15.0)  # between reports
 _QUICK_AGES_S, _QUICK_POLICIES = (15.0,), ("dyncast", "weighted", "least_loaded")
-_MEASURED_S, _QUICK_MEASURED_S = 120.0, 30.0
+_MEASURED_S, _QUICK_MEASURED_S = 60.0, 30.0
 _WARM_UP_S = 30.0
 _WARM_UP_INTERVALS = 6
 _STUDENT_T = {2: 12.706, 5: 2.776}  # two-sided 95 %, by the number of seeds
