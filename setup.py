@@ -36,6 +36,7 @@ setup(
         "setuptools>=64",
         "os-ken>=2.8",
         "eventlet>=0.36",
+        "dnspython>=2.6",
         "scapy>=2.5",
         "networkx>=3.0",
         "topohub>=1.4",

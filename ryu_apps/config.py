@@ -18,6 +18,11 @@ Owns the file's form. Knows no OpenFlow. Example:
 is there, names the abstract Unix socket at which the process is looked into (docs/inspect.md). `ct_zone` (a zone of
 conntrack that is this service's at this D-Router alone) and `switch` are for services whose affinity mode is
 `datapath`; `prefixes` hold the hosts of the site: its clients, and the instances that its agent may report.
+`tunnel` (`ryu_apps.tunnel_config`) is for services whose `steering` is `tunnel`.
+`true_state_folder` has the shared memory of instances (`testbed.true_state`), for services under the policy `oracle`.
+`ports` (`ryu_apps.ports`) and `icmp_fd`, a raw ICMP socket of the D-Router's namespace, are what it measures with.
+`dispatcher` and `dispatchers` (`ryu_apps.dispatcher_config`) make it a CFN Dispatcher, and name those it selects for.
+`control` (`ryu_apps.control_mode_config`) says who decides, if not each D-Router for itself.
 `keys_file` (`testbed.keys_file`) has the keys of this D-Router and of all nodes it hears; without it, it believes all.
 """
 
@@ -29,13 +34,17 @@ from functools import partial
 from ipaddress import ip_network
 from pathlib import Path
 
+from ryu_apps import control_mode_config, dispatcher_config
+from ryu_apps.dispatcher_config import CfnNode
+from ryu_apps.ports import PortsConfig, ports_config
+from ryu_apps.tunnel_config import TunnelConfig, tunnel_config
 from testbed import process
 from testbed.dyncast import policies
 from testbed.dyncast.admission import Network
 from testbed.dyncast.d_router import DRouterConfig, Peer
-from testbed.dyncast.flows import AFFINITY_MODES, FIVE_TUPLE, Service
+from testbed.dyncast.flows import AFFINITY_MODES, CHOICES, FIVE_TUPLE, STEERINGS, Service
 from testbed.dyncast.token_bucket import Rate
-from testbed.process_config import ConfigError, Keys
+from testbed.process_config import Address, ConfigError, Keys
 
 _MAX_DATAPATH_ID = (1 << 64) - 1
 _MAX_SWITCH_PORT = 0xFFFF_FF00  # OFPP_MAX
@@ -69,6 +78,11 @@ class ControlConfig:
     switch: SwitchConfig | None
     keys_file: Path | None
     inspection_socket: str | None = None
+    cfn_node: CfnNode | None = None  # of a Dispatcher
+    ports: PortsConfig | None = None
+    icmp_fd: int | None = None
+    true_state_folder: Path | None = None
+    tunnel: TunnelConfig | None = None
 
 
 def load(path: Path) -> ControlConfig:
@@ -81,6 +95,8 @@ def control_config(keys: Keys) -> ControlConfig:
     site = keys.text("site")
     zones: dict[str, int] = {}
     switch = keys.optional("switch", partial(keys.section, check=_switch), None)
+    tunnel = keys.optional("tunnel", partial(keys.section, check=tunnel_config), None)
+    ports = keys.optional("ports", partial(keys.section, check=ports_config), None)
     config = ControlConfig(
         name=keys.file_name("name"),
         site=site,
@@ -98,16 +114,33 @@ def control_config(keys: Keys) -> ControlConfig:
             metric_lifetime_s=keys.optional("metric_lifetime_s", keys.positive, DRouterConfig.metric_lifetime_s),
             probe_interval_s=keys.optional("probe_interval_s", keys.positive, DRouterConfig.probe_interval_s),
             prefixes=switch.prefixes if switch else (),
+            dispatchers=dispatcher_config.dispatchers(keys),
+            ports=ports.ports if ports else (),
             report_rate=keys.optional("report_rate", partial(keys.section, check=_rate), DRouterConfig.report_rate),
+            d_sid_ranges=keys.optional("d_sid_ranges", partial(_networks, keys), ()),
+            learnt_policy=keys.optional("learnt_policy", partial(keys.one_of, choices=policies.POLICIES), None),
+            listeners=keys.optional("listeners", partial(_addresses, keys), ()),
             policy_parameters=keys.optional("policy_parameters", partial(keys.section, check=_policy_parameters), {}),
+            address=tunnel.address if tunnel else None,
+            control=control_mode_config.control(keys),
         ),
         ct_zones=zones,
         switch=switch,
         keys_file=keys.optional("keys_file", lambda key: Path(keys.text(key)), None),
+        cfn_node=dispatcher_config.cfn_node(keys),
+        ports=ports,
+        icmp_fd=keys.optional("icmp_fd", lambda key: keys.integer(key, 0), None),
         inspection_socket=keys.optional("inspection_socket", keys.text, None),
+        true_state_folder=keys.optional("true_state_folder", lambda key: Path(keys.text(key)), None),
+        tunnel=tunnel,
     )
+    if tunnel is None and any(service.steering == "tunnel" for service in config.d_router.services):
+        raise keys.error("tunnel", "is missing; a service steered by tunnel needs it")
     if zones and config.switch is None:
         raise keys.error("switch", "is missing; a service in datapath mode needs it")
+    is_omniscient = any(service.policy == policies.ORACLE for service in config.d_router.services)
+    if is_omniscient and config.true_state_folder is None:
+        raise keys.error("true_state_folder", "is missing; a service under the policy oracle needs it")
     return config
 
 
@@ -117,6 +150,11 @@ def _switch(keys: Keys) -> SwitchConfig:
         management_socket=Path(keys.text("management_socket")),
         prefixes=_networks(keys, "prefixes"),
     )
+
+
+def _addresses(keys: Keys, key: str) -> tuple[Address, ...]:
+    addresses = keys.entries(key, "a list of addresses")
+    return tuple(addresses.address(entry) for entry in addresses)
 
 
 def _networks(keys: Keys, key: str) -> tuple[Network, ...]:
@@ -146,6 +184,11 @@ def _service(keys: Keys, zones: dict[str, int]) -> Service:
             affinity_mode=keys.optional(
                 "affinity_mode", partial(keys.one_of, choices=AFFINITY_MODES), Service.affinity_mode
             ),
+            steering=keys.optional("steering", partial(keys.one_of, choices=STEERINGS), Service.steering),
+            choice=keys.optional("choice", partial(keys.one_of, choices=CHOICES), Service.choice),
+            local_policy=keys.optional(
+                "local_policy", partial(keys.one_of, choices=policies.POLICIES), Service.local_policy
+            ),
         )
         if service.affinity_mode == "datapath":
             zones[service.name] = keys.integer("ct_zone", 1, _MAX_ZONE)
@@ -163,7 +206,8 @@ def _flow_fields(keys: Keys, key: str) -> tuple[str, ...]:
 
 def _peer(keys: Keys) -> Peer:
     prefixes = keys.optional("prefixes", partial(_networks, keys), ())
-    return Peer(keys.text("site"), keys.address("address"), keys.number("path_cost_ms", 0), prefixes)
+    port = keys.optional("port", keys.text, "")
+    return Peer(keys.text("site"), keys.address("address"), keys.number("path_cost_ms", 0), prefixes, port)
 
 
 def _rate(keys: Keys) -> Rate:

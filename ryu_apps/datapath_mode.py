@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import os
 from struct import unpack_from
-from typing import Any
+from typing import Any, cast
 
 from ryu_apps.config import ControlConfig
 from ryu_apps.framework import ofproto_v1_3
@@ -20,8 +20,10 @@ from testbed.conntrack import Conntrack, ConntrackError
 from testbed.dyncast.actions import Action, BreakFlows, InterceptService, ResetFlows, SpreadFlows
 from testbed.dyncast.codec import Address
 from testbed.dyncast.d_router import DRouter
+from testbed.dyncast.dispatcher import Dispatcher
 
 _COUNT_INTERVAL_S = 0.25
+_COUNTED_QUICKLY = 250  # members whose counts are read so often; those of more, proportionally more seldom
 _STAMP_INTERVAL_S = 1.0
 _ROOM_INTERVAL_S = 5.0
 _COOKIE_OFFSET = 8  # in a Flow-Mod
@@ -30,8 +32,11 @@ _COOKIE_OFFSET = 8  # in a Flow-Mod
 class DatapathMode:
     """All that concerns services whose flows the switch binds; does nothing if there are none."""
 
-    def __init__(self, settings: ControlConfig, d_router: DRouter, journal: Journal, logger: logging.Logger) -> None:
-        self._d_router = d_router
+    def __init__(
+        self, settings: ControlConfig, d_router: DRouter | Dispatcher, journal: Journal, logger: logging.Logger
+    ) -> None:
+        assert isinstance(d_router, DRouter) or not settings.ct_zones, "the switch of a Dispatcher binds nothing itself"
+        self._d_router = cast(DRouter, d_router)
         self._journal = journal
         self._logger = logger
         self._services = {
@@ -91,7 +96,7 @@ class DatapathMode:
         if self._pools is None or not self._pools.is_connected:
             return
         if now_s >= self._next_count_s:
-            self._next_count_s = now_s + _COUNT_INTERVAL_S
+            self._next_count_s = now_s + _COUNT_INTERVAL_S * max(1.0, self._pools.members / _COUNTED_QUICKLY)
             self._pools.ask_for_counts()
         if now_s >= self._next_stamp_s:
             self._next_stamp_s = now_s + _STAMP_INTERVAL_S

@@ -11,19 +11,22 @@ import socket
 import time
 from collections.abc import Callable, Iterable
 from ipaddress import ip_address
+from itertools import chain
 from pathlib import Path
-from random import Random
 from typing import Any
 
 from ryu_apps import config as control_config
-from ryu_apps import flow_entries
+from ryu_apps import flow_entries, role
 from ryu_apps.datapath_mode import DatapathMode
+from ryu_apps.dispatching import DispatchAction, Dispatching
 from ryu_apps.framework import BaseApp, cfg, handler, hub, ofp_event, ofproto_v1_3
 from ryu_apps.inspection import Inspection
 from ryu_apps.inspection_socket import InspectionSocket
 from ryu_apps.journal import Journal
+from ryu_apps.measuring import Measuring
 from ryu_apps.packet_headers import flow_key
-from testbed import keys_file
+from ryu_apps.tunnel_entries import TunnelEntries
+from testbed.dyncast import codec
 from testbed.dyncast.actions import (
     Action,
     BreakFlows,
@@ -31,11 +34,13 @@ from testbed.dyncast.actions import (
     DropPacket,
     ForwardPacket,
     InstallAffinity,
+    InterceptRange,
     InterceptService,
     MetricsReceived,
     Noticed,
     ReadReturnPackets,
     RefusePacket,
+    ReleaseService,
     RemoveAffinity,
     ResetFlows,
     SendMessage,
@@ -43,8 +48,7 @@ from testbed.dyncast.actions import (
     WatchAnswers,
 )
 from testbed.dyncast.affinity import HeldFlow
-from testbed.dyncast.authentication import Identity, Role
-from testbed.dyncast.d_router import DRouter
+from testbed.dyncast.codec import Address
 from testbed.process_config import ConfigError
 from testbed.records import RecordWriter
 
@@ -64,23 +68,24 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.settings = control_config.load(Path(cfg.CONF.dyncast_config))
-        identity = Identity(Role.D_ROUTER, self.settings.site)
-        authenticator = keys_file.authenticator(self.settings.keys_file, identity, time.monotonic_ns())
-        self.d_router = DRouter(self.settings.d_router, Random(self.settings.seed), authenticator)
+        self.d_router = role.core(self.settings)
         records = RecordWriter(self.settings.out_dir, self.settings.name)
         self.journal = Journal(records, self.settings.site, self.d_router.counters)
         self._datapath: Any = None
-        self._port_blocks = {
-            d_sid: service.port_block for service in self.settings.d_router.services for d_sid in service.d_sids
-        }
+        self._port_blocks: dict[Address, int] = {}  # by which those who were bound were told apart
+        tunnelled = [service.d_sids for service in self.settings.d_router.services if service.steering == "tunnel"]
+        d_sids = frozenset(chain.from_iterable(tunnelled))
+        self._tunnel = TunnelEntries(self.settings.tunnel, d_sids, self.d_router.counters)
         self._knows_the_switch = False
         self._read_back: list[Any] | None = None  # of its entries, while they are being read
         self._unconfirmed: dict[int, Any] = {}  # barriers that were not answered yet, and who waits for each
         self._own_threads: list[Any] = []
         self._in_band = _udp_socket(self.settings.in_band_fd)
         self._datapath_mode = DatapathMode(self.settings, self.d_router, self.journal, self.logger)
+        self._dispatching = Dispatching(self.settings.uplink_port)
         self._inspection_socket = self._open_inspection_socket()
-        self._site_of = {peer.address: peer.site for peer in self.settings.d_router.peers}
+        self._site_of = role.neighbours(self.settings)
+        self._measuring = Measuring(self.settings, self.d_router, records, self.logger)
 
     def start(self) -> None:
         """Start the event loop of the framework, and ours."""
@@ -88,6 +93,7 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
         loops = [self._hear, self._tick]
         if self._inspection_socket is not None:
             loops.append(self._inspection_socket.serve)
+        loops += self._measuring.loops
         self._own_threads = [hub.spawn(self._or_end, loop) for loop in loops]
 
     def stop(self) -> None:
@@ -121,7 +127,7 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
         """Tell a switch everything; `held` is what a former process of this D-Router bound in it."""
         self._knows_the_switch = True
         now_s = time.monotonic()
-        self._datapath.send(flow_entries.ordinary_traffic())
+        self._datapath.send(flow_entries.ordinary_traffic() + self._tunnel.for_everyone())
         self._datapath_mode.connect(self._datapath, self._datapath.send_msg, now_s)
         self._perform(self.d_router.on_switch_connected(now_s, held))
         (self.settings.out_dir / f"{self.settings.name}.ready").touch()
@@ -139,8 +145,9 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
         if flow is None:
             self.d_router.counters["dropped_no_flow"] += 1
             return
-        actions = self.d_router.on_packet(flow, time.monotonic())
-        self._perform(actions, message.match["in_port"], message.data)
+        in_port = message.match["in_port"]
+        actions = self.d_router.on_packet(flow, time.monotonic(), in_port, tunnelled=self._tunnel.is_end(in_port))
+        self._perform(actions, in_port, message.data)
 
     @handler.set_ev_cls(ofp_event.EventOFPFlowRemoved, handler.MAIN_DISPATCHER)
     def on_flow_removed(self, event: Any) -> None:
@@ -164,7 +171,7 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
         if self._read_back is not None:
             self._read_back += event.msg.body
             if not event.msg.flags & ofproto_v1_3.OFPMPF_REPLY_MORE:
-                held, self._read_back = flow_entries.held_flows(self._read_back), None
+                held, self._read_back = flow_entries.held_flows(self._read_back, self._tunnel.stations), None
                 self._take_over(held)
             return
         now_s = time.monotonic()
@@ -237,7 +244,7 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
             data, address = self._in_band.recvfrom(_LARGEST_DATAGRAM)
             now_s = time.monotonic()
             source = ip_address(address[0])
-            self.journal.message("received", self._site_of.get(source, str(source)), "any", len(data))
+            self.journal.message("received", self._site_of.get(source, str(source)), codec.kind_of(data), len(data))
             self._perform(self.d_router.on_message(data, source, now_s))
 
     def _tick(self) -> None:
@@ -246,6 +253,7 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
             now_s = time.monotonic()
             self._perform(self.d_router.on_timer(now_s))
             self._datapath_mode.on_timer(now_s)
+            self._measuring.on_timer(now_s)
             if now_s >= next_flush_s:
                 self.journal.flush(now_s)
                 next_flush_s = now_s + _FLUSH_INTERVAL_S
@@ -274,11 +282,25 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
         if for_switch and self._datapath is not None:
             self._datapath.send(b"".join(for_switch))
 
+    def _port_block(self, d_sid: Address) -> int:
+        """Return by what blocks ports of a service are told apart; flows may outlive what is known of it."""
+        service = self.d_router.services.get(d_sid)
+        if service is not None:
+            self._port_blocks[d_sid] = service.port_block
+        return self._port_blocks.get(d_sid, 1)
+
     def _openflow(self, action: Action, in_port: int, data: bytes) -> bytes:
         uplink = self.settings.uplink_port
         if isinstance(action, InstallAffinity):
-            return flow_entries.affinity(action.entry, uplink, self._port_blocks[action.entry.d_sid])
+            port_block = self._port_block(action.entry.d_sid)
+            if self._tunnel.steers(action.entry.d_sid):
+                return self._tunnel.affinity(action.entry, port_block)
+            return flow_entries.affinity(action.entry, uplink, port_block)
+        if isinstance(action, DispatchAction):
+            return self._dispatching.openflow(action, in_port, data)
         if isinstance(action, ForwardPacket):
+            if self._tunnel.steers(action.entry.d_sid):
+                return self._tunnel.forward_packet(action.entry, in_port, data)
             return flow_entries.forward_packet(action.entry, uplink, in_port, data)
         if isinstance(action, RefusePacket):
             return flow_entries.refuse_packet(uplink, in_port, data)
@@ -290,6 +312,10 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
             return flow_entries.watch_answers(action.d_bid, self.settings.d_router.prefixes)
         if isinstance(action, InterceptService):
             return flow_entries.intercept_service(action.d_sid)
+        if isinstance(action, ReleaseService):
+            return flow_entries.release_service(action.d_sid)
+        if isinstance(action, InterceptRange):
+            return flow_entries.intercept_range(action.d_sids)
         raise TypeError(f"no OpenFlow for {action}")
 
     def _send(self, message: SendMessage) -> None:

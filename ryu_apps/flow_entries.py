@@ -7,6 +7,7 @@ All entries live in table 0, most specific first; everything else is switched as
     200 + 2n  flow identifier, to the D-SID            D-SID → D-BID, out of the uplink to the router
     200 + 2n  the same turned round, from the D-BID    D-BID → D-SID, NORMAL
     100       to a D-SID                               to the D-Router (Packet-In)
+    90        to a member of a range of D-SIDs         to the D-Router
     50        from a D-BID to a host of the site       a hash that nobody reads, so that all fields count; NORMAL
     0         anything                                 NORMAL
 
@@ -16,9 +17,10 @@ services may match the wide identifier of one and the narrow identifier of the o
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from ipaddress import ip_address
+from types import MappingProxyType
 from typing import Any
 
 from ryu_apps import openflow_wire as wire
@@ -33,8 +35,10 @@ SERVICE_COOKIE = 0xD2 << 48
 KIND_MASK = 0xFFFF << 48
 _AFFINITY_PRIORITY = 200
 _SERVICE_PRIORITY = 100
+_RANGE_PRIORITY = 90
 _ANSWER_PRIORITY = 50
 _SCRATCH_REGISTER = 4
+Stations = Mapping[tuple[bytes, int], Address]  # whom tunnels lead to, by MAC address and family
 _REMEMBERED = 4096  # instances of one ingress; there may be more
 
 
@@ -48,6 +52,17 @@ def intercept_service(d_sid: Address) -> bytes:
     return wire.add_entry(
         SERVICE_COOKIE, _SERVICE_PRIORITY, wire.ip_match(d_sid.version, dst=d_sid), wire.output(ofp.OFPP_CONTROLLER)
     )
+
+
+def release_service(d_sid: Address) -> bytes:
+    """Undo `intercept_service`; what is bound stays."""
+    return wire.delete_entry(_SERVICE_PRIORITY, wire.ip_match(d_sid.version, dst=d_sid))
+
+
+def intercept_range(d_sids: Network) -> bytes:
+    """Bring packets to members of a range of D-SIDs that are no service to the controller, whole."""
+    match = wire.ip_match(d_sids.version, dst=d_sids)
+    return wire.add_entry(SERVICE_COOKIE, _RANGE_PRIORITY, match, wire.output(ofp.OFPP_CONTROLLER))
 
 
 def watch_answers(d_bid: Address, prefixes: Iterable[Network]) -> bytes:
@@ -65,8 +80,7 @@ def affinity(entry: AffinityEntry, uplink_port: int, port_block: int = 1) -> byt
 
     Where flows are told by blocks of ports, those of its identifier begin theirs.
     """
-    cookie = AFFINITY_COOKIE | entry.number
-    priority = _AFFINITY_PRIORITY + 2 * sum(field is not None for field in entry.flow) - (port_block > 1)
+    cookie, priority = AFFINITY_COOKIE | entry.number, priority_of(entry, port_block)
     is_wide = port_block > 1 or entry.flow.src_port is None or entry.flow.dst_port is None
     actions = _homeward_actions(entry.d_sid, is_wide)
     homeward = wire.add_entry(cookie, priority, _homeward_match(entry, port_block), actions)
@@ -78,6 +92,11 @@ def affinity(entry: AffinityEntry, uplink_port: int, port_block: int = 1) -> byt
         entry.timeout_s,
         tells_removal=True,
     )
+
+
+def priority_of(entry: AffinityEntry, port_block: int) -> int:
+    """Return the priority of a flow's entries."""
+    return _AFFINITY_PRIORITY + 2 * sum(field is not None for field in entry.flow) - (port_block > 1)
 
 
 def remove_affinity(entry: AffinityEntry) -> bytes:
@@ -95,11 +114,11 @@ def read_bound_flows() -> bytes:
     return wire.read_entries(AFFINITY_COOKIE, KIND_MASK)
 
 
-def held_flows(entries: Iterable[Any]) -> list[HeldFlow]:
-    """Return the bound flows that entries read back from a switch make up."""
+def held_flows(entries: Iterable[Any], stations: Stations = MappingProxyType({})) -> list[HeldFlow]:
+    """Return the bound flows that entries read back from a switch make up; `stations`: whom tunnels lead to."""
     found: dict[int, HeldFlow] = {}
     for entry in entries:
-        number, read = number_of(entry.cookie), _read_back(entry)
+        number, read = number_of(entry.cookie), _read_back(entry, stations)
         if is_affinity(entry.cookie) and read is not None:
             is_homeward, flow, d_bid = read
             held = found.get(number, HeldFlow(number, flow, d_bid, 0.0, has_forward=False, has_homeward=False))
@@ -111,11 +130,11 @@ def held_flows(entries: Iterable[Any]) -> list[HeldFlow]:
     return list(found.values())
 
 
-def _read_back(entry: Any) -> tuple[bool, FlowKey, Address] | None:
+def _read_back(entry: Any, stations: Stations) -> tuple[bool, FlowKey, Address] | None:
     """Return whether an entry is of the way home, the flow identifier and the D-BID; None if it is not as we write."""
     match = entry.match
-    rewritten = {
-        action.key: ip_address(action.value)
+    written = {
+        action.key: action.value
         for instruction in entry.instructions
         for action in instruction.actions
         if hasattr(action, "key")
@@ -123,11 +142,21 @@ def _read_back(entry: Any) -> tuple[bool, FlowKey, Address] | None:
     ports = {6: "tcp", 17: "udp"}.get(match.get("ip_proto"))
     src, dst = (_address(match, end) for end in ("src", "dst"))
     src_port, dst_port = (_first_port(match.get(f"{ports}_{end}")) if ports else None for end in ("src", "dst"))
-    to_d_bid, from_d_sid = (rewritten.get("ipv4_" + end) or rewritten.get("ipv6_" + end) for end in ("dst", "src"))
+    to_d_bid, from_d_sid = (written.get("ipv4_" + end) or written.get("ipv6_" + end) for end in ("dst", "src"))
     if from_d_sid is not None and src is not None:
-        return True, FlowKey(dst, from_d_sid, match.get("ip_proto"), dst_port, src_port), src
-    if to_d_bid is not None and dst is not None:
-        return False, FlowKey(src, dst, match.get("ip_proto"), src_port, dst_port), to_d_bid
+        return True, FlowKey(dst, ip_address(from_d_sid), match.get("ip_proto"), dst_port, src_port), src
+    if "tunnel_id" in written and src is not None:
+        station = stations.get((int(written["tunnel_id"]).to_bytes(6, "big"), src.version))
+        homeward = FlowKey(dst, src, match.get("ip_proto"), dst_port, src_port)
+        return None if station is None else (True, homeward, station)
+    if dst is None:
+        return None
+    if to_d_bid is not None:
+        return False, FlowKey(src, dst, match.get("ip_proto"), src_port, dst_port), ip_address(to_d_bid)
+    if "eth_dst" in written:
+        station = stations.get((bytes.fromhex(written["eth_dst"].replace(":", "")), dst.version))
+        forward = FlowKey(src, dst, match.get("ip_proto"), src_port, dst_port)
+        return None if station is None else (False, forward, station)
     return None
 
 
@@ -169,8 +198,8 @@ def number_of(cookie: int) -> int:
 
 def is_homeward(match: Any, entry: AffinityEntry) -> bool:
     """Tell whether a match read back from the switch is the entry's way home."""
-    source = match.get(f"ipv{entry.d_bid.version}_src")
-    return source is not None and ip_address(source) == entry.d_bid
+    source = match.get(f"ipv{entry.d_sid.version}_src")
+    return source is not None and ip_address(source) in (entry.d_bid, entry.d_sid)  # rewritten, or left as it is
 
 
 def _forward_match(entry: AffinityEntry, port_block: int) -> bytes:

@@ -16,6 +16,7 @@ from testbed.conntrack import ConntrackError
 from testbed.dyncast import inspection
 from testbed.dyncast.actions import Action
 from testbed.dyncast.d_router import DRouter
+from testbed.dyncast.dispatcher import Dispatcher
 from testbed.dyncast.flows import Service
 
 _SLOTS = 200  # of the affinity table, ended at a time
@@ -25,13 +26,17 @@ Confirm = Callable[[], bool]
 
 
 class Inspection:
-    """Answers requests about one D-Router.
+    """Answers requests about one D-Router or Dispatcher.
 
     `perform` carries out what ending flows takes; `confirm` waits until the switch did, and tells whether it did.
     """
 
     def __init__(
-        self, d_router: DRouter, messages: Callable[[], list[dict[str, object]]], perform: Perform, confirm: Confirm
+        self,
+        d_router: DRouter | Dispatcher,
+        messages: Callable[[], list[dict[str, object]]],
+        perform: Perform,
+        confirm: Confirm,
     ) -> None:
         self._d_router = d_router
         self._messages = messages
@@ -70,7 +75,7 @@ class Inspection:
         return {"reset": self._counted() - before, "services": [service.name for service in services]}
 
     def _services(self, name: str | None) -> list[Service]:
-        offered = self._d_router.config.services
+        offered = dict.fromkeys(self._d_router.services.values())
         chosen = [service for service in offered if name in (None, service.name)]
         if not chosen:
             raise RequestError(f"no service {name!r}; there are: {', '.join(service.name for service in offered)}")

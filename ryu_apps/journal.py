@@ -6,19 +6,15 @@ dropped, messages refused, …) stand in the table `control` under the direction
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 
+from testbed import core_rows
 from testbed.dyncast.actions import Decided, MetricsReceived, Noticed, SpreadFlows
 from testbed.dyncast.bindings import BindingTable
 from testbed.dyncast.codec import Address
-from testbed.dyncast.flows import TCP, UDP
-from testbed.dyncast.metrics import State
 from testbed.dyncast.selection import Weighed
 from testbed.records import RecordWriter
-
-_PROTOCOLS = {TCP: "tcp", UDP: "udp"}
 
 
 class Journal:
@@ -31,75 +27,25 @@ class Journal:
         self._messages: Counter[tuple[str, str, str]] = Counter()
         self._bytes: Counter[tuple[str, str, str]] = Counter()
         self._last_told: dict[Address, tuple[Weighed, str]] = {}
+        self._weighted: dict[Address, set[Address]] = {}  # by D-SID, the instances that have a weight
 
     def decided(self, decision: Decided) -> None:
         """Record a decision with all that was weighed."""
-        flow = decision.flow
-        self._writer.write(
-            "decisions",
-            {
-                "time_s": decision.time_s,
-                "d_router": self._site,
-                "service": decision.service,
-                "policy": decision.policy,
-                "proto": "" if flow.proto is None else _PROTOCOLS.get(flow.proto, flow.proto),
-                "src": flow.src,
-                "src_port": flow.src_port,
-                "d_sid": flow.dst,
-                "dst_port": flow.dst_port,
-                "d_bid": decision.d_bid,
-                "egress": decision.egress,
-                "metrics_age_s": decision.metrics_age_s,
-                "considered": decision.considered,
-                "candidates": f"[{','.join(self._told(weighed) for weighed in decision.weighed)}]",
-            },
-        )
+        candidates = [self._told(weighed, is_site=decision.d_bid is None) for weighed in decision.weighed]
+        self._writer.write("decisions", core_rows.decision(decision, self._site, candidates))
 
-    def _told(self, weighed: Weighed) -> str:
-        """Return what was known of a candidate, as JSON; between two looks at it that is the same."""
-        item = weighed.candidate
-        last, text = self._last_told.get(item.d_bid, (None, ""))
+    def _told(self, weighed: Weighed, *, is_site: bool) -> str:
+        """Return what was known of a candidate; between two looks at it that is the same."""
+        d_bid = weighed.candidate.d_bid
+        last, text = self._last_told.get(d_bid, (None, ""))
         if last != weighed:
-            text = json.dumps(
-                {
-                    "d_bid": str(item.d_bid),
-                    "site": item.site,
-                    "weight": weighed.weight,
-                    "cost": None if weighed.cost is None else round(weighed.cost, 3),
-                    "age_s": round(item.metrics_age_s, 4),
-                    "rtt_ms": round(item.rtt_s * 1e3, 3),
-                    "sessions": item.metrics.sessions if item.metrics else None,
-                    "expected": round(item.expected_sessions, 3),
-                    "unseen": item.unseen,
-                },
-                separators=(",", ":"),
-            )
-            self._last_told[item.d_bid] = (weighed, text)
+            text = core_rows.candidate(weighed, is_site=is_site)
+            self._last_told[d_bid] = (weighed, text)
         return text
 
     def metrics(self, record: MetricsReceived, bindings: BindingTable) -> None:
         """Record a report that arrived, or why it was dropped."""
-        row: dict[str, object] = {
-            "time_s": record.time_s,
-            "node": self._site,
-            "event": record.event,
-            "reason": record.reason,
-            "source": record.site,
-            "sequence": record.sequence,
-            "d_sid": record.d_sid,
-            "d_bid": record.d_bid,
-        }
-        if record.d_sid is not None and record.d_bid is not None:
-            binding = bindings.get(record.d_sid, record.d_bid)
-            if binding is not None:
-                row |= {"score": binding.score, "age_s": record.time_s - binding.measured_s}
-                row |= binding.scores.category_columns()
-                if not record.reason and binding.state is not State.UP:
-                    row["reason"] = binding.state.name.lower()
-                if binding.raw is not None:
-                    raw = dict(vars(binding.raw))
-                    row |= {"service_time_ms": raw.pop("service_time_s") * 1e3, **raw}
-        self._writer.write("metrics", row)
+        self._writer.write("metrics", core_rows.report(record, self._site, bindings))
 
     def noticed(self, record: Noticed) -> None:
         """Record a path that was lost or is back, or a binding that expired."""
@@ -116,8 +62,10 @@ class Journal:
         )
 
     def spread(self, action: SpreadFlows, service: str, now_s: float) -> None:
-        """Record the weights that the switch is told."""
-        for d_bid in sorted(action.members, key=str):
+        """Record the weights that the switch is told; of the hundreds that may have none, not those that had none."""
+        before = self._weighted.get(action.d_sid, set())
+        self._weighted[action.d_sid] = set(action.shares)
+        for d_bid in sorted({*before, *action.shares}, key=str):
             self._writer.write(
                 "weights",
                 {

@@ -24,6 +24,7 @@ _MULTIPATH = Struct("!HHIHHH2xHHI2xHI")
 _NICIRA, _NX_MULTIPATH, _NXM_REGISTER = 0x2320, 10, 0x0001 << 16
 _SYMMETRIC_L3L4_UDP = 3  # _L4 leaves the ports of UDP out
 _MODULO_N = 0
+_DEC_TTL = Struct("!HH4x").pack(ofp.OFPAT_DEC_NW_TTL, 8)
 _OXM_CLASS = 0x8000  # OFPXMC_OPENFLOW_BASIC
 _XID = 0  # nothing of this is answered but errors, and those quote the message
 _ALL = (1 << 64) - 1
@@ -40,6 +41,7 @@ _IP_PROTO = _header(10, 1)
 _ETH_TYPE = {4: _header(5, 2) + b"\x08\x00", 6: _header(5, 2) + b"\x86\xdd"}
 _SRC = {4: _header(11, 4), 6: _header(26, 16)}
 _DST = {4: _header(12, 4), 6: _header(27, 16)}
+_IN_PORT, _ETH_DST, _TUNNEL_ID = _header(0, 4), _header(3, 6), _header(38, 8)
 _PORTS = {6: (_header(13, 2), _header(14, 2)), 17: (_header(15, 2), _header(16, 2))}  # TCP, UDP: source, destination
 
 
@@ -69,6 +71,21 @@ def ip_match(
     return _match(fields)
 
 
+def network_match(in_port: int, version: int, *, src: Network | None = None, dst: Network | None = None) -> bytes:
+    """Match IP packets that come in by a port, from or to a network."""
+    fields = _IN_PORT + in_port.to_bytes(4, "big") + _ETH_TYPE[version]
+    for header, network in ((_SRC[version], src), (_DST[version], dst)):
+        if network is not None:
+            is_one = network.prefixlen == network.max_prefixlen
+            fields += header + network.network_address.packed if is_one else _masked(header, network)
+    return _match(fields)
+
+
+def port_match(in_port: int, eth_dst: bytes | None = None) -> bytes:
+    """Match what comes in by a port, or that of it which goes to one MAC address."""
+    return _match(_IN_PORT + in_port.to_bytes(4, "big") + (b"" if eth_dst is None else _ETH_DST + eth_dst))
+
+
 def set_src(address: Address) -> bytes:
     """Rewrite the source address."""
     return _set_field(_SRC[address.version] + address.packed)
@@ -77,6 +94,21 @@ def set_src(address: Address) -> bytes:
 def set_dst(address: Address) -> bytes:
     """Rewrite the destination address."""
     return _set_field(_DST[address.version] + address.packed)
+
+
+def set_eth_dst(mac: bytes) -> bytes:
+    """Rewrite the destination MAC address."""
+    return _set_field(_ETH_DST + mac)
+
+
+def set_tunnel_id(number: int) -> bytes:
+    """Note a number with the packet, which leaves it behind at any port that is no tunnel of the switch's own."""
+    return _set_field(_TUNNEL_ID + number.to_bytes(8, "big"))
+
+
+def decrement_ttl() -> bytes:
+    """Take one off the hop limit; a packet that has none left is dropped."""
+    return _DEC_TTL
 
 
 def output(port: int) -> bytes:
@@ -115,6 +147,17 @@ def delete_entries(cookie: int, cookie_mask: int = _ALL) -> bytes:
             ofp.OFPTT_ALL, ofp.OFPFC_DELETE, 0, 0, 0, ofp.OFP_NO_BUFFER, ofp.OFPP_ANY, ofp.OFPG_ANY, 0,
         )
         + EVERYTHING
+    )  # fmt: skip
+
+
+def delete_entry(priority: int, match: bytes) -> bytes:
+    """Delete the one entry of table 0 that has this priority and match."""
+    return (
+        _FLOW_MOD.pack(
+            ofp.OFP_VERSION, ofp.OFPT_FLOW_MOD, _FLOW_MOD.size + len(match), _XID, 0, 0, 0, ofp.OFPFC_DELETE_STRICT,
+            0, 0, priority, ofp.OFP_NO_BUFFER, ofp.OFPP_ANY, ofp.OFPG_ANY, 0,
+        )
+        + match
     )  # fmt: skip
 
 

@@ -60,6 +60,11 @@ class Pools:
         self._groups.close()
 
     @property
+    def members(self) -> int:
+        """Return how many instances have entries in the switch, over all D-SIDs."""
+        return sum(len(members) for members in self._members.values())
+
+    @property
     def is_connected(self) -> bool:
         """Tell whether there is a switch to tell."""
         return self._entries is not None

@@ -80,8 +80,10 @@ def run(
 @app.command()
 def validate(scenario: ScenarioPath, settings: Settings = [], seed: Seed = None) -> None:
     """Check a scenario and say what it would build. Touches nothing and needs no root."""
+    from topologies.spec import Role
+
     plan = _plan(scenario, settings, seed)
-    routers = len(plan.topology.nodes) - len(plan.sites) - len(plan.instances) - len(plan.clients)
+    routers = len(plan.topology.with_role(Role.ROUTER))
     _out.print(
         f"{scenario}: good. {routers} routers, {len(plan.sites)} sites, {len(plan.instances)} instances, "
         f"{len(plan.clients)} clients, {len(plan.topology.links)} links, {plan.scenario.duration_s:g} s."
@@ -208,8 +210,9 @@ def inspect(
 
     Sections: [bold]services[/bold] (D-SIDs, policy, affinity), [bold]bindings[/bold] (instances, their metrics and how
     old these are), [bold]weights[/bold] (who gets the next flows, and at what cost), [bold]flows[/bold] (the binding
-    table), [bold]counters[/bold], [bold]neighbours[/bold] (paths and probes). Without one: services, bindings, weights
-    and neighbours, of all D-Routers unless some are named. Examples:
+    table), [bold]counters[/bold], [bold]neighbours[/bold] (paths and probes), [bold]ports[/bold] (how full the
+    first links are). Without one: services, bindings, weights and neighbours, of all D-Routers unless some are named.
+    Examples:
 
     dyncast inspect
 
@@ -256,12 +259,13 @@ def bench(
         list[str] | None, typer.Argument(metavar="[NAME]...", help="Which ones; all unless named.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per row, on standard output.")] = False,
-    quick: Annotated[bool, typer.Option("--quick", help="Fewer and shorter rounds: 3 minutes in all.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer and shorter rounds: 4 minutes in all.")] = False,
 ) -> None:
-    """Measure how fast the testbed's parts are, each against a baseline in the same run (20 minutes in all).
+    """Measure how fast the testbed's parts are, each against a baseline in the same run (22 minutes in all).
 
-    There are: binding_table, decision, demo_ingress, flow_setup_datapath, flow_setup_reactive, generator, link,
-    staleness, startup, throughput, weight_update.
+    There are: age_sweep, binding_table, convergence, decision, demo_ingress, flow_setup_datapath, flow_setup_reactive,
+    generator, link, scale, staleness, startup, throughput, weight_update. age_sweep takes two hours, and runs only
+    when it is named.
     """
     from testbed import checkout
 

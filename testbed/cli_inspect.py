@@ -191,13 +191,21 @@ _COLUMNS: dict[str, dict[str, Callable[[Row], object]]] = {
     "flows": _keys("src", "src_port", "d_sid", "dst_port", "proto", "d_bid", "egress", "age_s", "timeout_s", "held_by"),
     "counters": _keys("direction", "peer", "kind", "messages", "bytes"),
     "neighbours": {
-        **_keys("site", "address", "reachable", "path_cost_ms", "rtt_ms", "jitter_ms", "loss_percent"),
+        **_keys("site", "address"),
+        "reachable": lambda row: "yes, control silent" if row["control_silent"] else row["reachable"],
+        **_keys("path_cost_ms", "rtt_ms", "jitter_ms", "loss_percent", "port", "port_cost_ms"),
         "probes": _key("probes_sent"),
         "answered": _key("probes_answered"),
         **_keys("answered_ago_s", "reported_ago_s"),
     },
+    "ports": {
+        "port": _key("port"),
+        "towards": lambda row: ", ".join(row["towards"]),
+        **_keys("rate_mbps", "sent_mbps", "utilisation", "drop_share", "queueing_ms", "sent_packets"),
+        "dropped": _key("dropped_packets"),
+    },
 }
 _LEFT = {
     "service", "d_sid", "d_bid", "src", "egress", "site", "address", "policy", "flow", "mode", "bound_by", "state",
-    "proto", "held_by", "direction", "peer", "kind",
+    "proto", "held_by", "direction", "peer", "kind", "port", "towards",
 }  # fmt: skip

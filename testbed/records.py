@@ -15,9 +15,11 @@ from types import TracebackType
 from typing import NamedTuple, TextIO
 
 TABLES: Mapping[str, tuple[str, ...]] = {
-    # One row per flow offered by a generator. `requested_*` is what the schedule asked for.
+    # One row per flow offered by a generator. `requested_*` is what the schedule asked for. `dst`: the address that it
+    # was sent to, for which the flow waited `resolution_ms` if the client looks the service's name up.
     "flows": (
         "flow_id",
+        "call",
         "workload",
         "kind",
         "service",
@@ -29,7 +31,9 @@ TABLES: Mapping[str, tuple[str, ...]] = {
         "src",
         "src_port",
         "d_sid",
+        "dst",
         "dst_port",
+        "resolution_ms",
         "due_s",
         "started_s",
         "connected_s",
@@ -44,9 +48,24 @@ TABLES: Mapping[str, tuple[str, ...]] = {
         "work_ms",
         "outcome",
     ),
-    # RFC 3550 statistics of one stream at one receiver. direction: up (at the instance), echo (back at the client).
+    # One row per question of a client to the name server: when it was asked, what was answered, how long that took.
+    "dns": (
+        "time_s",
+        "client",
+        "service",
+        "host_name",
+        "type",
+        "server",
+        "answer",
+        "ttl_s",
+        "took_ms",
+        "outcome",
+    ),
+    # RFC 3550 statistics of one stream at one receiver. `call`: the CNAME by which its sender says what it belongs to.
+    # direction: up (at the instance), echo (back at the client).
     "rtp": (
         "flow_id",
+        "call",
         "receiver",
         "direction",
         "src",
@@ -84,7 +103,8 @@ TABLES: Mapping[str, tuple[str, ...]] = {
         "considered",
         "candidates",
     ),
-    # One row per instance whenever an ingress D-Router tells its switch new weights (datapath affinity); of 64 in all.
+    # Whenever an ingress D-Router tells its switch new weights (datapath affinity), of 64 in all: one row per instance
+    # that has one, and per instance that has none any more. Who is not named has none.
     "weights": ("time_s", "d_router", "service", "d_sid", "d_bid", "weight"),
     # Metric reports as sent by D-MAs and as received (or dropped) by D-Routers, `reason` saying what is not up;
     # and what D-Routers noticed without a report: path_lost, path_back (`source`: the site), expired.
@@ -131,6 +151,21 @@ TABLES: Mapping[str, tuple[str, ...]] = {
         "refused",
         "cpu_s",
     ),
+    # One row per reading of a D-Router's port: its counters, and what it makes of them (smoothed; `utilisation` and
+    # `drop_share` from 0 to 1, `queueing_ms` the wait expected by utilisation).
+    "ports": (
+        "time_s",
+        "d_router",
+        "port",
+        "rate_mbps",
+        "sent_bytes",
+        "sent_packets",
+        "dropped_packets",
+        "sent_mbps",
+        "utilisation",
+        "drop_share",
+        "queueing_ms",
+    ),
     # Signalling: messages and payload bytes per node, direction (sent, received), peer and kind, cumulative; what
     # the node counted for itself has the direction local.
     "control": ("time_s", "node", "direction", "peer", "kind", "messages", "bytes"),
@@ -148,8 +183,10 @@ TABLES: Mapping[str, tuple[str, ...]] = {
         "packets",
         "bytes",
     ),
-    # Begin and end of each fault: when it was due and when it was done. The row of its begin says what it did: how long
-    # until the first D-Router knew, until the last new flow was sent there, and how many bound flows did not survive.
+    # Begin and end of each fault: when it was due and when it was done; of a migration also when the old instance began
+    # to drain and when it stopped. The row of its begin says what it did: how long until the first D-Router knew, until
+    # all did (of what happens to instances; the row of its end, too), until the last new flow was sent there, and how
+    # many bound flows did not survive.
     "faults": (
         "number",
         "due_s",
@@ -159,6 +196,7 @@ TABLES: Mapping[str, tuple[str, ...]] = {
         "event",
         "detail",
         "time_to_detect_s",
+        "time_to_tell_all_s",
         "time_to_steer_away_s",
         "flows_broken",
     ),

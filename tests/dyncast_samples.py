@@ -38,9 +38,33 @@ def service(**changes: Any) -> Service:
     return Service(**{"name": "render", "d_sids": (D_SID, D_SID6), "policy": "dyncast", **changes})
 
 
-def d_router(*services: Service, seed: int = 1, authenticator: Authenticator | None = None, **changes: Any) -> DRouter:
+class States:
+    """True states as a test says they are, and the arrivals that ingresses told of; nothing shown unless said."""
+
+    def __init__(self) -> None:
+        self.raws: dict[Address, RawMetrics] = {}
+        self.arrivals_s: dict[Address, list[float]] = {}
+
+    def of(self, d_bid: Address, now_s: float) -> RawMetrics | None:
+        del now_s
+        return self.raws.get(d_bid)
+
+    def send(self, d_bid: Address, arrives_s: float) -> None:
+        self.arrivals_s.setdefault(d_bid, []).append(arrives_s)
+
+    def under_way(self, d_bid: Address, now_s: float) -> int:
+        return sum(arrives_s > now_s for arrives_s in self.arrivals_s.get(d_bid, ()))
+
+
+def d_router(
+    *services: Service,
+    seed: int = 1,
+    authenticator: Authenticator | None = None,
+    true_states: States | None = None,
+    **changes: Any,
+) -> DRouter:
     config = DRouterConfig(**{"site": HERE, "services": services or (service(),), "peers": (PEER,), **changes})
-    return DRouter(config, Random(seed), authenticator)
+    return DRouter(config, Random(seed), authenticator, true_states or States())
 
 
 def told(d_bid: Address, raw: RawMetrics | None, *, d_sid: Address | None = None) -> BindingReport:

@@ -53,6 +53,16 @@ class SiteAddresses:
     mac: str
 
 
+@dataclass(frozen=True)
+class Station:
+    """Whom D-Routers send steered packets to: the host of instances, or the D-Router, of a site."""
+
+    node: str
+    site: str
+    mac: str
+    addresses: tuple[IPv4Address | IPv6Address, ...]
+
+
 class AddressPlan:
     """Who has which address. Raises TopologyError for a topology with more sites than addresses."""
 
@@ -73,7 +83,7 @@ class AddressPlan:
         return self._sites[d_router]
 
     def host(self, name: str) -> Interfaces:
-        """Return the addresses of a client or instance host; those of an instance are its D-BIDs."""
+        """Return the addresses of a host; those of an instance are its D-BIDs. A Dispatcher has one, too."""
         return self._hosts[name]
 
     def link(self, a: str, b: str) -> dict[str, Interfaces]:
@@ -91,6 +101,15 @@ class AddressPlan:
     def mac(self, node: str, peer: str) -> str:
         """Return the locally administered MAC address of the interface at `node` towards `peer`."""
         return _mac(self._index[node] << 16 | self._index[peer])
+
+    def stations(self) -> list[Station]:
+        """Return all hosts of instances, and all D-Routers by the address that others know them by."""
+        hosts = []
+        for node in self.topology.with_role(Role.INSTANCE):
+            site, addresses = self.topology.d_router_of(node.name), self.host(node.name)
+            hosts.append(Station(node.name, site, self.mac(node.name, site), (addresses.ipv4.ip, addresses.ipv6.ip)))
+        d_routers = [Station(name, name, of.mac, (of.gateway4.ip,)) for name, of in self._sites.items()]
+        return hosts + d_routers
 
     def check_d_sid(self, address: IPv4Address | IPv6Address, what: str) -> None:
         """Raise TopologyError, naming who is in the way, if a D-SID cannot be told from a real address."""
@@ -116,6 +135,12 @@ class AddressPlan:
                 raise TopologyError(
                     f"{what}: {address} overlaps {network} of {owner}; take an address outside, like {like}"
                 )
+
+    def check_d_sid_range(self, range_: IPv4Network | IPv6Network, what: str) -> None:
+        """Raise TopologyError, naming who is in the way, if a range of D-SIDs holds real addresses."""
+        for owner, network in self._networks():
+            if range_.version == network.version and range_.overlaps(network):
+                raise TopologyError(f"{what}: {range_} overlaps {network} of {owner}; take a range outside")
 
     def _networks(self) -> Iterator[tuple[str, IPv4Network | IPv6Network]]:
         for name, site in self._sites.items():

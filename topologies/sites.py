@@ -19,12 +19,13 @@ class Site:
 
 @dataclass(frozen=True)
 class Host:
-    """A client or service instance host behind the D-Router `site`."""
+    """A host behind the D-Router `site`; a client may be behind a `dispatcher` of it."""
 
     name: str
     role: Role
     site: str
     link: LinkSpec = field(default_factory=LinkSpec)
+    dispatcher: str | None = None
 
 
 def with_sites(topology: Topology, sites: Iterable[Site]) -> Topology:
@@ -51,5 +52,5 @@ def with_hosts(topology: Topology, hosts: Iterable[Host]) -> Topology:
             raise unknown_name(f"{host.role.value} {host.name!r}: there is no site", host.site, sites)
         site = sites[host.site]
         nodes.append(Node(host.name, host.role, site.latitude, site.longitude))
-        links.append(Link(host.name, host.site, host.link))
+        links.append(Link(host.name, host.dispatcher or host.site, host.link))
     return topology.extended(nodes, links)

@@ -2,7 +2,8 @@
 
 Owns the vocabulary of a topology and its consistency. Knows nothing of Mininet, addresses or
 processes. The roles are those of draft-li-rtgwg-dyncast-architecture figure 1: infrastructure
-routers carry IP only; D-Routers sit at edge sites; clients and service instances hang off D-Routers.
+routers carry IP only; D-Routers sit at edge sites; clients and service instances hang off D-Routers. A Dispatcher
+(figure 1 of draft-li-rtgwg-cfn-dyncast-architecture) may stand between clients and their D-Router.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from functools import cached_property
+from typing import NoReturn
 
 import networkx as nx
 
@@ -25,13 +28,15 @@ class Role(str, Enum):
 
     ROUTER = "router"
     D_ROUTER = "d_router"
+    DISPATCHER = "dispatcher"
     CLIENT = "client"
     INSTANCE = "instance"
+    AGENT = "agent"
 
     @property
     def is_host(self) -> bool:
-        """Tell end systems (client, instance) from forwarding nodes."""
-        return self in (Role.CLIENT, Role.INSTANCE)
+        """Tell what lives in a site's own network (client, instance, metric agent, Dispatcher) from routers."""
+        return self in (Role.CLIENT, Role.INSTANCE, Role.AGENT, Role.DISPATCHER)
 
 
 @dataclass(frozen=True)
@@ -122,12 +127,9 @@ class Topology:
         graph = self.graph()
         for node in self.nodes:
             if node.role.is_host:
-                neighbours = [by_name[name].role for name in graph[node.name]]
-                if neighbours != [Role.D_ROUTER]:
-                    raise TopologyError(
-                        f"topology {self.name!r}: {node.role.value} {node.name!r} "
-                        "must have exactly one link, to a D-Router"
-                    )
+                problem = _misplaced(node.role, [by_name[name].role for name in graph[node.name]])
+                if problem is not None:
+                    raise TopologyError(f"topology {self.name!r}: {node.role.value} {node.name!r} must have {problem}")
         if not nx.is_connected(graph):
             parts = sorted((sorted(part) for part in nx.connected_components(graph)), key=len)
             raise TopologyError(
@@ -155,15 +157,41 @@ class Topology:
         return tuple(node for node in self.nodes if node.role is role)
 
     def d_router_of(self, host: str) -> str:
-        """Return the D-Router a client or instance hangs off."""
+        """Return the D-Router a host hangs off, by itself or behind a Dispatcher."""
+        return self._next_hop(self.dispatcher_of(host) or host, Role.D_ROUTER) or self._unlinked(host)
+
+    def dispatcher_of(self, host: str) -> str | None:
+        """Return the Dispatcher a client is behind; None if it hangs off its D-Router."""
+        return self._next_hop(host, Role.DISPATCHER)
+
+    def _next_hop(self, name: str, role: Role) -> str | None:
+        return next((peer.name for peer in self._neighbours.get(name, ()) if peer.role is role), None)
+
+    @cached_property
+    def _neighbours(self) -> Mapping[str, list[Node]]:
+        nodes = {node.name: node for node in self.nodes}
+        found: dict[str, list[Node]] = {name: [] for name in nodes}
         for link in self.links:
-            if host in (link.a, link.b):
-                return link.b if link.a == host else link.a
-        raise TopologyError(f"topology {self.name!r}: {host!r} has no link")
+            found[link.a].append(nodes[link.b])
+            found[link.b].append(nodes[link.a])
+        return found
+
+    def _unlinked(self, host: str) -> NoReturn:
+        raise TopologyError(f"topology {self.name!r}: {host!r} has no link to a D-Router")
 
     def extended(self, nodes: Iterable[Node], links: Iterable[Link]) -> Topology:
         """Return a checked copy with more nodes and links."""
         return replace(self, nodes=(*self.nodes, *nodes), links=(*self.links, *links))
+
+
+def _misplaced(role: Role, neighbours: list[Role]) -> str | None:
+    """Return what a host must have instead of these neighbours; None if it may have them."""
+    if role is Role.DISPATCHER:
+        others = [neighbour for neighbour in neighbours if neighbour is not Role.CLIENT]
+        return None if others == [Role.D_ROUTER] else "exactly one link to a D-Router, and else to clients only"
+    if role is Role.CLIENT and neighbours == [Role.DISPATCHER]:
+        return None
+    return None if neighbours == [Role.D_ROUTER] else "exactly one link, to a D-Router"
 
 
 def unknown_name(what: str, name: str, known: Iterable[str]) -> TopologyError:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 
 from testbed.records import RecordWriter
-from traffic.config import GeneratorConfig, HttpWorkload, RtpWorkload
+from traffic.config import AnyWorkload, GeneratorConfig
 from traffic.pace import Pace
 
 
@@ -22,6 +22,7 @@ class Outcome(str, Enum):
     TIMEOUT = "timeout"  # no whole answer within timeout_s of the start
     RESET = "reset"  # the other end closed: a closed port, a dead instance, a connection cut off
     UNREACHABLE = "unreachable"  # the network said so (no route, ICMP); RTP: ICMP, and nothing came back
+    UNRESOLVED = "unresolved"  # the name server gave no address for the service's name: nothing was sent
     NO_ANSWER = "no_answer"  # RTP: nothing came back, and nobody said why
     ERROR = "error"  # anything else: another status, an answer that is not HTTP
     LOCAL_LIMIT = "local_limit"  # this client had no socket or port left: nothing was sent
@@ -37,7 +38,7 @@ class FlowLog:
     def __init__(
         self,
         config: GeneratorConfig,
-        workload: HttpWorkload | RtpWorkload,
+        workload: AnyWorkload,
         proto: str,
         records: RecordWriter,
         on_complete: Callable[[], None],
@@ -67,7 +68,7 @@ class FlowLog:
     @property
     def flows_due(self) -> int:
         """How many flows the whole schedule has."""
-        return len(self._workload.arrivals)
+        return len(self._workload.arrivals) * self._workload.flows_per_arrival
 
     @property
     def is_complete(self) -> bool:
@@ -109,3 +110,31 @@ class FlowLog:
             "counts": dict(self.counts),
             "sending": self.pace.summary(),
         }
+
+
+class PartLog:
+    """The records of one of the flows that each call of a workload has, told apart by kind and port at the service."""
+
+    def __init__(self, log: FlowLog, part: str, kind: str, dst_port: int) -> None:
+        self.pace = log.pace
+        self.counts = log.counts
+        self._log = log
+        self._part = part
+        self._own = {"kind": kind, "dst_port": dst_port}
+
+    def call(self, number: int) -> str:
+        """Return the id of the n-th call."""
+        return self._log.flow_id(number)
+
+    def flow_id(self, number: int) -> str:
+        """Return the name of this flow of the n-th call: `<call>/<part>`."""
+        return f"{self.call(number)}/{self._part}"
+
+    def flow(self, number: int, outcome: Outcome, row: Mapping[str, object]) -> None:
+        """Write its row, once it has ended."""
+        named = {"flow_id": self.flow_id(number), "call": self.call(number), **self._own}
+        self._log.flow(number, outcome, {**row, **named})
+
+    def echo(self, number: int, row: Mapping[str, object]) -> None:
+        """Write the `rtp` row of its echoed stream."""
+        self._log.echo(number, {**row, "flow_id": self.flow_id(number), "call": self.call(number)})

@@ -15,12 +15,15 @@ import json
 import resource
 import sys
 import time
+from functools import partial
 from typing import Any
 
 from testbed.process import announce_ready, run_recorded
 from testbed.process_config import ConfigError
 from testbed.records import RecordWriter
-from traffic.config import GeneratorConfig, HttpWorkload, RtpWorkload, generator_config
+from traffic.call_load import CallLoad
+from traffic.config import AnyWorkload, CallWorkload, GeneratorConfig, HttpWorkload, generator_config
+from traffic.destination import Destination, FixedDestination, NamedDestination
 from traffic.flow_log import FlowLog
 from traffic.http_load import HttpLoad
 from traffic.rtp_load import RtpLoad
@@ -39,7 +42,9 @@ class Generator:
         self._records = records
         self._schedule = Schedule()
         self._logs: list[FlowLog] = []
-        self._loads: list[HttpLoad | RtpLoad] = []
+        self._loads: list[HttpLoad | RtpLoad | CallLoad] = []
+        self._named: dict[tuple[str, int], NamedDestination] = {}  # by host name and IP version
+        self._timer: asyncio.TimerHandle | None = None
         self._ended = asyncio.Event()
         self._failure: BaseException | None = None
 
@@ -66,26 +71,48 @@ class Generator:
         now_s = time.monotonic()
         for load in self._loads:
             load.interrupt(now_s)
+        for named in self._named.values():
+            named.close()
         self._write_summary(now_s, is_interrupted)
 
-    def _add_load(self, workload: HttpWorkload | RtpWorkload, loop: asyncio.AbstractEventLoop) -> None:
-        load: HttpLoad | RtpLoad
+    def _add_load(self, workload: AnyWorkload, loop: asyncio.AbstractEventLoop) -> None:
+        load: HttpLoad | RtpLoad | CallLoad
+        proto = "tcp" if isinstance(workload, HttpWorkload) else "udp"
+        log = FlowLog(self._config, workload, proto, self._records, self._end_if_complete)
+        common = (log, self._sockets, self._schedule, loop, self._destination(workload, loop))
         if isinstance(workload, HttpWorkload):
-            log = FlowLog(self._config, workload, "tcp", self._records, self._end_if_complete)
-            load = HttpLoad(workload, log, self._sockets, self._schedule, loop)
+            load = HttpLoad(workload, *common)
+        elif isinstance(workload, CallWorkload):
+            load = CallLoad(workload, *common)
         else:
-            log = FlowLog(self._config, workload, "udp", self._records, self._end_if_complete)
-            load = RtpLoad(workload, log, self._sockets, self._schedule, loop)
+            load = RtpLoad(workload, *common)
         load.begin(self._config.start_s)
         self._logs.append(log)
         self._loads.append(load)
+
+    def _destination(self, workload: AnyWorkload, loop: asyncio.AbstractEventLoop) -> Destination:
+        if workload.host_name is None or self._config.name_server is None:
+            return FixedDestination(workload.d_sid)
+        from traffic.name_lookup import NameLookup  # brings a DNS library that others do not need
+
+        key = workload.host_name, workload.d_sid.version
+        if key not in self._named:  # a client remembers a name once, whatever it is for
+            lookup = NameLookup(self._config, self._config.name_server, self._records).of(workload.service, *key)
+            self._named[key] = NamedDestination(lookup, loop, partial(self._wake_now, loop))
+        return self._named[key]
+
+    def _wake_now(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Look at the schedule, which something was put on while the timer was set for something later."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._wake(loop)
 
     def _wake(self, loop: asyncio.AbstractEventLoop) -> None:
         """Do what is due, and set the timer for what is due next."""
         self._schedule.run(time.monotonic())
         next_s = self._schedule.next_due_s
         if next_s is not None:
-            loop.call_at(next_s, self._wake, loop)
+            self._timer = loop.call_at(next_s, self._wake, loop)
 
     def _flush(self, now_s: float) -> float:
         self._records.flush()

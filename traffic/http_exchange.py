@@ -25,14 +25,18 @@ def request(
     work_ms: float | None,
     response_bytes: int | None,
     request_bytes: int,
+    host_name: str | None = None,
 ) -> bytes:
-    """Return a GET for so much work, padded to `request_bytes` (within 14 bytes; never shorter than a bare request)."""
+    """Return a GET for so much work, padded to `request_bytes` (within 14 bytes; never shorter than a bare request).
+
+    It names the host by its name, if it is known by one.
+    """
     query = []
     if work_ms is not None:
         query.append(f"work_ms={work_ms:.9g}")
     if response_bytes is not None:
         query.append(f"bytes={response_bytes}")
-    host = f"[{address}]" if address.version == 6 else str(address)
+    host = host_name or (f"[{address}]" if address.version == 6 else str(address))
     target = "/?" + "&".join(query) if query else "/"
     head = f"GET {target} HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n"
     missing = request_bytes - len(head) - len("\r\n")

@@ -13,8 +13,11 @@ import os
 import socket
 import time
 
+from testbed.process_config import Address
 from traffic import http_exchange
+from traffic.arrival_turns import ArrivalTurns
 from traffic.config import HttpWorkload
+from traffic.destination import Destination
 from traffic.flow_log import FlowLog, Outcome
 from traffic.http_exchange import MalformedResponseError, Response
 from traffic.schedule import Schedule
@@ -41,54 +44,46 @@ class HttpLoad:
         sockets: SocketSource,
         schedule: Schedule,
         loop: asyncio.AbstractEventLoop,
+        destination: Destination,
     ) -> None:
         self.workload = workload
         self.log = log
         self.sockets = sockets
         self.schedule = schedule
         self.loop = loop
+        self.destination = destination
         self.open_requests: set[_Request] = set()
-        self._start_s = 0.0
-        self._next = 0
+        self._turns = ArrivalTurns(workload.arrivals, schedule, self._begin)
 
     def begin(self, start_s: float) -> None:
         """Put the first arrival on the schedule; offsets count from `start_s`."""
-        self._start_s = start_s
-        if self.workload.arrivals:
-            self.schedule.add(start_s + self.workload.arrivals[0].offset_s, self._begin_due)
+        self._turns.begin(start_s)
 
     def interrupt(self, now_s: float) -> None:
         """Record the requests that are due by now and have not ended."""
         for request in list(self.open_requests):
             request.end(Outcome.INTERRUPTED, now_s)
-        while (due_s := self._next_due_s()) is not None and due_s <= now_s:
+        for number, due_s in self._turns.due(now_s):
             self.log.pace.due(due_s)
-            _Request(self, self._next, due_s).end(Outcome.INTERRUPTED, now_s)
-            self._next += 1
+            _Request(self, number, due_s).end(Outcome.INTERRUPTED, now_s)
 
-    def _next_due_s(self) -> float | None:
-        arrivals = self.workload.arrivals
-        return self._start_s + arrivals[self._next].offset_s if self._next < len(arrivals) else None
-
-    def _begin_due(self, now_s: float) -> float | None:
-        while (due_s := self._next_due_s()) is not None and due_s <= now_s:
-            number = self._next
-            self._next += 1
-            self.log.pace.due(due_s)
-            _Request(self, number, due_s).begin()
-        return due_s
+    def _begin(self, number: int, due_s: float) -> None:
+        self.log.pace.due(due_s)
+        _Request(self, number, due_s).begin()
 
 
 class _Request:
     """One request, from its due time to its row in `flows`."""
 
     __slots__ = (
+        "_address",
         "_connected_s",
         "_due_s",
         "_has_ended",
         "_load",
         "_number",
         "_port",
+        "_resolution_s",
         "_response",
         "_sent_bytes",
         "_socket",
@@ -100,6 +95,8 @@ class _Request:
         self._load = load
         self._number = number
         self._due_s = due_s
+        self._address: Address | None = None
+        self._resolution_s: float | None = None
         self._started_s: float | None = None
         self._connected_s: float | None = None
         self._socket: socket.socket | None = None
@@ -110,29 +107,40 @@ class _Request:
         self._has_ended = False
 
     def begin(self) -> None:
-        """Send the SYN."""
+        """Find out where to go, then send the SYN."""
+        self._load.open_requests.add(self)
+        self._load.destination.ask(self._connect)
+
+    def _connect(self, address: Address | None, resolution_s: float | None) -> None:
+        if self._has_ended:  # interrupted while it waited
+            return
         load = self._load
         workload = load.workload
+        self._address, self._resolution_s = address, resolution_s
+        if address is None:
+            self.end(Outcome.UNRESOLVED, time.monotonic())
+            return
         try:
-            opened, self._port = load.sockets.open(socket.SOCK_STREAM, workload.d_sid.version)
+            opened, self._port = load.sockets.open(socket.SOCK_STREAM, address.version)
         except LocalLimitError:
             self.end(Outcome.LOCAL_LIMIT, time.monotonic())
             return
         self._socket = opened
-        load.open_requests.add(self)
         self._unsent = http_exchange.request(
-            workload.d_sid,
+            address,
             workload.port,
             work_ms=workload.arrivals[self._number].amount,
             response_bytes=workload.response_bytes,
             request_bytes=workload.request_bytes,
+            host_name=workload.host_name,
         )
         self._started_s = time.monotonic()
-        code = opened.connect_ex((str(workload.d_sid), workload.port))
+        code = opened.connect_ex((str(address), workload.port))
         if code not in (0, errno.EINPROGRESS):
             self._fail(OSError(code, os.strerror(code)))
             return
-        load.log.pace.sent(self._due_s, self._started_s)
+        # To wait for an answer is the network's doing, not lateness of this generator.
+        load.log.pace.sent(self._due_s + (resolution_s or 0.0), self._started_s)
         load.loop.add_writer(opened, self._on_writable)
         load.schedule.add(self._started_s + workload.timeout_s, self._expire)
 
@@ -145,7 +153,7 @@ class _Request:
             load.loop.remove_reader(self._socket)
             load.sockets.close(self._socket)
             self._socket = None
-            load.open_requests.discard(self)
+        load.open_requests.discard(self)
         self._unsent = b""
         load.log.flow(
             self._number,
@@ -153,6 +161,8 @@ class _Request:
             {
                 "instance": self._response.instance,
                 "src_port": self._port,
+                "dst": self._address,
+                "resolution_ms": None if self._resolution_s is None else self._resolution_s * 1e3,
                 "due_s": self._due_s,
                 "started_s": self._started_s,
                 "connected_s": self._connected_s,

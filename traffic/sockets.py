@@ -11,6 +11,8 @@ import errno
 import resource
 import socket
 from collections.abc import Mapping
+from contextlib import ExitStack
+from typing import NamedTuple
 
 from testbed.process_config import Address
 
@@ -25,6 +27,13 @@ NETWORK_UNREACHABLE_ERRORS = frozenset(
 _LOCAL_LIMIT_ERRORS = frozenset(
     {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRINUSE, errno.EADDRNOTAVAIL}
 )
+
+
+class BoundSocket(NamedTuple):
+    """A socket and the port that it is bound to."""
+
+    socket: socket.socket
+    port: int
 
 
 class LocalLimitError(Exception):
@@ -60,12 +69,7 @@ class SocketSource:
 
     def open(self, kind: socket.SocketKind, version: int) -> tuple[socket.socket, int]:
         """Return a non-blocking socket bound to the next free source port, and that port. Raises LocalLimitError."""
-        if self.open_count >= self._max_sockets:
-            raise LocalLimitError(f"{self._max_sockets} sockets are open")
-        try:
-            opened = socket.socket(_family(version), kind | socket.SOCK_NONBLOCK)
-        except OSError as error:
-            raise LocalLimitError(str(error)) from None
+        opened = self._new(kind, version, 1)
         if kind is socket.SOCK_STREAM:
             # So that a port is taken although its last connection is in TIME_WAIT, for a minute, in the kernel.
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -83,6 +87,42 @@ class SocketSource:
             return opened, port
         opened.close()
         raise LocalLimitError(f"{_MAX_PORTS_TRIED} source ports in a row are taken")
+
+    def open_block(self, version: int, count: int, block: int) -> list[BoundSocket]:
+        """Return so many non-blocking UDP sockets on neighbouring ports, the first a multiple of `block`.
+
+        `count` is at most `block`, a power of two, and no other call gets a port of the same block. Raises
+        LocalLimitError.
+        """
+        for _ in range(_MAX_PORTS_TRIED):
+            first = FIRST_PORT + -(-self._next // block) * block  # FIRST_PORT is a multiple of every block
+            if first + block > FIRST_PORT + PORT_COUNT:
+                first = FIRST_PORT
+            self._next = (first + block - FIRST_PORT) % PORT_COUNT
+            with ExitStack() as held:
+                bound = []
+                for port in range(first, first + count):
+                    opened = held.enter_context(self._new(socket.SOCK_DGRAM, version, count))
+                    try:
+                        opened.bind((self._source[version], port))
+                    except OSError as error:
+                        if error.errno != errno.EADDRINUSE:
+                            raise
+                        break
+                    bound.append(BoundSocket(opened, port))
+                if len(bound) == count:
+                    held.pop_all()
+                    self.open_count += count
+                    return bound
+        raise LocalLimitError(f"a port is taken in each of {_MAX_PORTS_TRIED} blocks")
+
+    def _new(self, kind: socket.SocketKind, version: int, wanted: int) -> socket.socket:
+        if self.open_count + wanted > self._max_sockets:
+            raise LocalLimitError(f"{self.open_count} of {self._max_sockets} sockets are open")
+        try:
+            return socket.socket(_family(version), kind | socket.SOCK_NONBLOCK)
+        except OSError as error:
+            raise LocalLimitError(str(error)) from None
 
     def close(self, opened: socket.socket) -> None:
         """Close a socket that came from `open`."""

@@ -22,8 +22,10 @@ from testbed.agents.instance_config import InstanceConfig, instance_config
 from testbed.agents.processor import ClockProcessor, Processor
 from testbed.agents.resource_use import ResourceUse, cores_available, memory_bytes, memory_limit_bytes
 from testbed.agents.rtp_service import RtpService
+from testbed.agents.state_publisher import StatePublisher, WatchedProcessor
 from testbed.process import announce_ready, run_recorded
 from testbed.records import RecordWriter
+from testbed.true_state import Figures, TrueState
 
 _MAX_OPEN_FILES = 65_536
 
@@ -39,10 +41,16 @@ class Instance:
         # A generator each, so that the packets of a call never shift what the jobs draw.
         self._job_rng = Random(f"{config.seed} {config.name} jobs")
         self._packet_rng = Random(f"{config.seed} {config.name} packets")
-        self._processor = self._start_processor()
+        self._processor: Processor = self._start_processor()
+        self._publisher: StatePublisher | None = None
+        if config.true_state is not None:
+            config.true_state.file.parent.mkdir(exist_ok=True)
+            shared = TrueState(config.true_state.file, config.true_state.ingresses)
+            self._publisher = StatePublisher(shared, self._figures)
+            self._processor = WatchedProcessor(self._processor, self._publisher.note_change)
         self._http_servers: list[HttpServer] = []
         self._http: HttpService | None = None
-        self._rtp: RtpService | None = None
+        self._rtp: list[RtpService] = []  # one per medium, two ports each
         cores = config.cpu_limit or cores_available()
         self._use = ResourceUse(cores, self._loop.time(), self._cpu_s())
         self._memory_limit_bytes = memory_limit_bytes()
@@ -58,14 +66,10 @@ class Instance:
             server = HttpServer(self._http.handle, self._flows.ended, self._http.count_bad_request)
             await self._serve_http(config.http_port, "http_port", server)
         if config.rtp_port is not None:
-            self._rtp = RtpService(
-                config.name,
-                self._packet_rng.getrandbits(32),
-                config.rtp_port,
-                self._processor,
-                lambda: config.packet_time.draw_s(self._packet_rng),
-                self._flows,
-            )
+            for port in range(config.rtp_port, config.rtp_port + 2 * config.rtp_pairs, 2):
+                self._rtp.append(self._serve_rtp(port))
+        if self._publisher:
+            self._publisher.publish()
 
     async def serve(self) -> None:
         """Write a row of load each sample interval, and what has ended since; never returns."""
@@ -76,9 +80,11 @@ class Instance:
             now_s = self._loop.time()
             self._processor.check()
             self._write_load(now_s)
+            if self._publisher:
+                self._publisher.publish()  # for streams that fell silent: nothing else tells of that
             self._write("affinity", self._flows.due_rows(now_s))
-            if self._rtp:
-                self._write("rtp", self._rtp.streams.due_rows(now_s))
+            for service in self._rtp:
+                self._write("rtp", service.streams.due_rows(now_s))
             for server in self._http_servers:
                 server.close_idle(now_s)
             self._records.flush()
@@ -87,9 +93,9 @@ class Instance:
         """Stop serving and write what is left to write."""
         try:
             self._write_load(self._loop.time())
-            if self._rtp:
-                self._rtp.close()
-                self._write("rtp", self._rtp.streams.all_rows())
+            for service in self._rtp:
+                service.close()
+                self._write("rtp", service.streams.all_rows())
             for server in self._http_servers:
                 await server.close()
             self._write("affinity", self._flows.all_rows())
@@ -99,7 +105,7 @@ class Instance:
     def metrics(self) -> dict[str, object]:
         """Return the L0 metrics of the moment, as the admin port gives them."""
         load = self._processor.load()
-        malformed = self._rtp.malformed if self._rtp else 0
+        malformed = sum(service.malformed for service in self._rtp)
         return {
             "instance": self._config.name,
             "service": self._config.service,
@@ -121,7 +127,7 @@ class Instance:
             "throughput_bps": round(self._use.throughput_bps),
             "malformed": malformed + (self._http.bad_requests if self._http else 0),
             "abandoned": self._http.abandoned if self._http else 0,
-            "unsent": self._rtp.unsent if self._rtp else 0,
+            "unsent": sum(service.unsent for service in self._rtp),
         }
 
     def set_state(self, state: str) -> None:
@@ -139,17 +145,35 @@ class Instance:
             config.name, config.workers, config.queue_limit, config.speed, expected_s, config.cpu_limit
         )
 
+    def _serve_rtp(self, port: int) -> RtpService:
+        config = self._config
+        return RtpService(
+            config.name,
+            self._packet_rng.getrandbits(32),
+            port,
+            self._processor,
+            lambda: config.packet_time.draw_s(self._packet_rng),
+            self._flows,
+        )
+
     async def _serve_http(self, port: int, purpose: str, server: HttpServer) -> None:
         await server.serve(bound_socket(SOCK_STREAM, port, purpose))
         self._http_servers.append(server)
 
+    def _figures(self) -> Figures:
+        load, config = self._processor.load(), self._config
+        return Figures(
+            config.workers, load.busy_workers, load.queue_length, config.queue_limit, self._sessions(),
+            self._sessions_started(), load.utilisation, load.service_time_s,
+        )  # fmt: skip
+
     def _sessions(self) -> int:
         jobs = self._http.jobs_in_system if self._http else 0
-        return jobs + (self._rtp.streams.active(self._loop.time()) if self._rtp else 0)
+        return jobs + sum(service.streams.active(self._loop.time()) for service in self._rtp)
 
     def _sessions_started(self) -> int:
         jobs = self._http.jobs_started if self._http else 0
-        return jobs + (self._rtp.streams.started if self._rtp else 0)
+        return jobs + sum(service.streams.started for service in self._rtp)
 
     def _cpu_s(self) -> float:
         return time.process_time() + self._processor.cpu_s()

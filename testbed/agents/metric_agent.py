@@ -10,14 +10,16 @@ import asyncio
 import socket
 import sys
 import time
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping
 
 from testbed import keys_file
 from testbed.agents.metric_agent_config import MetricAgentConfig, PolledInstance, metric_agent_config
 from testbed.agents.metrics_client import MalformedAnswer, Polled, PollTally, poll
-from testbed.dyncast.agent import AgentBinding, MetricAgent
+from testbed.agents.tellers import Teller, tellers
+from testbed.dyncast.agent import AgentBinding
 from testbed.dyncast.authentication import Identity, Role
-from testbed.dyncast.codec import BindingReport, Report, encode
+from testbed.dyncast.codec import BindingReport, Report
 from testbed.dyncast.metrics import State
 from testbed.process import announce_ready, run_recorded
 from testbed.records import RecordWriter
@@ -37,18 +39,15 @@ class Agent:
         self._records = records
         self._loop = asyncio.get_running_loop()
         self._by_binding = {
-            AgentBinding(entry.d_sid, entry.d_bid, entry.scored_by): entry for entry in config.instances
+            AgentBinding(entry.d_sid, entry.d_bid, entry.scored_by, entry.offer): entry for entry in config.instances
         }
         self._start_s = self._loop.time()
-        self._agent = MetricAgent(config.site, self._by_binding, config.telling, self._start_s)
+        self._tellers = tellers(config, self._by_binding, self._start_s)
         self._polls: dict[AgentBinding, asyncio.Task[None]] = {}
         self._observed_s: dict[AgentBinding, float] = {}
         self._tallies = {entry.metrics_url: PollTally() for entry in config.instances}
-        self._reports_sent = self._report_bytes = 0
         self._control_written_s = float("-inf")
-        address, port = config.d_router
-        self._d_router = (str(address), port)
-        family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
+        family = socket.AF_INET6 if config.d_router[0].version == 6 else socket.AF_INET
         self._socket = socket.socket(family, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
 
@@ -56,14 +55,15 @@ class Agent:
         """Poll at each interval and report what is due; never returns."""
         next_poll_s, poll_interval_s = self._start_s, self._config.poll_interval_s
         while True:
-            due_s = min(next_poll_s, self._agent.next_due_s(self._loop.time()))
+            due_s = min(next_poll_s, *(teller.agent.next_due_s(self._loop.time()) for teller in self._tellers))
             await asyncio.sleep(max(0.0, due_s - self._loop.time()))
             now_s = self._loop.time()
             if now_s >= next_poll_s:
                 next_poll_s += poll_interval_s * (1 + (now_s - next_poll_s) // poll_interval_s)
                 await self._poll_all()
-            for report in self._agent.reports(self._loop.time()):
-                self._send(report)
+            for teller in self._tellers:
+                for report in teller.agent.reports(self._loop.time()):
+                    self._send(report, teller)
             if self._loop.time() - self._control_written_s >= _CONTROL_ROWS_EVERY_S:
                 self._write_control()
             self._records.flush()
@@ -101,22 +101,25 @@ class Agent:
             pass
         self._observed_s[binding] = now_s = self._loop.time()
         is_draining = bool(answer and answer.is_draining)
-        self._agent.observe(binding, answer.raw if answer else None, is_draining, now_s)
+        for teller in self._tellers:
+            teller.agent.observe(binding, answer.raw if answer else None, is_draining, now_s)
 
-    def _send(self, report: Report) -> None:
-        data = self._authenticator.sign(encode(report)) if self._authenticator else encode(report)
+    def _send(self, report: Report, teller: Teller) -> None:
+        data = teller.encode(report)
+        data = self._authenticator.sign(data) if self._authenticator else data
         try:
-            self._socket.sendto(data, self._d_router)
+            self._socket.sendto(data, _socket_address(teller))
         except OSError as error:
             for binding in report.bindings:
                 self._write_dropped(f"not sent: {error.strerror}", str(binding.d_sid), str(binding.d_bid))
             return
-        self._reports_sent += 1
-        self._report_bytes += len(data)
+        teller.sent += 1
+        teller.sent_bytes += len(data)
+        told = {metric.attribute for metric in teller.metrics}
         for binding in report.bindings:
-            self._records.write("metrics", self._metrics_row(report, binding))
+            self._records.write("metrics", self._metrics_row(report, binding, told))
 
-    def _metrics_row(self, report: Report, binding: BindingReport) -> Mapping[str, object]:
+    def _metrics_row(self, report: Report, binding: BindingReport, told: Collection[str]) -> Mapping[str, object]:
         raw = binding.raw
         observed_s = self._observed_s[AgentBinding(binding.d_sid, binding.d_bid)]
         row: dict[str, object] = {
@@ -132,12 +135,10 @@ class Agent:
             "age_s": report.sent_s - observed_s,
         }
         if raw:
-            columns = dict(vars(raw))
-            row |= {
-                "service_time_ms": columns.pop("service_time_s") * 1e3,
-                **columns,
-                **binding.scores.category_columns(),
-            }
+            columns = {name: value for name, value in vars(raw).items() if name in told}
+            if "service_time_s" in columns:
+                row["service_time_ms"] = columns.pop("service_time_s") * 1e3
+            row |= {**columns, **(binding.scores.category_columns() if "overall" in told else {"score": ""})}
         return row
 
     def _write_dropped(self, reason: str, d_sid: str, d_bid: str) -> None:
@@ -157,16 +158,23 @@ class Agent:
     def _write_control(self) -> None:
         """Write the cumulative signalling counters, of reports and of polls (payload bytes, HTTP included)."""
         now_s = self._control_written_s = self._loop.time()
-        to_d_router = f"{self._d_router[0]} {self._d_router[1]}"
-        rows = [("sent", to_d_router, "report", self._reports_sent, self._report_bytes)]
+        rows = [
+            ("sent", f"{teller.to[0]} {teller.to[1]}", teller.kind, teller.sent, teller.sent_bytes)
+            for teller in self._tellers
+        ]
         for url, tally in self._tallies.items():
             rows.append(("sent", url, "poll", tally.requests, tally.request_bytes))
             rows.append(("received", url, "poll", tally.answers, tally.answer_bytes))
-        rows += [("local", "", kind, count, 0) for kind, count in self._agent.counters.items()]
+        counters = sum((teller.agent.counters for teller in self._tellers), Counter())
+        rows += [("local", "", kind, count, 0) for kind, count in counters.items()]
         columns = ("direction", "peer", "kind", "messages", "bytes")
         for row in rows:
             named = dict(zip(columns, row, strict=True))
             self._records.write("control", {"time_s": now_s, "node": self._config.name, **named})
+
+
+def _socket_address(teller: Teller) -> tuple[str, int]:
+    return str(teller.to[0]), teller.to[1]
 
 
 async def serve(config: MetricAgentConfig, records: RecordWriter) -> None:

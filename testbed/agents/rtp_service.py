@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from testbed import rtp_header
-from testbed.agents import rtcp
+from testbed import rtcp, rtp_header
 from testbed.agents.datagrams import Datagram, DatagramSocket
 from testbed.agents.flow_ledger import FlowKey, FlowLedger
 from testbed.agents.processor import Processor

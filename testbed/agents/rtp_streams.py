@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-from testbed.agents.rtcp import Compound, ReportBlock, SenderReport
+from testbed.rtcp import Compound, ReportBlock, SenderReport
 from testbed.rtp_header import RtpHeader
 from testbed.rtp_statistics import StreamStatistics, clock_rate_hz
 
@@ -26,6 +26,7 @@ class _Stream:
     has_left: bool = False
     ntp_middle: int | None = None
     reported_s: float = 0.0
+    cname: str | None = None  # of the call it belongs to, once its sender said so
 
 
 class RtpStreams:
@@ -60,6 +61,9 @@ class RtpStreams:
         for ssrc in compound.bye_ssrcs:
             for stream in self._of(src, ssrc):
                 stream.has_left = True
+        for ssrc, cname in compound.cnames:
+            for stream in self._of(src, ssrc):
+                stream.cname = cname
         for report in compound.sender_reports:
             self._note_sender_report(report, src, now_s)
         asking = {*compound.receiver_ssrcs, *(report.ssrc for report in compound.sender_reports)}
@@ -99,6 +103,7 @@ class RtpStreams:
     def _row(self, key: Key, stream: _Stream) -> Row:
         src, src_port, ssrc = key
         return {
+            "call": stream.cname,
             "receiver": self._receiver,
             "direction": "up",
             "src": src,

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from testbed.analysis.attribution import affinity_violations, seen_flows, served_flows
+from testbed.analysis.calls import call_table, wrongly_split
 from testbed.analysis.load import RunData
 
 # How flows end, as far as figures go. The generator tells more ways to fail apart: all of them are `failed`. A flow
@@ -59,6 +60,7 @@ def checks_of(run: RunData, flows: pd.DataFrame, seen: pd.DataFrame) -> list[Che
         _instances_counted_what_they_answered(run, flows, seen),
         _no_stream_received_more_than_was_sent(run),
         _one_instance_per_flow(seen),
+        _one_instance_per_call(run, flows, seen),
     ]
 
 
@@ -174,6 +176,15 @@ def _one_instance_per_flow(seen: pd.DataFrame) -> Check:
             f"{first['src']}:{first['src_port']} by {first['instances']}"
         )
     return Check("packets of one flow reach one instance", broken.empty, detail)
+
+
+def _one_instance_per_call(run: RunData, flows: pd.DataFrame, seen: pd.DataFrame) -> Check:
+    covered, split = wrongly_split(run, call_table(flows, seen), _hit_by(run, _ENDING))
+    detail = f"{covered:,} calls of audio and video, each one flow by its service's identifier"
+    if len(split):
+        first = split.iloc[0]
+        detail += f", {len(split):,} split, such as {first['call']} over {', '.join(sorted(first['served_by']))}"
+    return Check("calls that are one flow reach one instance", split.empty, detail)
 
 
 def _example(frame: pd.DataFrame, mask: pd.Series) -> str:

@@ -17,7 +17,7 @@ from testbed.analysis import drawing
 from testbed.analysis.comparison import labels
 from testbed.analysis.completion_plot import quantile_guides
 from testbed.analysis.load import RunData
-from testbed.analysis.summary import Summary, is_rtp, streams, summarise
+from testbed.analysis.summary import Summary, is_request, streams, summarise
 
 
 def compare(runs: Sequence[RunData], path: Path) -> Path:
@@ -54,7 +54,7 @@ def _completion(axes: Axes, names: Sequence[str], colours: Mapping[str, str], ru
     axes.set_title("Completion time of requests")
     answered, offered = {}, {}
     for name, run in zip(names, runs, strict=True):
-        requests = run.flows[~is_rtp(run.flows)]
+        requests = run.flows[is_request(run.flows)]
         answered[name] = requests.loc[requests["outcome"] == "ok", "completion_ms"].dropna().to_numpy()
         offered[name] = len(requests)
     if _curves(axes, answered, offered, colours, "completion time (ms)", "no request was answered"):
@@ -82,7 +82,7 @@ def _losses(axes: Axes, names: Sequence[str], colours: Mapping[str, str], summar
 
 
 def _lost_percent(summary: Summary) -> dict[str, float]:
-    requests = summary.services[~is_rtp(summary.services)]
+    requests = summary.services[is_request(summary.services)]
     offered = requests["offered"].sum()
     echo = summary.rtp[summary.rtp["direction"] == "echo"]
     packets = echo["packets"].sum()

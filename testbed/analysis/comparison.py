@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from testbed.analysis.load import RunData
-from testbed.analysis.summary import RTP_KIND_PREFIX, Summary, summarise
+from testbed.analysis.summary import MEDIA_KIND_PREFIXES, Summary, summarise
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def _requests(summaries: Sequence[Summary]) -> list[Measure]:
     found: list[Measure] = []
     for service, kind in _keys(summaries, "services", ("service", "kind")):
         rows = [_row(item.services, service=service, kind=kind) for item in summaries]
-        if not kind.startswith(RTP_KIND_PREFIX):
+        if not kind.startswith(MEDIA_KIND_PREFIXES):
             for column, name in (
                 ("completion_mean_ms", "completion, mean"),
                 ("completion_p95_ms", "completion, p95"),

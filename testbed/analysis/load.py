@@ -18,22 +18,24 @@ import pandas as pd
 
 from testbed.records import TABLES
 
-_TEXT = frozenset({"flow_id", "candidates"})  # nearly every value differs: no use as categories
+_TEXT = frozenset({"flow_id", "call", "candidates"})  # nearly every value differs: no use as categories
 _CATEGORIES = frozenset(
     {"workload", "kind", "service", "client", "ingress", "instance", "site", "proto", "src", "d_sid", "outcome"}
     | {"receiver", "direction", "d_router", "policy", "d_bid", "egress", "node", "event", "reason", "source", "peer"}
-    | {"dst", "fault", "target", "detail"}
+    | {"dst", "fault", "target", "detail", "host_name", "type", "server", "answer", "port"}
 )
 _NULLABLE_INTEGERS = frozenset({"number", "flows_broken", "src_port", "dst_port", "ssrc", "payload_type", "sequence"})
 
 # What a row must have for anything to be made of it; a row cut short by a crash lacks it.
 _REQUIRED: Mapping[str, tuple[str, ...]] = {
     "flows": ("flow_id", "kind", "service", "client", "due_s"),
+    "dns": ("time_s", "client", "host_name"),
     "rtp": ("receiver", "direction"),
     "decisions": ("time_s", "d_router"),
     "weights": ("time_s", "d_router", "d_sid", "d_bid", "weight"),
     "metrics": ("time_s", "node", "event"),
     "instances": ("time_s", "instance", "utilisation", "queue_length"),
+    "ports": ("time_s", "d_router", "port"),
     "control": ("time_s", "node", "direction", "kind", "messages", "bytes"),
     "affinity": ("instance", "service", "proto", "src", "first_s"),
     "faults": ("time_s", "fault"),
@@ -69,11 +71,13 @@ class RunData:
     run_dir: Path
     manifest: Manifest
     flows: pd.DataFrame
+    dns: pd.DataFrame
     rtp: pd.DataFrame
     decisions: pd.DataFrame
     weights: pd.DataFrame
     metrics: pd.DataFrame
     instances: pd.DataFrame
+    ports: pd.DataFrame
     control: pd.DataFrame
     affinity: pd.DataFrame
     faults: pd.DataFrame

@@ -101,7 +101,7 @@ def _faults(run: RunData, panels: tuple[Axes, ...]) -> None:
     legend: dict[str, int] = {}
     for fault in run.faults.itertuples():
         at_s = fault.time_s - run.start_s
-        if not first_s <= at_s <= last_s:
+        if not first_s <= at_s <= last_s or fault.event not in ("begin", "end"):
             continue
         begins = fault.event != "end"
         for axes in panels:

@@ -22,10 +22,12 @@ import numpy as np
 import pandas as pd
 
 from testbed.analysis.attribution import affinity_violations, directory, seen_flows, served_flows
+from testbed.analysis.calls import call_table, calls_by_service
 from testbed.analysis.checks import OUTCOMES, Check, checks_of, classified
 from testbed.analysis.load import RunData
 
 RTP_KIND_PREFIX = "rtp"
+MEDIA_KIND_PREFIXES = (RTP_KIND_PREFIX, "rtcp")
 
 
 @dataclass(frozen=True)
@@ -39,8 +41,9 @@ class Summary:
         pd.DataFrame
     )  # instance, service, site, workers, flows, share (of its service), utilisation, queue_*, refused
     rtp: pd.DataFrame  # service, direction, streams, silent, packets, loss_percent, jitter_*_ms, delay_*_ms
+    calls: pd.DataFrame  # service, calls, calls_lost, calls_split, split_percent; of calls with several streams
     decisions: pd.DataFrame  # d_router, decisions, metrics_age_mean_s
-    faults: pd.DataFrame  # fault, target, begin_s, end_s, time_to_detect_s, time_to_steer_away_s, flows_broken
+    faults: pd.DataFrame  # fault, target, begin_s, end_s, and its effects as in faults.csv
     signalling: pd.DataFrame  # kind, nodes, messages, bytes, bytes_per_s
     affinity_violations: pd.DataFrame  # service, proto, src, src_port, dst_port, instances, first_s
     checks: tuple[Check, ...]
@@ -57,6 +60,7 @@ def summarise(run: RunData) -> Summary:
         sites=_sites(instances),
         instances=instances,
         rtp=_rtp(run),
+        calls=calls_by_service(call_table(flows, seen)),
         decisions=_decisions(run),
         faults=_faults(run),
         signalling=_signalling(run),
@@ -66,8 +70,13 @@ def summarise(run: RunData) -> Summary:
 
 
 def is_rtp(flows: pd.DataFrame) -> pd.Series:
-    """Tell which flows are RTP streams rather than requests."""
+    """Tell which flows are RTP streams."""
     return flows["kind"].astype(object).map(lambda kind: kind.startswith(RTP_KIND_PREFIX)).astype(bool)
+
+
+def is_request(flows: pd.DataFrame) -> pd.Series:
+    """Tell which flows are requests: neither RTP streams nor their RTCP."""
+    return ~flows["kind"].astype(object).map(lambda kind: kind.startswith(MEDIA_KIND_PREFIXES)).astype(bool)
 
 
 def _services(flows: pd.DataFrame) -> pd.DataFrame:
@@ -75,7 +84,7 @@ def _services(flows: pd.DataFrame) -> pd.DataFrame:
     counts = flows.groupby([*keys, "outcome_class"], observed=True).size().unstack(fill_value=0)
     counts = counts.reindex(columns=list(OUTCOMES), fill_value=0)
     counts.insert(0, "offered", flows.groupby(keys, observed=True).size())
-    requests = flows[~is_rtp(flows)]
+    requests = flows[is_request(flows)]
     completion_ms = requests[requests["outcome_class"] == "ok"].groupby(keys, observed=True)["completion_ms"]
     connect_ms = (requests["connected_s"] - requests["started_s"]) * 1e3
     counts["completion_mean_ms"] = completion_ms.mean()
@@ -173,7 +182,7 @@ def _faults(run: RunData) -> pd.DataFrame:
     begins = run.faults[run.faults["event"] == "begin"]
     ends = run.faults[run.faults["event"] == "end"].dropna(subset="number").set_index("number")["time_s"]
     faults = begins.assign(begin_s=begins["time_s"] - run.start_s, end_s=begins["number"].map(ends) - run.start_s)
-    effects = ["time_to_detect_s", "time_to_steer_away_s", "flows_broken"]
+    effects = ["time_to_detect_s", "time_to_tell_all_s", "time_to_steer_away_s", "flows_broken"]
     return faults[["fault", "target", "begin_s", "end_s", *effects]].reset_index(drop=True)
 
 

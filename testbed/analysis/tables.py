@@ -64,6 +64,13 @@ _RTP = {
     "delay_mean_ms": ("delay ms: mean", ".2f"),
     "delay_p95_ms": ("p95", ".2f"),
 }
+_CALLS = {
+    "service": ("service", ""),
+    "calls": ("calls", ",d"),
+    "calls_lost": ("lost", ",d"),
+    "calls_split": ("split over instances", ",d"),
+    "split_percent": ("%", ".1f"),
+}
 _DECISIONS = {
     "d_router": ("D-Router", ""),
     "decisions": ("decisions", ",d"),
@@ -75,6 +82,7 @@ _FAULTS = {
     "begin_s": ("from s", ".2f"),
     "end_s": ("to s", ".2f"),
     "time_to_detect_s": ("s until detected", ".3f"),
+    "time_to_tell_all_s": ("all told", ".3f"),
     "time_to_steer_away_s": ("steered away", ".3f"),
     "flows_broken": ("flows broken", ",d"),
 }
@@ -102,6 +110,7 @@ def print_summary(summary: Summary, console: Console) -> None:
         ("Sites", summary.sites, _SITES),
         ("Instances", summary.instances, _INSTANCES),
         ("RTP (echo: round trip; up: to the instance)", summary.rtp, _RTP),
+        ("Calls of several streams", summary.calls, _CALLS),
         ("Decisions", summary.decisions, _DECISIONS),
         ("Faults", summary.faults, _FAULTS),
         ("Signalling sent while workloads ran", summary.signalling, _SIGNALLING),

@@ -33,7 +33,7 @@ def layout(topology: Topology) -> Places:
     places = _on_map([node for node in infrastructure if node not in shared], _map_area(topology))
     for node in shared:
         places[node.name] = _beside(topology, node.name, places, _SITE_DISTANCE)
-    for role in (Role.INSTANCE, Role.CLIENT):
+    for role in (Role.DISPATCHER, Role.INSTANCE, Role.CLIENT, Role.AGENT):
         for node in topology.with_role(role):
             places[node.name] = _beside(topology, node.name, places, _HOST_DISTANCE)
     return places
@@ -48,7 +48,7 @@ def _stands_on_neighbour(topology: Topology, node: Node) -> bool:
 
 
 def _map_area(topology: Topology) -> float:
-    hosts = len(topology.with_role(Role.CLIENT)) + len(topology.with_role(Role.INSTANCE))
+    hosts = sum(node.role.is_host for node in topology.nodes)
     routers, sites = len(topology.with_role(Role.ROUTER)), len(topology.with_role(Role.D_ROUTER))
     return max(_LEAST_AREA, routers * _ROUTER_AREA + sites * _SITE_AREA + hosts * _HOST_AREA)
 

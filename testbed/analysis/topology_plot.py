@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 
-from testbed.analysis.drawing import BLUE, GREEN, GREY, ORANGE, VERMILION, canvas
+from testbed.analysis.drawing import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, canvas
 from testbed.analysis.label_placement import Labels
 from testbed.analysis.topology_layout import Places, layout
 from topologies.spec import Role, Topology
@@ -39,9 +39,11 @@ class _Look:
 
 _LOOKS = {
     Role.D_ROUTER: _Look("D-Router (edge site)", "s", BLUE, 110, 8.5, "bold"),
+    Role.DISPATCHER: _Look("CFN Dispatcher", "h", SKY, 90, 8),
     Role.ROUTER: _Look("router", "o", GREY, 60, 8),
     Role.INSTANCE: _Look("service instance", "D", GREEN, 50, 7),
     Role.CLIENT: _Look("client", "^", ORANGE, 65, 7),
+    Role.AGENT: _Look("metric agent", "P", PURPLE, 60, 7),
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
 
 from testbed.dyncast.affinity import AffinityEntry
 from testbed.dyncast.codec import Address
@@ -16,6 +17,20 @@ class InterceptService:
     """Have first packets to this D-SID brought to the D-Router."""
 
     d_sid: Address
+
+
+@dataclass(frozen=True)
+class ReleaseService:
+    """Undo `InterceptService`: no instance serves this D-SID any more. Bound flows stay bound."""
+
+    d_sid: Address
+
+
+@dataclass(frozen=True)
+class InterceptRange:
+    """Bring packets to any address of a range of D-SIDs here, but for those that `InterceptService` is of."""
+
+    d_sids: IPv4Network | IPv6Network
 
 
 @dataclass(frozen=True)
@@ -78,6 +93,52 @@ class RefusePacket:
 
 
 @dataclass(frozen=True)
+class ReturnPacket:
+    """Send the packet at hand back to the Dispatcher it came from, rewritten to the D-BID; None: as it is."""
+
+    d_bid: Address | None
+
+
+@dataclass(frozen=True)
+class WatchUplink:
+    """Have packets from the CFN node to clients in `prefixes` looked at flow by flow, as `WatchAnswers` does.
+
+    `brings_back`: have those *from* these clients, which the CFN node sent back, brought to the Dispatcher.
+    """
+
+    prefixes: tuple[IPv4Network | IPv6Network, ...]
+    brings_back: bool
+
+
+@dataclass(frozen=True)
+class HoldPacket:
+    """Keep the packet at hand, behind those of its flow that are held already."""
+
+    flow: FlowKey
+
+
+@dataclass(frozen=True)
+class AskNode:
+    """Send the first packet that is held of a flow on to the CFN node as it is, and go on holding it."""
+
+    flow: FlowKey
+
+
+@dataclass(frozen=True)
+class ReleasePackets:
+    """Send the packets that are held of a flow the way its entry says, in the order that they came in."""
+
+    entry: AffinityEntry
+
+
+@dataclass(frozen=True)
+class DropHeld:
+    """Drop the packets that are held of a flow."""
+
+    flow: FlowKey
+
+
+@dataclass(frozen=True)
 class DropPacket:
     """Drop the packet at hand; `reason` is counted."""
 
@@ -109,13 +170,16 @@ class SendMessage:
 
 @dataclass(frozen=True)
 class Decided:
-    """A decision, for the record: what was weighed of the `considered` instances (the chosen one, the cheapest)."""
+    """A decision, for the record: what was weighed of the `considered` instances (the chosen one, the cheapest).
+
+    Without `d_bid`, sites were weighed, and `egress` is the one chosen: its D-Router picks the instance.
+    """
 
     time_s: float
     service: str
     policy: str
     flow: FlowKey
-    d_bid: Address
+    d_bid: Address | None
     egress: str
     metrics_age_s: float
     considered: int
@@ -139,7 +203,8 @@ class MetricsReceived:
 class Noticed:
     """A change that no message told of, for the record.
 
-    `event`: path_lost (a site answers no probes), path_back, expired (nobody refreshed the binding).
+    `event`: path_lost (a site answers no probes), path_back, control_silent (its kernel does, its control process does
+    not), control_back, expired (nobody refreshed the binding).
     """
 
     time_s: float
@@ -151,6 +216,8 @@ class Noticed:
 
 Action = (
     InterceptService
+    | ReleaseService
+    | InterceptRange
     | WatchAnswers
     | InstallAffinity
     | ForwardPacket
@@ -159,6 +226,12 @@ Action = (
     | ResetFlows
     | RefusePacket
     | DropPacket
+    | ReturnPacket
+    | WatchUplink
+    | HoldPacket
+    | AskNode
+    | ReleasePackets
+    | DropHeld
     | ReadReturnPackets
     | RemoveAffinity
     | SendMessage

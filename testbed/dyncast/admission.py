@@ -15,7 +15,8 @@ from ipaddress import IPv4Network, IPv6Network
 
 from testbed.dyncast import codec
 from testbed.dyncast.authentication import Authenticator, Refused
-from testbed.dyncast.codec import CodecError, Message, Report
+from testbed.dyncast.codec import Address, CodecError, Message, Report, UnknownKind
+from testbed.dyncast.control_messages import Loads
 from testbed.dyncast.token_bucket import Rate, TokenBucket
 
 Network = IPv4Network | IPv6Network
@@ -44,22 +45,26 @@ class Admission:
             data, epoch = verified.data, verified.epoch
         try:
             message = codec.decode(data)
+        except UnknownKind as error:
+            raise Refused("messages_unknown_kind", str(error)) from error
         except CodecError as error:
             raise Refused("messages_malformed", f"malformed: {error}") from error
         age_s = now_s - message.sent_s
         if self._authenticator is not None and age_s > self._lifetime_s:
             raise Refused("messages_stale", f"stale: {age_s:.1f} s old", message)
         if isinstance(message, Report):
-            self._check(message, now_s)
+            self._check(message, [told.d_bid for told in message.bindings], now_s)
+        elif isinstance(message, Loads) and message.by_agent:
+            self._check(message, [load.d_bid for load in message.loads], now_s)
         return message, epoch
 
-    def _check(self, report: Report, now_s: float) -> None:
+    def _check(self, report: Report | Loads, d_bids: Iterable[Address], now_s: float) -> None:
         bucket = self._buckets.get(report.site)
         if bucket is None:
             raise Refused("reports_unknown_site", "unknown site", report)
         if not bucket.take(now_s):
             raise Refused("reports_rate_limited", "above the rate limit", report)
         own = self._prefixes[report.site]
-        for told in report.bindings if own else ():
-            if not any(told.d_bid in prefix for prefix in own):
-                raise Refused("reports_foreign_d_bid", f"{told.d_bid} is not of site {report.site!r}", report)
+        for d_bid in d_bids if own else ():
+            if not any(d_bid in prefix for prefix in own):
+                raise Refused("reports_foreign_d_bid", f"{d_bid} is not of site {report.site!r}", report)

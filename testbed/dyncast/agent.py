@@ -8,23 +8,25 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from testbed.dyncast import normalisation
 from testbed.dyncast.codec import Address, Report, report_of, split
 from testbed.dyncast.metrics import RawMetrics, State
 from testbed.dyncast.normalisation import Normalisation
+from testbed.dyncast.service_offer import ServiceOffer
 from testbed.dyncast.telling import Telling, Watched
 from testbed.dyncast.token_bucket import TokenBucket
 
 
 @dataclass(frozen=True)
 class AgentBinding:
-    """A binding the agent speaks for, and how its metrics are scored."""
+    """A binding the agent speaks for, how its metrics are scored, and what it tells of the service, if anything."""
 
     d_sid: Address
     d_bid: Address
     scored_by: Normalisation = field(default=normalisation.DEFAULT, compare=False)
+    offer: ServiceOffer | None = field(default=None, compare=False)
 
 
 class MetricAgent:
@@ -49,7 +51,8 @@ class MetricAgent:
         """Take in what an instance said of itself; None: it did not answer and counts as down."""
         state = State.DOWN if raw is None else State.DRAINING if draining else State.UP
         watched = self._watched[binding]
-        watched.see(report_of(binding.d_sid, binding.d_bid, state, raw, binding.scored_by), now_s)
+        seen = report_of(binding.d_sid, binding.d_bid, state, raw, binding.scored_by)
+        watched.see(replace(seen, offer=binding.offer), now_s)
         if watched.is_suppressed(now_s):
             self.counters["observations_suppressed"] += 1
 

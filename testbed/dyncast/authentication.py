@@ -11,7 +11,8 @@ all receivers, from one. *Tag* is HMAC-SHA256 with the sender's key over
     length of the receiver's site name (8) | the name, UTF-8 | message | epoch | number
 
 Reports are for every D-Router, and name no receiver; the D-Router of a site passes its agent's report on as it is. A
-probe or a reply names the one D-Router it is for, so that nobody else can be made to believe it.
+message of a D-Router names the one it is for, so that nobody else can be made to believe it. What a CFN node tells a
+CFN Dispatcher is signed with the key that the two share: who takes over a Dispatcher can speak to none but itself.
 
 The CATS framework (Security Considerations) and CATS requirement R24 ask for it; docs/decisions/0008 says why so.
 """
@@ -25,7 +26,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from testbed.dyncast import codec
-from testbed.dyncast.codec import CodecError, Header, Message, MessageType
+from testbed.dyncast.codec import FROM_AGENTS, TO_DISPATCHERS, CodecError, Header, Message
 
 AUTHENTICATED = 0x80
 KEY_BYTES = 32
@@ -41,6 +42,7 @@ class Role(Enum):
 
     AGENT = "agent"
     D_ROUTER = "d_router"
+    DISPATCHER = "dispatcher"
 
 
 @dataclass(frozen=True)
@@ -113,13 +115,17 @@ class Authenticator:
         self._number = 0
         self._windows: dict[Identity, ReplayWindow] = {}
 
-    def sign(self, message: bytes, receiver: str = "") -> bytes:
-        """Return a message with its trailer; `receiver` is the site of the only D-Router that shall believe it."""
+    def sign(self, message: bytes, receiver: str = "", key_of: Identity | None = None) -> bytes:
+        """Return a message with its trailer; `receiver` is the site of the only node that shall believe it.
+
+        `key_of`: a node whose key signs in place of one's own.
+        """
         self._number += 1
         marked = bytearray(message)
         marked[_TYPE] = bytes([message[_TYPE][0] | AUTHENTICATED])
         signed = bytes(marked) + _COUNT.pack(self._epoch, self._number)
-        return signed + _tag(self._own_key, receiver, signed)
+        key = self._keys[key_of] if key_of else self._own_key
+        return signed + _tag(key, receiver, signed)
 
     def verify(self, data: bytes) -> Verified:
         """Return the message in `data` if its sender wrote it and it was not seen before. Raises Refused."""
@@ -129,8 +135,10 @@ class Authenticator:
         kind = header.kind ^ AUTHENTICATED
         if len(data) < header.octets + _TRAILER_BYTES:
             raise Refused("messages_malformed", "malformed: cut short in the trailer", header)
-        is_report = kind == MessageType.REPORT
+        is_report = kind in FROM_AGENTS
         sender = Identity(Role.AGENT if is_report else Role.D_ROUTER, header.site)
+        if kind in TO_DISPATCHERS:
+            sender = Identity(Role.DISPATCHER, self._site)
         key = self._keys.get(sender)
         if key is None:
             raise Refused("messages_unknown_sender", f"no key of the {_named(sender)}", header)

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 
 from testbed.dyncast.codec import Address, Report
 from testbed.dyncast.metrics import RawMetrics, Scores, State
-
-_SEQUENCE_SPACE = 1 << 32
+from testbed.dyncast.succession import Succession
 
 
 @dataclass
@@ -39,27 +38,25 @@ class BindingTable:
     def __init__(self, lifetime_s: float) -> None:
         self.lifetime_s = lifetime_s
         self._by_d_sid: dict[Address, dict[Address, Binding]] = {}
-        self._last_told: dict[str, tuple[int, int]] = {}  # epoch and sequence
-        self._last_heard_s: dict[str, float] = {}
+        self._reports = Succession(lifetime_s)
 
     def apply(self, report: Report, now_s: float, epoch: int = 0) -> bool:
-        """Take in a report; return False, and change nothing, if it is a replay or overtaken.
-
-        An agent that restarts counts from one again; it is believed at once if it says so by a greater epoch, or once
-        its site was silent for a lifetime.
-        """
-        last_epoch, last = self._last_told.get(report.site, (-1, 0))
-        silent = now_s - self._last_heard_s.get(report.site, now_s) > self.lifetime_s
-        newer = epoch > last_epoch or (epoch == last_epoch and _is_newer(report.sequence, last))
-        if not newer and not silent:
+        """Take in a report; return False, and change nothing, if it is a replay or overtaken."""
+        if not self._reports.admit(report.site, epoch, report.sequence, now_s):
             return False
-        self._last_told[report.site] = (epoch, report.sequence)
-        self._last_heard_s[report.site] = now_s
         for told in report.bindings:
-            self._by_d_sid.setdefault(told.d_sid, {})[told.d_bid] = Binding(
-                told.d_sid, told.d_bid, report.site, told.state, told.raw, told.scores, report.sent_s, now_s
+            self.put(
+                Binding(told.d_sid, told.d_bid, report.site, told.state, told.raw, told.scores, report.sent_s, now_s)
             )
         return True
+
+    def put(self, binding: Binding) -> None:
+        """Take in one binding, in place of what was known of it."""
+        self._by_d_sid.setdefault(binding.d_sid, {})[binding.d_bid] = binding
+
+    def of(self, d_sid: Address) -> list[Binding]:
+        """Return every binding of a service ever heard of, usable or not."""
+        return list(self._by_d_sid.get(d_sid, {}).values())
 
     def usable(self, d_sid: Address, now_s: float) -> list[Binding]:
         """Return the bindings of a service that may take a new flow now."""
@@ -75,12 +72,8 @@ class BindingTable:
 
     def last_heard_s(self, site: str) -> float | None:
         """Return when a site's last report came; None if none ever did."""
-        return self._last_heard_s.get(site)
+        return self._reports.last_heard_s(site)
 
     def all(self) -> list[Binding]:
         """Return every binding ever heard of, usable or not."""
         return [binding for bindings in self._by_d_sid.values() for binding in bindings.values()]
-
-
-def _is_newer(sequence: int, last: int) -> bool:
-    return 0 < (sequence - last) % _SEQUENCE_SPACE < _SEQUENCE_SPACE // 2

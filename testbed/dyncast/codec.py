@@ -9,9 +9,12 @@ A *Report* goes on with the number of bindings (16) and for each
 
     address family 4|6 (8) | D-SID | D-BID | state (8) | number of metrics (8) | metrics
 
-Metrics are written in the fields of the CATS metric definition (`metric_fields`).
+Metrics are written in the fields of the CATS metric definition (`metric_fields`). What the service is, if that is told,
+stands first among them (`service_offer`).
 
 *Probe* and *ProbeReply* measure the path: a reply carries the probe's sequence and sending time back.
+What ingresses, the controller and agents say to each other beyond that is written by `control_messages`, what a CFN
+node tells its CFN Dispatchers by `dispatch_messages`.
 The highest bit of the type says that a trailer follows the message, which `testbed.dyncast.authentication` owns.
 Whatever is malformed raises `CodecError`, for the receiver to count and drop.
 """
@@ -23,14 +26,19 @@ from dataclasses import dataclass
 from enum import IntEnum
 from ipaddress import IPv4Address, IPv6Address
 
-from testbed.dyncast import metric_fields, normalisation
+from testbed.dyncast import control_messages, dispatch_messages, metric_fields, normalisation, service_offer
+from testbed.dyncast.control_messages import ControlMessage, IngressStatus, Reader, Shares
+from testbed.dyncast.dispatch_messages import Assignment, Withdrawal
+from testbed.dyncast.metric_fields import METRICS, Metric
 from testbed.dyncast.metrics import UNSCORED, RawMetrics, Scores, State
 from testbed.dyncast.normalisation import Normalisation
+from testbed.dyncast.service_offer import ServiceOffer
 
 Address = IPv4Address | IPv6Address
 
 MAGIC = 0xDC
 VERSION = 1
+_HAS_TRAILER = 0x80
 _HEADER = struct.Struct("!BBBBIQ")
 _MAX_BINDINGS_BYTES = 1400  # a report and its trailer fit one unfragmented packet on an Ethernet path, in IPv6 too
 
@@ -39,12 +47,27 @@ class CodecError(ValueError):
     """A message that is no message of ours."""
 
 
+class UnknownKind(CodecError):
+    """A message of a kind that is not known here."""
+
+
 class MessageType(IntEnum):
     """The messages."""
 
     REPORT = 1
     PROBE = 2
     PROBE_REPLY = 3
+    INGRESS_STATUS = 4
+    SHARES = 5
+    LOAD_REPORT = 6
+    LOADS = 7
+    ASSIGNMENT = 8
+    WITHDRAWAL = 9
+
+
+FROM_AGENTS = {MessageType.REPORT, MessageType.LOAD_REPORT}  # and for every D-Router; the others are for one
+TO_DISPATCHERS = {MessageType.ASSIGNMENT, MessageType.WITHDRAWAL}
+_CONTROL = {MessageType.INGRESS_STATUS, MessageType.SHARES, MessageType.LOAD_REPORT, MessageType.LOADS}
 
 
 @dataclass(frozen=True)
@@ -56,6 +79,7 @@ class BindingReport:
     state: State
     raw: RawMetrics | None
     scores: Scores = UNSCORED
+    offer: ServiceOffer | None = None  # of the service; not told without figures
 
     @property
     def score(self) -> int:
@@ -83,7 +107,7 @@ class Probe:
     is_reply: bool = False
 
 
-Message = Report | Probe
+Message = Report | Probe | ControlMessage | Assignment | Withdrawal
 
 
 @dataclass(frozen=True)
@@ -109,16 +133,21 @@ def report_of(
     return BindingReport(d_sid, d_bid, state, raw, scores)
 
 
-def encode(message: Message) -> bytes:
+def encode(message: Message, metrics: tuple[Metric, ...] = METRICS) -> bytes:
     """Return the bytes of a message; figures too large for their field go as the largest that fits.
 
-    Raises CodecError for a message that does not fit a packet, or a binding of two address families.
+    A report has those of `metrics` that there are. Raises CodecError for a message that does not fit a packet, or a
+    binding of two address families.
     """
     if isinstance(message, Probe):
         kind = MessageType.PROBE_REPLY if message.is_reply else MessageType.PROBE
         return _header(kind, message)
+    if isinstance(message, (Assignment, Withdrawal)):
+        return _encode_dispatch(message)
+    if not isinstance(message, Report):
+        return _encode_control(message)
     parts = [_header(MessageType.REPORT, message), struct.pack("!H", len(message.bindings))]
-    parts.extend(_encode_binding(binding) for binding in message.bindings)
+    parts.extend(_encode_binding(binding, metrics) for binding in message.bindings)
     data = b"".join(parts)
     if len(data) > _MAX_BINDINGS_BYTES:
         raise CodecError(f"a report of {len(message.bindings)} bindings takes {len(data)} bytes; split it")
@@ -149,6 +178,14 @@ def decode(data: bytes) -> Message:
         raise error if isinstance(error, CodecError) else CodecError(f"malformed: {error}") from error
 
 
+def kind_of(data: bytes) -> str:
+    """Return what kind of message octets claim to be, to count them by; `unknown` if it is none that is known here."""
+    try:
+        return MessageType(data[2] & ~_HAS_TRAILER).name.lower() if data[0] == MAGIC else "unknown"
+    except (IndexError, ValueError):
+        return "unknown"
+
+
 def read_header(data: bytes | memoryview) -> Header:
     """Return what a message starts with. Raises CodecError if it is no message of ours."""
     try:
@@ -174,7 +211,29 @@ def _header(kind: MessageType, message: Message) -> bytes:
     return _HEADER.pack(MAGIC, VERSION, kind, len(site), message.sequence & 0xFFFFFFFF, sent_ns) + site
 
 
-def _encode_binding(binding: BindingReport) -> bytes:
+def _encode_control(message: ControlMessage) -> bytes:
+    if isinstance(message, IngressStatus):
+        kind = MessageType.INGRESS_STATUS
+    elif isinstance(message, Shares):
+        kind = MessageType.SHARES
+    else:
+        kind = MessageType.LOAD_REPORT if message.by_agent else MessageType.LOADS
+    try:
+        return _header(kind, message) + control_messages.encode(message)
+    except (struct.error, ValueError) as error:
+        raise CodecError(f"cannot be written: {error}") from error
+
+
+def _encode_dispatch(message: Assignment | Withdrawal) -> bytes:
+    try:
+        if isinstance(message, Assignment):
+            return _header(MessageType.ASSIGNMENT, message) + dispatch_messages.encode_assignment(message)
+        return _header(MessageType.WITHDRAWAL, message) + dispatch_messages.encode_withdrawal(message)
+    except (struct.error, ValueError) as error:
+        raise CodecError(f"cannot be written: {error}") from error
+
+
+def _encode_binding(binding: BindingReport, metrics: tuple[Metric, ...] = METRICS) -> bytes:
     if binding.d_sid.version != binding.d_bid.version:
         raise CodecError(f"{binding.d_sid} and {binding.d_bid} are of different address families")
     return b"".join(
@@ -183,9 +242,18 @@ def _encode_binding(binding: BindingReport) -> bytes:
             binding.d_sid.packed,
             binding.d_bid.packed,
             bytes([binding.state]),
-            metric_fields.encode(binding.raw, binding.scores),
+            _with_offer(binding.offer, metric_fields.encode(binding.raw, binding.scores, metrics)),
         )
     )
+
+
+def _with_offer(offer: ServiceOffer | None, metrics: bytes) -> bytes:
+    if offer is None or not metrics[0]:
+        return metrics
+    try:
+        return bytes((metrics[0] + 1,)) + service_offer.encode(offer) + metrics[1:]
+    except (struct.error, ValueError) as error:
+        raise CodecError(f"cannot be offered: {error}") from error
 
 
 def _decode(data: memoryview) -> Message:
@@ -194,8 +262,14 @@ def _decode(data: memoryview) -> Message:
     if kind in (MessageType.PROBE, MessageType.PROBE_REPLY):
         _check_end(data, position)
         return Probe(site, sequence, sent_s, kind == MessageType.PROBE_REPLY)
+    if kind in _CONTROL:
+        return _decode_control(data, header)
+    if kind == MessageType.ASSIGNMENT:
+        return dispatch_messages.decode_assignment(site, sequence, sent_s, data[position:])
+    if kind == MessageType.WITHDRAWAL:
+        return dispatch_messages.decode_withdrawal(site, sequence, sent_s, data[position:])
     if kind != MessageType.REPORT:
-        raise CodecError(f"message type {kind} is unknown")
+        raise UnknownKind(f"message type {kind} is unknown")
     (count,) = struct.unpack_from("!H", data, position)
     position += 2
     bindings = []
@@ -204,6 +278,20 @@ def _decode(data: memoryview) -> Message:
         bindings.append(binding)
     _check_end(data, position)
     return Report(site, sequence, sent_s, tuple(bindings))
+
+
+def _decode_control(data: memoryview, header: Header) -> ControlMessage:
+    reader = Reader(data, header.octets)
+    origin = (header.site, header.sequence, header.sent_s)
+    message: ControlMessage
+    if header.kind == MessageType.INGRESS_STATUS:
+        message = control_messages.decode_status(reader, *origin)
+    elif header.kind == MessageType.SHARES:
+        message = control_messages.decode_shares(reader, *origin)
+    else:
+        message = control_messages.decode_loads(reader, *origin, header.kind == MessageType.LOAD_REPORT)
+    _check_end(data, reader.position)
+    return message
 
 
 def _check_end(data: memoryview, position: int) -> None:
@@ -223,5 +311,6 @@ def _decode_binding(data: memoryview, position: int) -> tuple[BindingReport, int
     d_bid = kind(bytes(data[position + size : position + 2 * size]))
     position += 2 * size
     state = State(data[position])
+    offer = service_offer.decode(data[position + 1 :])
     raw, scores, position = metric_fields.decode(data, position + 1)
-    return BindingReport(d_sid, d_bid, state, raw, scores), position
+    return BindingReport(d_sid, d_bid, state, raw, scores, offer), position

@@ -8,32 +8,33 @@ site's metrics, hear those of others) and measurer of paths.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
-from testbed.dyncast import codec, policies
+from testbed.dyncast import control_roles, policies, site_choice
 from testbed.dyncast.actions import (
     Action,
     BreakFlows,
     Decided,
-    DropPacket,
     ForwardPacket,
     InstallAffinity,
+    InterceptRange,
     InterceptService,
     MetricsReceived,
-    ReadReturnPackets,
     RefusePacket,
-    RemoveAffinity,
     ResetFlows,
     SendMessage,
     WatchAnswers,
 )
 from testbed.dyncast.admission import Admission, Network
-from testbed.dyncast.affinity import AffinityEntry, AffinityTable, HeldFlow
+from testbed.dyncast.affinity import HeldFlow
 from testbed.dyncast.authentication import Authenticator, Refused
+from testbed.dyncast.binding_keeper import BindingKeeper
 from testbed.dyncast.bindings import BindingTable
-from testbed.dyncast.codec import Address, Probe, Report
+from testbed.dyncast.codec import Address, BindingReport, Probe, Report
+from testbed.dyncast.control import DISTRIBUTED, Control, Told
+from testbed.dyncast.dispatching import DispatcherPeer, Dispatching
 from testbed.dyncast.flows import FlowKey, Service
 from testbed.dyncast.liveness import Liveness
 from testbed.dyncast.metrics import State
@@ -41,14 +42,16 @@ from testbed.dyncast.network_state import PathState
 from testbed.dyncast.outlook import Outlook
 from testbed.dyncast.policies import Policy
 from testbed.dyncast.pool import SHARES, Pool
+from testbed.dyncast.port_state import Port, PortState, Reading
+from testbed.dyncast.probing import Prober
 from testbed.dyncast.selection import Selection, Weighed
+from testbed.dyncast.service_learning import ServiceLearning
 from testbed.dyncast.session_model import SessionModel
 from testbed.dyncast.token_bucket import Rate
+from testbed.dyncast.true_outlook import TrueOutlook, TrueStates
 
 REPORT_RATE = Rate(per_s=1000, burst=1000)  # no agent that is well needs it
 _SPREAD_INTERVAL_S = 0.25  # how often weights are reckoned anew without a report
-_REPORTS_OF_DEATH = 2  # one may be a poll that timed out on a busy machine: new flows go elsewhere, bound ones stay
-_REINSTALL_AFTER_S = 0.5  # a packet of a bound flow that still comes up this late: the switch lost the entry
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,7 @@ class Peer:
     address: Address
     path_cost_ms: float
     prefixes: tuple[Network, ...] = ()
+    port: str = ""  # of this D-Router, by which the path to it begins
 
 
 @dataclass(frozen=True)
@@ -68,43 +72,81 @@ class DRouterConfig:
     site: str
     services: tuple[Service, ...]
     peers: tuple[Peer, ...] = ()
+    ports: tuple[Port, ...] = ()  # whose counters it is told
     metric_lifetime_s: float = 10.0
     probe_interval_s: float = 1.0
     prefixes: tuple[Network, ...] = ()  # of its own site; reports must be of instances in them, if there are any
     report_rate: Rate = REPORT_RATE  # of each site's agent; what exceeds it is refused
+    d_sid_ranges: tuple[Network, ...] = ()  # what is to a member that is no service is refused
+    learnt_policy: str | None = None  # of services in these ranges that reports make known; none: they teach none
+    listeners: tuple[Address, ...] = ()  # who hears the reports of the own site, too, and is no D-Router
     policy_parameters: dict[str, dict[str, float | str]] = field(default_factory=dict)
+    control: Control = DISTRIBUTED
+    dispatchers: tuple[DispatcherPeer, ...] = ()  # that it selects for
+    address: Address | None = None  # its own; needed where flows are given to sites
 
 
-class DRouter:
-    """One D-Router. `rng` draws among the weights of a policy; without `authenticator` it believes every message."""
+class DRouter(BindingKeeper):
+    """One D-Router. `rng` draws among the weights of a policy; without `authenticator` it believes every message.
 
-    def __init__(self, config: DRouterConfig, rng: Random, authenticator: Authenticator | None = None) -> None:
+    `true_states` are for services under the policy `oracle` alone.
+    """
+
+    def __init__(
+        self,
+        config: DRouterConfig,
+        rng: Random,
+        authenticator: Authenticator | None = None,
+        true_states: TrueStates | None = None,
+    ) -> None:
+        services = {d_sid: service for service in config.services for d_sid in service.d_sids}
+        super().__init__(services)
         self.config = config
+        self._true_states = true_states
         prefixes = {config.site: config.prefixes, **{peer.site: peer.prefixes for peer in config.peers}}
         self._admission = Admission(prefixes, config.report_rate, config.metric_lifetime_s, authenticator)
-        self._authenticator = authenticator
-        self.bindings = BindingTable(config.metric_lifetime_s)
-        self.affinity = AffinityTable()
-        self.counters: Counter[str] = Counter()
-        self.paths = {peer.site: PathState(peer.site, peer.path_cost_ms) for peer in config.peers}
+        is_follower = control_roles.is_follower(config.site, config.control)
+        self.bindings = BindingTable(config.control.lifetime_s if is_follower else config.metric_lifetime_s)
+        self.ports = {port.name: PortState(port) for port in config.ports}
+        self.paths = {
+            peer.site: PathState(peer.site, peer.path_cost_ms, port=self.ports.get(peer.port)) for peer in config.peers
+        }
+        addresses = {peer.site: peer.address for peer in config.peers}
+        self._prober = Prober(config.site, addresses, self.paths, config.probe_interval_s, authenticator, self.counters)
         self._liveness = Liveness(self.bindings, self.paths)
-        self._services = {d_sid: service for service in config.services for d_sid in service.d_sids}
         self._sessions = SessionModel()
+        self._down_reports: Counter[tuple[Address, Address]] = Counter()
+        self._role = control_roles.create(
+            config.site, config.control, services, addresses,
+            bindings=self.bindings, paths=self.paths, sessions=self._sessions, counters=self.counters, rng=rng,
+            authenticator=authenticator, policy=lambda service: self._policy(service.policy), is_dead=self._is_dead,
+        )  # fmt: skip
         self._selections = {
             d_sid: Selection(self._outlook(service, d_sid), policy, rng)
-            for service, policy in _policies(config)
+            for service, policy in ((service, self._role.policy(service)) for service in config.services)
             for d_sid in service.d_sids
         }
+        self._d_routers = {peer.site: peer.address for peer in config.peers}
+        if config.address is not None:
+            self._d_routers[config.site] = config.address
+        self._site_choices = site_choice.of_services(
+            config.services, config.site, self._d_routers, self.bindings, self.paths, self._sessions, self._policy, rng
+        )
+        self._selections |= {d_sid: choice.sites for d_sid, choice in self._site_choices.items()}
         self._pools = {
             d_sid: Pool(d_sid)
             for service in config.services
             if service.affinity_mode == "datapath"
             for d_sid in service.d_sids
         }
+        known = (self.bindings, self.paths, authenticator, self.counters)
+        self._dispatching = Dispatching(config.site, config.dispatchers, *known)
+        self._learning = ServiceLearning(
+            config.d_sid_ranges, config.learnt_policy, services, self._selections,
+            lambda service, d_sid: Selection(self._outlook(service, d_sid), self._role.policy(service), rng),
+            self.counters,
+        )  # fmt: skip
         self._watched: set[Address] = set()
-        self._down_reports: Counter[tuple[Address, Address]] = Counter()
-        self._probe_sequence = 0
-        self._next_probe_s: float | None = None
         self._next_spread_s: float | None = None
 
     # -- the switch ------------------------------------------------------------------------------
@@ -116,6 +158,7 @@ class DRouter:
         """
         self.counters["switch_connected"] += 1
         actions = self._recover(held, now_s)
+        actions += [InterceptRange(network) for network in self.config.d_sid_ranges]
         actions += [InterceptService(d_sid) for d_sid in self._services if d_sid not in self._pools]
         actions += [WatchAnswers(d_bid) for d_bid in self._watched]
         actions += [spread for pool in self._pools.values() if (spread := pool.again())]
@@ -123,67 +166,44 @@ class DRouter:
             actions += [InstallAffinity(self.affinity.renew(entry, now_s)) for entry in self.affinity]
         return actions
 
-    def _recover(self, held: Collection[HeldFlow], now_s: float) -> list[Action]:
-        actions: list[Action] = []
-        known: list[AffinityEntry] = []
-        for item in held:
-            service = self._services.get(item.flow.dst)
-            timeout_s = service.affinity_timeout_s if service else 0
-            # Which site the instance is of will be known when it is next reported.
-            entry = AffinityEntry(item.number, item.flow, item.d_bid, "", timeout_s, now_s - item.age_s, now_s)
-            is_reactive = service is not None and item.flow.dst not in self._pools
-            if not (item.has_homeward and is_reactive and service and service.is_identified_by(item.flow)):
-                self.counters["bindings_not_recovered"] += 1
-                actions.append(RemoveAffinity(entry))
-                continue
-            self.counters["bindings_recovered"] += 1
-            known.append(entry)
-            if not item.has_forward:  # it idled out, and nobody heard; the way home may be in use
-                actions.append(InstallAffinity(entry))
-        self.affinity.restore(known)
-        return actions
-
-    def on_packet(self, packet: FlowKey, now_s: float) -> list[Action]:
-        """Steer a packet to a D-SID that the switch had no entry for."""
+    def on_packet(self, packet: FlowKey, now_s: float, in_port: int = 0, *, tunnelled: bool = False) -> list[Action]:
+        """Steer a packet to a D-SID that the switch had no entry for; `tunnelled`: an ingress sent it here."""
         service = self._services.get(packet.dst)
         if service is None:
-            return self._drop("unknown_d_sid")
+            return self._learning.on_unknown(packet.dst) or self._drop("unknown_d_sid")
         if service.identifies_by_ports and packet.lacks_ports:
             return self._drop("no_ports")
         flow = service.identifier(packet)
+        dispatcher = self._dispatching.at(in_port)
+        if dispatcher is not None:
+            decided = self._decide(service, flow, now_s) if self._selections[flow.dst].available(now_s) else None
+            return self._dispatching.tell(dispatcher, flow, service.affinity_timeout_s, decided, now_s)
         entry = self.affinity.find(flow)
         if entry is not None:
-            self.counters["packets_before_entry"] += 1
-            if now_s - entry.installed_s < _REINSTALL_AFTER_S:
-                return [ForwardPacket(entry)]
-            entry = self.affinity.renew(entry, now_s)
-            return [InstallAffinity(entry), ForwardPacket(entry)]
+            return self._follow(entry, now_s)
+        if packet.dst in self._site_choices:
+            return self._bind_in_two_steps(service, flow, now_s, tunnelled=tunnelled)
+        if tunnelled:
+            return self._drop("tunnelled_astray")
         if not self._selections[packet.dst].available(now_s):
             self.counters["refused_no_instance"] += 1
             return [RefusePacket("no_instance")]
         decided = self._decide(service, flow, now_s)
         if decided is None:
             return self._drop("way_home_taken")
+        assert decided.d_bid is not None
         entry = self.affinity.bind(flow, decided.d_bid, decided.egress, service.affinity_timeout_s, now_s)
         return [InstallAffinity(entry), ForwardPacket(entry), decided]
 
-    def on_forward_entry_removed(self, number: int, idle: bool) -> list[Action]:
-        """Hear that a flow's D-SID → D-BID entry left the switch; idle flows may live on homewards."""
-        entry = self.affinity.numbered(number)
-        if entry is None:
-            return []
-        if idle:
-            return [ReadReturnPackets(entry)]
-        return self._end(entry)
-
-    def on_return_packets(self, number: int, packets: int, now_s: float) -> list[Action]:
-        """Hear how many packets came home on a flow whose forward entry idled out; keep or end it."""
-        entry = self.affinity.numbered(number)
-        if entry is None:
-            return []
-        if packets != entry.return_packets:  # re-installing may have reset the count
-            return [InstallAffinity(self.affinity.renew(entry, now_s, packets))]
-        return self._end(entry)
+    def _bind_in_two_steps(self, service: Service, flow: FlowKey, now_s: float, *, tunnelled: bool) -> list[Action]:
+        found = self._site_choices[flow.dst].decide(flow, now_s, tunnelled=tunnelled)
+        if found is None:
+            self.counters["refused_no_instance"] += 1
+            return [RefusePacket("no_instance")]
+        target, decisions = found
+        self.counters["decisions"] += len(decisions)
+        entry = self.affinity.bind(flow, target, decisions[-1].egress, service.affinity_timeout_s, now_s)
+        return [InstallAffinity(entry), ForwardPacket(entry), *decisions]
 
     def on_flows_given(self, d_sid: Address, d_bid: Address, total: int, now_s: float) -> None:
         """Hear how many new flows the switch has given to an instance so far."""
@@ -206,6 +226,12 @@ class DRouter:
         members = [d_bid for d_sid in d_sids for d_bid in self._pools.pop(d_sid).members]
         return [*self._watch(members), *(InterceptService(d_sid) for d_sid in d_sids)]
 
+    def _service_of(self, held: FlowKey) -> Service | None:
+        return super()._service_of(held) or self._learning.service_of(held)
+
+    def _binds(self, d_sid: Address) -> bool:
+        return d_sid not in self._pools
+
     def _watch(self, d_bids: Iterable[Address]) -> list[Action]:
         new = dict.fromkeys(d_bid for d_bid in d_bids if d_bid not in self._watched)
         self._watched.update(new)
@@ -216,29 +242,24 @@ class DRouter:
 
         Returns the slot to go on from, too; None: all were ended. The latter are ended with the first slots.
         """
-        d_sids = {d_sid for service in services for d_sid in service.d_sids}
-        entries, following = self.affinity.page(start, slots)
-        ended = [entry for entry in entries if entry.d_sid in d_sids]
-        self.counters["bindings_reset"] += len(ended)
-        actions = [action for entry in ended for action in self._end(entry)]
+        actions, following = self._reset(services, start, slots)
         if start == 0:
             pooled = [tuple(d_sid for d_sid in service.d_sids if d_sid in self._pools) for service in services]
             actions += [ResetFlows(of_service) for of_service in pooled if of_service]
         return actions, following
 
-    def _end(self, entry: AffinityEntry) -> list[Action]:
-        self.affinity.end(entry)
-        self.counters["bindings_ended"] += 1
-        return [RemoveAffinity(entry)]
-
-    def _drop(self, reason: str) -> list[Action]:
-        self.counters[f"dropped_{reason}"] += 1
-        return [DropPacket(reason)]
-
     # -- deciding --------------------------------------------------------------------------------
 
     def _outlook(self, service: Service, d_sid: Address) -> Outlook:
-        return Outlook(service.name, d_sid, self.config.site, self.bindings, self.paths, self._sessions)
+        known = (service.name, d_sid, self.config.site, self.bindings, self.paths, self._sessions)
+        is_oracle = service.policy == policies.ORACLE
+        return TrueOutlook(self._true_states, *known) if is_oracle else self._role.outlook(service, d_sid)
+
+    def _policy(self, name: str) -> Policy:
+        return policies.create(name, **self.config.policy_parameters.get(name, {}))
+
+    def _is_dead(self, d_sid: Address, d_bid: Address) -> bool:
+        return self._down_reports[d_sid, d_bid] >= self._role.tellings_of_death
 
     def _decide(self, service: Service, flow: FlowKey, now_s: float) -> Decided | None:
         choice = self._selections[flow.dst].choose(now_s, lambda d_bid: self.affinity.has_way_home(flow, d_bid))
@@ -254,6 +275,10 @@ class DRouter:
         """Return the instances that may take a flow to a D-SID, with their shares of the next `SHARES` flows."""
         return self._selections[d_sid].weighed(SHARES, now_s)
 
+    def site_behind(self, target: Address) -> str | None:
+        """Return the site that a flow was given to as such, by what it is bound to; None: that is an instance."""
+        return next((site for site, address in self._d_routers.items() if address == target), None)
+
     def pool(self, d_sid: Address) -> Pool | None:
         """Return the pool of a D-SID whose flows the switch binds; None if this D-Router does."""
         return self._pools.get(d_sid)
@@ -264,76 +289,82 @@ class DRouter:
         """Take in a datagram from a D-MA or another D-Router; what is not to be believed is counted and dropped."""
         try:
             message, epoch = self._admission.admit(data, now_s)
+            if not isinstance(message, (Probe, Report)):
+                told = self._role.on_message(message, epoch, now_s)
+                return self._heard(message.site, message.sequence, "told", told, now_s)
         except Refused as refused:
             self.counters[refused.counter] += 1
             return [MetricsReceived(now_s, refused.site or str(source), refused.sequence, "dropped", refused.reason)]
         if isinstance(message, Probe):
-            return self._on_probe(message, source, now_s)
+            return self._prober.on_probe(message, source, now_s)
         return self._on_report(message, epoch, data, now_s)
 
-    def _on_probe(self, probe: Probe, source: Address, now_s: float) -> list[Action]:
-        if not probe.is_reply:
-            answer = Probe(self.config.site, probe.sequence, probe.sent_s, is_reply=True)
-            return [SendMessage(source, self._signed(answer, probe.site), "probe_reply")]
-        path = self.paths.get(probe.site)
-        rtt_s = now_s - probe.sent_s
-        if path is None or rtt_s < 0:
-            self.counters["probes_unexpected"] += 1
-            return []
-        path.on_reply(rtt_s, now_s)
-        return []
+    def on_returned(self, data: bytes, to: Address, now_s: float) -> None:
+        """Hear that nobody listens at a D-Router's address, in answer to a message that began with `data`."""
+        self._prober.on_returned(data, to, now_s)
+
+    def on_port_counters(self, readings: Mapping[str, Reading]) -> None:
+        """Hear what this D-Router's ports have sent and dropped so far."""
+        for name, reading in readings.items():
+            self.ports[name].on_counters(*reading)
 
     def _on_report(self, report: Report, epoch: int, data: bytes, now_s: float) -> list[Action]:
+        if not self._role.hears_reports:
+            self.counters["messages_unexpected"] += 1
+            return [MetricsReceived(now_s, report.site, report.sequence, "dropped", "it is for the controller")]
         if not self.bindings.apply(report, now_s, epoch):
             self.counters["reports_overtaken"] += 1
             return [MetricsReceived(now_s, report.site, report.sequence, "dropped", "replayed or overtaken")]
-        self._learn_from(report)
-        actions: list[Action] = [
-            MetricsReceived(now_s, report.site, report.sequence, "received", "", told.d_sid, told.d_bid)
-            for told in report.bindings
-        ]
-        actions += self._watch(
-            told.d_bid for told in report.bindings if told.d_sid in self._services and told.d_sid not in self._pools
-        )
-        actions += self._on_states(report)
-        for d_sid in dict.fromkeys(told.d_sid for told in report.bindings):
-            actions += self._spread(d_sid, now_s)
+        learnt = self._learning.on_report(report)
+        self._role.on_report(report, now_s)
+        for choice in self._site_choices.values():
+            choice.on_report(report, now_s)
+        actions = learnt + self._heard(report.site, report.sequence, "received", report.bindings, now_s)
         if report.site == self.config.site:  # as it came: the agent's own tag convinces the others
-            actions.extend(SendMessage(peer.address, data, "report") for peer in self.config.peers)
+            audience = self._role.audience()
+            peers = [peer.address for peer in self.config.peers if peer.site in audience]
+            told = (*peers, *self.config.listeners)
+            actions.extend(SendMessage(address, data, "report") for address in told)
         return actions
 
-    def _learn_from(self, report: Report) -> None:
-        path = self.paths.get(report.site)
-        rtt_s = path.cost_s if path else 0.0
-        for told in report.bindings:
-            service = self._services.get(told.d_sid)
-            if service is None:
-                continue
-            if told.raw is not None:
-                # A request follows upon a handshake, a stream begins with its first packet.
-                travel_s = rtt_s * (0.5 + self._sessions.load_per_session(service.name))
-                self._sessions.on_report(service.name, told.d_bid, told.raw, report.sent_s, travel_s)
-            self._selections[told.d_sid].on_told(told.d_bid)
+    def _heard(
+        self, site: str, sequence: int, event: str, told: Sequence[BindingReport | Told], now_s: float
+    ) -> list[Action]:
+        """Act on what was told of instances: record it, watch and break flows, move weights."""
+        actions: list[Action] = [
+            MetricsReceived(now_s, site, sequence, event, "", item.d_sid, item.d_bid) for item in told
+        ]
+        offered = [item for item in told if item.d_sid in self._services]
+        for item in offered:
+            self._selections[item.d_sid].on_told(item.d_bid)
+        actions += self._watch(item.d_bid for item in offered if item.d_sid not in self._pools)
+        actions += self._on_states(told)
+        for d_sid in dict.fromkeys(item.d_sid for item in told):
+            actions += self._spread(d_sid, now_s)
+        return actions
 
     # -- datapath affinity -----------------------------------------------------------------------
 
     def _spread(self, d_sid: Address, now_s: float) -> list[Action]:
         """Move the weights of a D-SID in the switch, if they are others than it has."""
         pool = self._pools.get(d_sid)
-        if pool is None:
+        if pool is None or not pool.may_be_spread(now_s):
             return []
         spread = pool.spread(self._selections[d_sid].shares(SHARES, now_s))
         return [spread] if spread else []
 
-    def _on_states(self, report: Report) -> list[Action]:
+    def _on_states(self, bindings: Iterable[BindingReport | Told]) -> list[Action]:
         """Break the flows of instances that turn out to have died."""
         actions: list[Action] = []
-        for told in report.bindings:
+        for told in bindings:
             key = (told.d_sid, told.d_bid)
-            self._down_reports[key] = self._down_reports[key] + 1 if told.state is State.DOWN else 0
-            if self._down_reports[key] == _REPORTS_OF_DEATH:
+            if told.state is State.DOWN:
+                self._down_reports[key] += 1
+            else:
+                del self._down_reports[key]  # of a Counter, which counts 0 then
+            if self._down_reports[key] == self._role.tellings_of_death:
                 actions += self._break(*key)
-            elif told.d_sid in self._pools and self._down_reports[key] < _REPORTS_OF_DEATH:
+            elif told.d_sid in self._pools and self._down_reports[key] < self._role.tellings_of_death:
                 self._pools[told.d_sid].add(told.d_bid)
         return actions
 
@@ -341,7 +372,9 @@ class DRouter:
         pool = self._pools.get(d_sid)
         if pool is not None:
             return [BreakFlows(d_sid, d_bid)] if pool.remove(d_bid) else []
-        broken = [entry for entry in self.affinity if entry.d_bid == d_bid and entry.d_sid == d_sid]
+        choice = self._site_choices.get(d_sid)
+        gone = {d_bid, choice.emptied_by(d_bid) if choice else None}
+        broken = [entry for entry in self.affinity if entry.d_bid in gone and entry.d_sid == d_sid]
         self.counters["flows_broken"] += len(broken)
         return [action for entry in broken for action in self._end(entry)]
 
@@ -349,13 +382,16 @@ class DRouter:
 
     def on_timer(self, now_s: float) -> list[Action]:
         """Do what is due: probe the paths to all peers, notice what has gone, reckon weights anew."""
-        return self._probe(now_s) + self._look_around(now_s)
+        return [*self._prober.on_timer(now_s), *self._look_around(now_s), *self._role.on_timer(now_s)]
 
     def _look_around(self, now_s: float) -> list[Action]:
         if self._next_spread_s is not None and now_s < self._next_spread_s:
-            return []
+            waiting = [d_sid for d_sid, pool in self._pools.items() if pool.is_waiting]
+            return [action for d_sid in waiting for action in self._spread(d_sid, now_s)]
         self._next_spread_s = now_s + _SPREAD_INTERVAL_S
-        return self._notice(now_s) + [action for d_sid in self._pools for action in self._spread(d_sid, now_s)]
+        noticed = self._notice(now_s) + self._dispatching.withdraw(self._is_dead, now_s)
+        noticed += self._learning.on_timer(self.bindings, now_s)
+        return noticed + [action for d_sid in self._pools for action in self._spread(d_sid, now_s)]
 
     def _notice(self, now_s: float) -> list[Action]:
         changes = self._liveness.changes(now_s)
@@ -365,22 +401,3 @@ class DRouter:
                 cut_off = sum(entry.egress == change.site for entry in self.affinity)
                 self.counters["flows_cut_off"] += cut_off
         return list(changes)
-
-    def _probe(self, now_s: float) -> list[Action]:
-        if self._next_probe_s is not None and now_s < self._next_probe_s:
-            return []
-        self._next_probe_s = now_s + self.config.probe_interval_s
-        self._probe_sequence += 1
-        probe = Probe(self.config.site, self._probe_sequence, now_s)
-        for path in self.paths.values():
-            path.on_probe_sent()
-        return [SendMessage(peer.address, self._signed(probe, peer.site), "probe") for peer in self.config.peers]
-
-    def _signed(self, probe: Probe, receiver: str) -> bytes:
-        data = codec.encode(probe)
-        return self._authenticator.sign(data, receiver) if self._authenticator else data
-
-
-def _policies(config: DRouterConfig) -> Iterator[tuple[Service, Policy]]:
-    for service in config.services:
-        yield service, policies.create(service.policy, **config.policy_parameters.get(service.policy, {}))

@@ -7,9 +7,10 @@ identify a flow and how long affinity lasts.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple
 
-from testbed.dyncast.codec import Address
+Address = IPv4Address | IPv6Address
 
 TCP = 6
 UDP = 17
@@ -17,6 +18,8 @@ UDP = 17
 FIVE_TUPLE = ("src", "dst", "proto", "src_port", "dst_port")
 THREE_TUPLE = ("src", "dst", "proto")
 AFFINITY_MODES = ("reactive", "datapath")
+STEERINGS = ("rewrite", "tunnel")
+CHOICES = ("instance", "site")
 PORT_BLOCKS = tuple(1 << bits for bits in range(13))
 
 
@@ -52,6 +55,9 @@ class Service:
     `affinity_mode`: who binds a new flow, the D-Router upon its first packet (`reactive`) or the switch (`datapath`).
     `port_block`: so many consecutive ports, a power of two from a multiple of it, are as one: the audio, video and RTCP
     of a call are a set of 5-tuples that belong together.
+    `steering`: the ingress writes the D-BID in place of the D-SID (`rewrite`), or the D-SID stays in the packet up to
+    the instance (`tunnel`). `choice`: what the ingress picks, an `instance`, or a `site` whose D-Router, the egress,
+    picks the instance by `local_policy`.
     """
 
     name: str
@@ -61,6 +67,9 @@ class Service:
     affinity_timeout_s: int = 30
     affinity_mode: str = "reactive"
     port_block: int = 1
+    steering: str = "rewrite"
+    choice: str = "instance"
+    local_policy: str = "least_loaded"
 
     def identifier(self, packet: FlowKey) -> FlowKey:
         """Return the identifier of the flow that a packet belongs to; of a block of ports, the first."""
@@ -101,3 +110,19 @@ class Service:
             raise ValueError(f"service {self.name}: in datapath mode, src must be among the flow fields")
         if not 1 <= self.affinity_timeout_s <= 65535:
             raise ValueError(f"service {self.name}: affinity_timeout_s must be 1..65535, not {self.affinity_timeout_s}")
+        problem = steering_problem(self.steering, self.choice, self.affinity_mode, self.flow_fields)
+        if problem is not None:
+            raise ValueError(f"service {self.name}: {problem}")
+
+
+def steering_problem(steering: str, choice: str, affinity_mode: str, flow_fields: tuple[str, ...]) -> str | None:
+    """Return why a service cannot be steered so; None if it can."""
+    if steering not in STEERINGS or choice not in CHOICES:
+        return f"steering must be one of {STEERINGS}, choice one of {CHOICES}"
+    if steering == "tunnel" and affinity_mode == "datapath":
+        return "steering tunnel needs affinity mode reactive: the entries by which a switch binds flows itself rewrite"
+    if choice == "site" and steering != "tunnel":
+        return "choice site needs steering tunnel: the egress must still see the D-SID to pick the instance"
+    if choice == "site" and "src" not in flow_fields:
+        return "choice site needs src among the flow fields: a flow has one ingress, and one egress binds it"
+    return None

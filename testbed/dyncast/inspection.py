@@ -18,10 +18,12 @@ from testbed.dyncast.affinity import AffinityEntry
 from testbed.dyncast.bindings import Binding
 from testbed.dyncast.codec import Address
 from testbed.dyncast.d_router import DRouter, Peer
+from testbed.dyncast.dispatcher import Dispatcher
 from testbed.dyncast.flows import Service
 from testbed.dyncast.network_state import PathState
+from testbed.dyncast.port_state import PortState
 
-SECTIONS = ("services", "bindings", "weights", "flows", "counters", "neighbours")
+SECTIONS = ("services", "bindings", "weights", "flows", "counters", "neighbours", "ports")
 
 _BINDINGS = 200  # a page
 _SLOTS = 500  # a page of the affinity table
@@ -37,25 +39,30 @@ class Page(NamedTuple):
     following: int | None
 
 
-def page(d_router: DRouter, section: str, start: int, now_s: float) -> Page:
+def page(d_router: DRouter | Dispatcher, section: str, start: int, now_s: float) -> Page:
     """Return a page of a section; the first starts at 0. Raises ValueError for what is no section."""
     if section == "services":
         return Page(list(_services(d_router, now_s)), None)
+    if section == "flows":
+        entries, following = d_router.affinity.page(start, _SLOTS)
+        return Page([_flow(d_router, entry, now_s) for entry in entries], following)
+    if section == "counters":
+        return Page([{"kind": kind, "count": count} for kind, count in sorted(d_router.counters.items())], None)
+    if section in SECTIONS and isinstance(d_router, Dispatcher):
+        return Page([], None)  # it hears of no instance, weighs none and probes nobody
+    assert isinstance(d_router, DRouter)
     if section == "bindings":
         return _bindings(d_router, start, now_s)
     if section == "weights":
         return _weights(d_router, start, now_s)
-    if section == "flows":
-        entries, following = d_router.affinity.page(start, _SLOTS)
-        return Page([_flow(entry, now_s) for entry in entries], following)
-    if section == "counters":
-        return Page([{"kind": kind, "count": count} for kind, count in sorted(d_router.counters.items())], None)
     if section == "neighbours":
         return Page([_neighbour(d_router, peer, now_s) for peer in d_router.config.peers], None)
+    if section == "ports":
+        return Page([_port(d_router, state) for state in d_router.ports.values()], None)
     raise ValueError(f"no section {section!r}; there are: {', '.join(SECTIONS)}")
 
 
-def _services(d_router: DRouter, now_s: float) -> Iterable[Row]:
+def _services(d_router: DRouter | Dispatcher, now_s: float) -> Iterable[Row]:
     bound: Counter[Address] = Counter()
     for (d_sid, _), flows in d_router.affinity.counts().items():
         bound[d_sid] += flows
@@ -67,11 +74,13 @@ def _services(d_router: DRouter, now_s: float) -> Iterable[Row]:
         yield {
             "service": service.name,
             "d_sid": str(d_sid),
-            "policy": service.policy,
+            "policy": None if isinstance(d_router, Dispatcher) else service.policy,
             "flow_fields": list(service.flow_fields),
             "timeout_s": service.affinity_timeout_s,
             "mode": service.affinity_mode,
-            "bound_by": "d_router" if pool is None else "switch",
+            "steering": service.steering,
+            "choice": service.choice,
+            "bound_by": _binder(d_router) if pool is None else "switch",
             "instances": len(here),
             "usable": sum(d_router.bindings.is_usable(binding, now_s) for binding in here),
             "flows_bound": bound[d_sid] if pool is None else None,
@@ -119,7 +128,7 @@ def _weights(d_router: DRouter, start: int, now_s: float) -> Page:
                 {
                     "service": service.name,
                     "d_sid": str(d_sid),
-                    "d_bid": str(candidate.d_bid),
+                    "d_bid": None if service.choice == "site" else str(candidate.d_bid),
                     "egress": candidate.site,
                     "share": round(item.weight / total, 4) if total else 0.0,
                     "weight": item.weight,
@@ -133,16 +142,17 @@ def _weights(d_router: DRouter, start: int, now_s: float) -> Page:
     return Page(rows, start + 1 if start + 1 < len(offered) else None)
 
 
-def _flow(entry: AffinityEntry, now_s: float) -> Row:
+def _flow(d_router: DRouter | Dispatcher, entry: AffinityEntry, now_s: float) -> Row:
     flow = entry.flow
+    site = d_router.site_behind(entry.d_bid)
     return {
         "src": None if flow.src is None else str(flow.src),
         "src_port": flow.src_port,
         "d_sid": str(flow.dst),
         "dst_port": flow.dst_port,
         "proto": None if flow.proto is None else _PROTOCOLS.get(flow.proto, str(flow.proto)),
-        "d_bid": str(entry.d_bid),
-        "egress": entry.egress or None,
+        "d_bid": None if site else str(entry.d_bid),
+        "egress": entry.egress or site,
         "age_s": _ago(entry.created_s, now_s),
         "timeout_s": entry.timeout_s,
         "held_by": "entry",
@@ -155,25 +165,48 @@ def _neighbour(d_router: DRouter, peer: Peer, now_s: float) -> Row:
         "site": peer.site,
         "address": str(peer.address),
         "reachable": path.is_reachable,
+        "control_silent": path.is_silent,
         "path_cost_ms": peer.path_cost_ms,
         "rtt_ms": _ms(path.rtt_s),
         "jitter_ms": _ms(path.jitter_s),
         "loss_percent": _loss_percent(path),
+        "port": peer.port or None,
+        "port_cost_ms": _ms(path.port_cost_s),
         "probes_sent": path.probes_sent,
         "probes_answered": path.replies,
+        "probes_returned": path.probes_returned,
         "answered_ago_s": _ago(path.heard_s, now_s),
         "reported_ago_s": _ago(d_router.bindings.last_heard_s(peer.site), now_s),
+    }
+
+
+def _port(d_router: DRouter, state: PortState) -> Row:
+    port, counters = state.port, state.counters
+    return {
+        "port": port.name,
+        "towards": [peer.site for peer in d_router.config.peers if peer.port == port.name],
+        "rate_mbps": None if port.rate_bps is None else port.rate_bps / 1e6,
+        "sent_mbps": None if state.sent_bps is None else round(state.sent_bps / 1e6, 3),
+        "utilisation": None if state.utilisation is None else round(state.utilisation, 4),
+        "drop_share": None if state.drop_share is None else round(state.drop_share, 4),
+        "queueing_ms": _ms(state.queueing_s),
+        "sent_packets": counters.sent_packets if counters else None,
+        "dropped_packets": counters.dropped_packets if counters else None,
     }
 
 
 def _loss_percent(path: PathState) -> float | None:
     # The last probe may still be under way.
     due = path.probes_sent - 1
-    return round(100 * max(0, due - path.replies) / due, 2) if due > 0 else None
+    return round(100 * max(0, due - path.replies - path.probes_returned) / due, 2) if due > 0 else None
 
 
-def _offered(d_router: DRouter) -> Iterable[tuple[Service, Address]]:
-    return ((service, d_sid) for service in d_router.config.services for d_sid in service.d_sids)
+def _binder(d_router: DRouter | Dispatcher) -> str:
+    return "dispatcher" if isinstance(d_router, Dispatcher) else "d_router"
+
+
+def _offered(d_router: DRouter | Dispatcher) -> Iterable[tuple[Service, Address]]:
+    return ((service, d_sid) for d_sid, service in d_router.services.items())
 
 
 def _metrics(binding: Binding) -> Row | None:

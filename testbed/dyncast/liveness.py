@@ -2,7 +2,9 @@
 
 Pure. Looks at paths and bindings and says what changed since it last looked; who takes new flows follows from the same
 facts at once, here they are told for the record and for what hangs on the change. Section 4.1 of the Dyncast
-architecture leaves detection open: a path is lost when `network_state.MOST_UNANSWERED` probes in a row had no answer.
+architecture leaves detection open: a path is lost when more than `network_state.MOST_UNANSWERED` probes in a row had no
+answer. A control process is silent when a probe came back from its closed port: the path is alive, and what is bound
+goes on; its site takes new flows until its metrics expire.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ class Liveness:
         self._bindings = bindings
         self._paths = paths
         self._lost: set[str] = set()
+        self._silent: set[str] = set()
         self._expired: dict[tuple[Address, Address], Binding] = {}
 
     def changes(self, now_s: float) -> list[Noticed]:
@@ -35,6 +38,16 @@ class Liveness:
         return [
             *(Noticed(now_s, "path_lost", site) for site in gone),
             *(Noticed(now_s, "path_back", site) for site in back),
+            *self._silences(now_s),
+        ]
+
+    def _silences(self, now_s: float) -> list[Noticed]:
+        silent = {path.site for path in self._paths.values() if path.is_silent}
+        begun, ended = sorted(silent - self._silent), sorted(self._silent - silent)
+        self._silent = silent
+        return [
+            *(Noticed(now_s, "control_silent", site) for site in begun),
+            *(Noticed(now_s, "control_back", site) for site in ended),
         ]
 
     def _expiries(self, now_s: float) -> list[Noticed]:

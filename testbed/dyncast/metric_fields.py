@@ -15,8 +15,8 @@ fatal.
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 from testbed.dyncast.metrics import BEST_SCORE, RawMetrics, Scores
@@ -107,6 +107,12 @@ _SCORES = (
     Metric(32, "overall", 2, False, Source.NORMALIZATION, Statistics.UNSTATED),  # norm_fi
 )
 METRICS = _RAW + _SCORES
+# What moves with each session, and what only with the instance itself; without `workers` there are no raw figures.
+_IN_BOTH = {"workers"}
+_VOLATILE = {"busy_workers", "queue_length", "sessions", "sessions_started", "utilisation", "cpu_utilisation",
+             "memory_bytes", "throughput_bps"}  # fmt: skip
+VOLATILE = tuple(metric for metric in _RAW if metric.attribute in _VOLATILE | _IN_BOTH)
+SLOW = tuple(metric for metric in METRICS if metric.attribute not in _VOLATILE)
 _KINDS = {metric.kind: metric for metric in METRICS}
 _LEVEL_OF_RAW = 0
 # Made once, for each binding of each report needs them: the fields of each metric and length, and what they say.
@@ -117,7 +123,7 @@ _READ = {
 }
 
 
-def encode(raw: RawMetrics | None, scores: Scores) -> bytes:
+def encode(raw: RawMetrics | None, scores: Scores, metrics: Iterable[Metric] = METRICS) -> bytes:
     """Return the number of metrics (one octet) and the metrics; none without raw figures.
 
     A value too large for its field goes as the largest that fits.
@@ -125,7 +131,7 @@ def encode(raw: RawMetrics | None, scores: Scores) -> bytes:
     if raw is None:
         return b"\0"
     told: list[bytes] = []
-    for metric in METRICS:
+    for metric in metrics:
         value = getattr(raw if metric.level == _LEVEL_OF_RAW else scores, metric.attribute)
         if value is None or (metric.is_optional and not value):
             continue
@@ -136,6 +142,11 @@ def encode(raw: RawMetrics | None, scores: Scores) -> bytes:
             exponent = 0 if value < 1 << 8 else 1 if value < 1 << 16 else 2 if value < 1 << 32 else 3
         told.append(_WRITTEN[metric.kind, exponent] + metric.values[exponent].pack(value))
     return bytes((len(told),)) + b"".join(told)
+
+
+def with_volatile(slow: RawMetrics, volatile: RawMetrics) -> RawMetrics:
+    """Return the raw figures of an instance from those of both paces."""
+    return replace(slow, **{name: getattr(volatile, name) for name in _VOLATILE})
 
 
 def decode(data: memoryview, position: int) -> tuple[RawMetrics | None, Scores, int]:

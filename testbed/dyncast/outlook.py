@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from testbed.dyncast.bindings import Binding, BindingTable
@@ -13,6 +14,8 @@ from testbed.dyncast.session_model import SessionModel
 
 class Outlook:
     """The view from `site` on one D-SID of a service. Holds no state of its own."""
+
+    current_for_s = math.inf  # who decides must look again after this long; reports say when else
 
     def __init__(
         self,
@@ -61,7 +64,12 @@ class Outlook:
             expected.service_time_s,
             expected.echo,
             binding.scores,
+            path.port_cost_s if path else 0.0,
         )
+
+    def on_given(self, d_bid: Address, flows: int, now_s: float) -> None:
+        """Take note of flows that this ingress gave to an instance."""
+        self.sessions.on_given(d_bid, now_s, flows)
 
     def _is_reachable(self, binding: Binding) -> bool:
         if binding.site == self._site:

@@ -7,6 +7,7 @@ what an earlier one left in the switch. Section 4.4 of the CFN-Dyncast architect
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from testbed.dyncast.actions import SpreadFlows
@@ -14,6 +15,8 @@ from testbed.dyncast.codec import Address
 
 # The weights of a D-SID sum up to about this: a switch's select group spreads over so many hash values.
 SHARES = 64
+# To reckon and tell the weights of so many takes a while, and reports come by the hundred a second.
+_PAUSE_PER_MEMBER_S = 50e-6
 
 
 class Pool:
@@ -28,6 +31,20 @@ class Pool:
         self._told: SpreadFlows | None = None
         self._is_lost = False
         self._given: dict[Address, int] = {}
+        self._reckoned_s = -math.inf
+        self.is_waiting = False
+
+    def may_be_spread(self, now_s: float) -> bool:
+        """Tell whether weights may be reckoned anew: those of more than `SHARES` members after a pause only.
+
+        Otherwise the pool `is_waiting`.
+        """
+        members = len(self.members)
+        pause_s = _PAUSE_PER_MEMBER_S * members if members > SHARES else 0.0
+        self.is_waiting = now_s < self._reckoned_s + pause_s
+        if not self.is_waiting:
+            self._reckoned_s = now_s
+        return not self.is_waiting
 
     def add(self, d_bid: Address) -> None:
         """Have an instance as a member that was heard of."""

@@ -2,7 +2,8 @@
 
 To look at every instance for every flow would take milliseconds where there are a thousand. What a policy weighs is
 looked at again for all of them every `REFRESH_INTERVAL_S`, and at once for an instance that a report told of or a
-flow was given to. So a decision rests on figures that are at most that old.
+flow was given to. So a decision rests on figures that are at most that old; where there are hundreds, up to some tenths
+of a second.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from testbed.dyncast.outlook import Outlook
 from testbed.dyncast.policies import BestOfTwo, Candidate, Costed, LeastCost, Policy, Proportional
 
 REFRESH_INTERVAL_S = 0.1
+_QUICKLY = 200  # instances that are looked at so often; more of them proportionally more seldom
 _RECORDED = 8  # candidates that a decision is recorded with; all of them where there are so few
 
 
@@ -62,7 +64,7 @@ class Selection:
         self._outlook = outlook
         self._policy = policy
         self._rng = rng
-        self._refresh_interval_s = min(refresh_interval_s, outlook.lifetime_s)
+        self._refresh_interval_s = min(refresh_interval_s, outlook.lifetime_s, outlook.current_for_s)
         self._refresh_due_s = -math.inf
         self._stale: set[Address] = set()
         self._instances: dict[Address, _Instance] = {}
@@ -78,7 +80,7 @@ class Selection:
 
     def gave(self, d_bid: Address, flows: int, now_s: float) -> None:
         """Hear that an instance was given flows that `choose` knows nothing of."""
-        self._outlook.sessions.on_given(d_bid, now_s, flows)
+        self._outlook.on_given(d_bid, flows, now_s)
         self._stale.add(d_bid)
 
     # -- what is decided -------------------------------------------------------------------------
@@ -170,7 +172,8 @@ class Selection:
     def _look_at_all(self, now_s: float) -> None:
         usable = self._outlook.usable(now_s)
         expiry_s = min((binding.received_s for binding in usable), default=now_s) + self._outlook.lifetime_s
-        self._refresh_due_s = min(now_s + self._refresh_interval_s, expiry_s)
+        interval_s = self._refresh_interval_s * max(1.0, len(usable) / _QUICKLY)
+        self._refresh_due_s = min(now_s + interval_s, expiry_s)
         self._instances = {}
         for binding in usable:
             candidate = self._outlook.candidate(binding, now_s)

@@ -70,6 +70,7 @@ class _Service:
 class _Instance:
     unseen: int = 0
     given: deque[tuple[float, int]] = field(default_factory=deque)  # those that no report can have counted yet
+    late: int = 0  # given before the last report, and heard of only after it
     service: _Service = field(default_factory=_Service)
     queue: Queue | None = None
     estimate: QueueEstimate | None = None
@@ -123,8 +124,11 @@ class SessionModel:
         self._instances: dict[Address, _Instance] = {}
 
     def on_given(self, d_bid: Address, now_s: float, flows: int = 1) -> None:
-        """Take note that this ingress gave the instance flows."""
+        """Take note that this ingress gave the instance flows then, which may be some time ago."""
         known = self._instances.setdefault(d_bid, _Instance())
+        if now_s < known.measured_s:
+            known.late += flows
+            return
         known.given.append((now_s, flows))
         known.unseen += flows
         known.add(flows, now_s)
@@ -137,6 +141,7 @@ class SessionModel:
         while known.given and known.given[0][0] <= measured_s - travel_s:
             counted += known.given.popleft()[1]
         known.unseen -= counted
+        counted, known.late = counted + known.late, 0
         span_s = measured_s - known.measured_s
         started = raw.sessions_started - known.sessions_started
         if known.reports == 0 or started < 0:  # it is new, or began anew

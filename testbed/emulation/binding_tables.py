@@ -22,6 +22,7 @@ class BindingRow:
     d_router: str
     flow: BoundFlow
     egress: str | None
+    is_of_site: bool = False  # the instance is for the egress to choose
 
     def document(self) -> dict[str, object]:
         """Return the row as JSON has it."""
@@ -35,7 +36,7 @@ class BindingRow:
             "dst_port": flow.dst_port,
             "port_block": flow.port_block,
             "proto": flow.proto,
-            "d_bid": str(flow.d_bid),
+            "d_bid": None if self.is_of_site else str(flow.d_bid),
             "egress": self.egress,
             "age_s": None if flow.age_s is None else round(flow.age_s, 3),
             "timeout_s": flow.timeout_s,
@@ -50,12 +51,10 @@ def d_routers() -> list[RunningBridge]:
 
 def rows(ingress: RunningBridge, now_s: float) -> Iterator[BindingRow]:
     """Return the bindings of a D-Router; `now_s` is of CLOCK_MONOTONIC. Raises BridgeError, ConntrackError."""
-    sites = [
-        (ip_network(prefix), bridge.d_router)
-        for bridge in running_bridges()
-        if bridge.tag == ingress.tag
-        for prefix in bridge.prefixes
-    ]
-    for flow in bound_flows(ingress.name, Conntrack(ingress.datapath_type), now_s):
+    of_run = [bridge for bridge in running_bridges() if bridge.tag == ingress.tag]
+    sites = [(ip_network(prefix), bridge.d_router) for bridge in of_run for prefix in bridge.prefixes]
+    stations = {mac: addresses for bridge in of_run for mac, addresses in bridge.stations.items()}
+    d_routers = {prefix[1] for prefix, _ in sites}  # the first address of a site is that of its D-Router
+    for flow in bound_flows(ingress.name, Conntrack(ingress.datapath_type), now_s, stations):
         egress = next((name for prefix, name in sites if flow.d_bid in prefix), None)
-        yield BindingRow(str(ingress.tag), ingress.d_router, flow, egress)
+        yield BindingRow(str(ingress.tag), ingress.d_router, flow, egress, is_of_site=flow.d_bid in d_routers)

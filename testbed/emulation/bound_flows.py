@@ -9,14 +9,16 @@ process. Owns how the lines of `ovs-ofctl dump-flows` are read; what the cookies
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from types import MappingProxyType
 
 from testbed.conntrack import Conntrack
 from testbed.emulation.bridges import dump_flows
 
 Address = IPv4Address | IPv6Address
+Stations = Mapping[str, tuple[Address, ...]]
 
 _FORWARD, _POOL, _LEARNT = 0xD1, 0xD3, 0xD6
 _CLASSIFY, _AFFINITY, _LEARN = 0, 2, 8
@@ -25,6 +27,7 @@ _NUMBERED = {6: "tcp", 17: "udp", 1: "icmp", 58: "icmp"}
 _ZONE = re.compile(r"zone=(\d+)")
 _POOL_NUMBER = re.compile(r"set_field:0x([0-9a-f]+)->reg5|load:0x([0-9a-f]+)->NXM_NX_REG5\[\]")
 _SET_DESTINATION = re.compile(r"set_field:([0-9a-f.:]+)->(?:ip|ipv6)_dst|mod_nw_dst:([0-9.]+)")
+_SET_STATION = re.compile(r"set_field:([0-9a-f:]{17})->eth_dst")
 _LOAD = re.compile(r"load:(0x[0-9a-f]+|0)->NXM_NX_X*REG0\[(?:(\d+)\.\.\d+)?\]")
 
 
@@ -59,10 +62,15 @@ class _Entry:
     actions: str
 
 
-def bound_flows(bridge: str, conntrack: Conntrack, now_s: float) -> Iterator[BoundFlow]:
-    """Return the bindings of a bridge; `now_s` is of CLOCK_MONOTONIC. Raises BridgeError, ConntrackError."""
+def bound_flows(
+    bridge: str, conntrack: Conntrack, now_s: float, stations: Stations = MappingProxyType({})
+) -> Iterator[BoundFlow]:
+    """Return the bindings of a bridge; `now_s` is of CLOCK_MONOTONIC, `stations` are those of the run.
+
+    A flow that was given to a site as such is bound to the address of its D-Router. Raises BridgeError, ConntrackError.
+    """
     entries = [entry for line in dump_flows(bridge) if (entry := _entry(line))]
-    yield from _of_the_d_router(entries)
+    yield from _of_the_d_router(entries, stations)
     pools = dict(_pools(entries))
     yield from _learnt(entries, {number: d_sid for d_sid, (number, _) in pools.items()})
     # Where identifiers are learnt, connections are but parts of a flow.
@@ -71,13 +79,18 @@ def bound_flows(bridge: str, conntrack: Conntrack, now_s: float) -> Iterator[Bou
         yield from _tracked(conntrack, zone, now_s)
 
 
-def _of_the_d_router(entries: Iterable[_Entry]) -> Iterator[BoundFlow]:
+def _of_the_d_router(entries: Iterable[_Entry], stations: Stations) -> Iterator[BoundFlow]:
     for entry in entries:
-        destination = _SET_DESTINATION.search(entry.actions)
-        if entry.kind == _FORWARD and destination:
-            d_sid = _address(entry.fields, "dst")
-            if d_sid is not None:
-                yield _bound(entry, d_sid, ip_address(destination[1] or destination[2]), "entry")
+        d_sid = _address(entry.fields, "dst")
+        if entry.kind != _FORWARD or d_sid is None:
+            continue
+        destination, station = _SET_DESTINATION.search(entry.actions), _SET_STATION.search(entry.actions)
+        if destination:
+            yield _bound(entry, d_sid, ip_address(destination[1] or destination[2]), "entry")
+        elif station and (addresses := stations.get(station[1])):
+            # A D-Router has one address for both families.
+            d_bid = next((address for address in addresses if address.version == d_sid.version), addresses[0])
+            yield _bound(entry, d_sid, d_bid, "entry")
 
 
 def _pools(entries: Iterable[_Entry]) -> Iterator[tuple[Address, tuple[int, int]]]:

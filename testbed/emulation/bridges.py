@@ -12,14 +12,19 @@ import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 
 from testbed.emulation import switch_sockets
 from testbed.emulation.run_tag import RunTag
 
+Address = IPv4Address | IPv6Address
+
 UPLINK_PORT = 1
 
 _RUN_KEY, _D_ROUTER_KEY, _PREFIXES_KEY = "dyncast-run", "dyncast-d-router", "dyncast-prefixes"
+_STATIONS_KEY = "dyncast-stations"
+_TUNNEL_VLAN = 4094
 _PROTOCOLS = "OpenFlow10,OpenFlow13,OpenFlow15"  # for ovs-ofctl by hand, controllers, select groups
 _TIMEOUT_S = 60
 _MANAGEMENT = Path("/var/run/openvswitch")
@@ -36,7 +41,8 @@ class Bridge:
 
     `uplink_port` leads to the D-Router's namespace, `ports` maps each host of the site to its OpenFlow port
     number; `interfaces` maps port numbers to root-namespace interfaces. `prefixes` are the networks of the site.
-    `controller`: (address, TCP port), once set.
+    `controller`: (address, TCP port), once set. `tunnel_port` leads to the other D-Routers; `stations` are those here
+    that are reached by MAC address, with their addresses.
     """
 
     name: str
@@ -47,6 +53,8 @@ class Bridge:
     d_router: str = ""
     prefixes: tuple[str, ...] = ()
     controller: tuple[str, int] | None = field(default=None)
+    tunnel_port: int | None = None
+    stations: Mapping[str, tuple[Address, ...]] = field(default_factory=dict)
 
     @property
     def management_socket(self) -> Path:
@@ -81,9 +89,14 @@ def creation(bridges: Iterable[Bridge], tag: RunTag, *, datapath_type: str) -> l
         arguments += [f"other_config:datapath-id={bridge.datapath_id:016x}", "other_config:disable-in-band=true"]
         arguments += [f"external_ids:{_RUN_KEY}={tag}", f"external_ids:{_D_ROUTER_KEY}={json.dumps(bridge.d_router)}"]
         arguments += [f"external_ids:{_PREFIXES_KEY}={json.dumps(' '.join(bridge.prefixes))}"]
+        stations = (f"{mac}={','.join(map(str, addresses))}" for mac, addresses in bridge.stations.items())
+        arguments += [f"external_ids:{_STATIONS_KEY}={json.dumps(' '.join(stations))}"] if bridge.stations else []
         for number, interface in sorted(bridge.interfaces.items()):
             arguments += ["--", "add-port", bridge.name, interface]
             arguments += ["--", "set", "Interface", interface, f"ofport_request={number}"]
+            if number == bridge.tunnel_port:
+                # A VLAN that nobody else is in: what is switched as usual is never flooded through tunnels.
+                arguments += ["--", "set", "Port", interface, f"tag={_TUNNEL_VLAN}"]
     return arguments
 
 
@@ -109,6 +122,7 @@ class RunningBridge:
     datapath_type: str
     d_router: str
     prefixes: tuple[str, ...]
+    stations: Mapping[str, tuple[Address, ...]] = field(default_factory=dict)
 
 
 def running_bridges() -> list[RunningBridge]:
@@ -120,7 +134,12 @@ def running_bridges() -> list[RunningBridge]:
         tag = RunTag.parse(said.get(_RUN_KEY, ""))
         if tag is not None:
             prefixes = tuple(said.get(_PREFIXES_KEY, "").split())
-            found.append(RunningBridge(tag, name, datapath_type or "system", said.get(_D_ROUTER_KEY, ""), prefixes))
+            stations = {
+                mac: tuple(map(ip_address, addresses.split(",")))
+                for mac, _, addresses in (word.partition("=") for word in said.get(_STATIONS_KEY, "").split())
+            }
+            d_router = said.get(_D_ROUTER_KEY, "")
+            found.append(RunningBridge(tag, name, datapath_type or "system", d_router, prefixes, stations))
     return found
 
 

@@ -15,17 +15,19 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from testbed.emulation import bridges, run_tag
+from testbed.emulation import bridges, run_tag, tunnels
 from testbed.emulation.bridges import UPLINK_PORT, Bridge, BridgeError
 from testbed.emulation.interfaces import open_tap
 from testbed.emulation.link_backend import LinkEnd, LinkError, LinkRequest
 from testbed.emulation.namespaces import Namespace, NamespaceError, entered
 from testbed.emulation.run_tag import RunTag, RunTagError
+from testbed.emulation.tunnels import Tunnel, TunnelError
 from testbed.emulation.veth import create_pairs, delete_pairs
 from topologies.spec import LinkSpec
 
@@ -90,10 +92,12 @@ class Backends:
     link: str
 
 
-def choose_backends(capabilities: Capabilities, *, datapath: str | None = None, link: str | None = None) -> Backends:
+def choose_backends(
+    capabilities: Capabilities, *, datapath: str | None = None, link: str | None = None, tunnels: bool = False
+) -> Backends:
     """Return the fastest backends that work here, or those asked for. Raises CapabilityError naming what is missing."""
     for row in capabilities.rows:
-        if row.needed and not row.present:
+        if (row.needed or (tunnels and row.name == "vxlan")) and not row.present:
             raise _missing(row)
     return Backends(
         datapath=_choose(capabilities, "datapath", DATAPATHS, datapath, lambda name: f"datapath_{name}"),
@@ -238,6 +242,7 @@ def _namespace_rows() -> Iterator[Capability]:
         for name, words in _QDISCS.items():
             command = ["tc", "qdisc", "replace", "dev", "lo", "root", *words.split()]
             yield _attempt(name, partial(namespace.run, command), "added one", _module_remedy(name))
+        yield _attempt("vxlan", partial(_probe_vxlan, namespace), "moved one, its table filled in", "modprobe vxlan")
         command = ["ip", "link", "add", "ifb-probe", "type", "ifb"]
         yield _attempt("ifb", partial(namespace.run, command), "made one", _module_remedy("ifb"))
 
@@ -245,7 +250,7 @@ def _namespace_rows() -> Iterator[Capability]:
 def _attempt(name: str, action: Callable[[], object], success: str, remedy: str) -> Capability:
     try:
         action()
-    except (OSError, LinkError, BridgeError, RunTagError) as error:
+    except (OSError, LinkError, BridgeError, TunnelError, RunTagError) as error:
         reason = str(getattr(error, "strerror", None) or error)
         return Capability(name, False, reason.rpartition("Error: ")[2], remedy)
     return Capability(name, True, success, remedy="")
@@ -259,6 +264,19 @@ def _probe_veth(namespace: Namespace) -> None:
 def _probe_tap(namespace: Namespace) -> None:
     with entered(namespace.pid):
         os.close(open_tap("probe-tap"))
+
+
+def _probe_vxlan(namespace: Namespace) -> None:
+    """Make a tunnel that begins in a namespace, as D-Routers have them."""
+    with claimed_tag("probe") as tag:
+        tunnel = Tunnel(tag.port(0), "192.0.2.1", {"02:00:00:00:00:01": "192.0.2.2"})
+        commands = tunnels.creation(tunnel, os.getpid())
+        try:
+            with ThreadPoolExecutor(1) as beside:  # where the main thread is, there the process is
+                beside.submit(namespace.run, ["ip", "-batch", "-"], text_input=commands).result()
+            tunnels.connect([tunnel])
+        finally:
+            subprocess.run(["ip", "link", "delete", "dev", tunnel.interface], capture_output=True, check=False)
 
 
 def _module_remedy(name: str) -> str:

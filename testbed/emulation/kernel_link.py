@@ -60,6 +60,9 @@ class KernelLinks:
         links = {request.label: {"a_to_b": of(request.a), "b_to_a": of(request.b)} for request in self._requests}
         return {"backend": self.name, "links": links}
 
+    def queue(self, label: str, *, of_a: bool) -> None:
+        """Return nothing: it is with the interface."""
+
     def close(self) -> None:
         """Remove the pairs that end in the root namespace; the others go with their namespaces."""
         delete_pairs(self._requests)

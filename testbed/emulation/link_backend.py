@@ -63,5 +63,8 @@ class LinkBackend(Protocol):
     def statistics(self) -> dict[str, Any]:
         """Return what each direction of each link carried and dropped, under the link's label."""
 
+    def queue(self, label: str, *, of_a: bool) -> tuple[Path, int] | None:
+        """Return where the queue of one end of a link is counted (file and slot); None: with the interface itself."""
+
     def close(self) -> None:
         """Take the links down; safe to call twice."""

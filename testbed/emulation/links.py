@@ -18,6 +18,7 @@ from testbed.emulation.kernel_link import KernelLinks
 from testbed.emulation.link_backend import LinkBackend, LinkContext, LinkEnd, LinkError, LinkRequest
 from testbed.emulation.relay_link import RelayLinks
 from testbed.emulation.veth import PlainLinks
+from testbed.port_counters import PortSource
 
 __all__ = [
     "BACKENDS",
@@ -54,6 +55,12 @@ class Links:
     def statistics(self) -> dict[str, Any]:
         """Return the impaired links' statistics; after `close`, the final ones."""
         return self._impaired.statistics() if self._final is None else self._final
+
+    def source(self, label: str, interface: str, *, of_a: bool) -> PortSource:
+        """Return where the counters of one end of a link are, which is an interface of this name."""
+        is_plain = self._requests[label].spec.is_plain
+        queue = None if is_plain else self._impaired.queue(label, of_a=of_a)
+        return PortSource(interface, *queue) if queue else PortSource(interface)
 
     def cut(self, label: str) -> None:
         """Have a link lose everything, both ways. Raises LinkError."""

@@ -22,7 +22,7 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, NoReturn, TypeVar
 
-from testbed.emulation import bridges, cleanup, ct_zones, processes, run_tag, switch_sockets
+from testbed.emulation import bridges, cleanup, ct_zones, processes, run_tag, switch_sockets, tunnels
 from testbed.emulation.bridges import Bridge
 from testbed.emulation.capabilities import Backends
 from testbed.emulation.cleanup import CleanReport
@@ -30,9 +30,10 @@ from testbed.emulation.links import LinkEnd, LinkRequest, Links, create_links
 from testbed.emulation.mininet_nodes import EmulatedMininet
 from testbed.emulation.namespaces import entered, path_of
 from testbed.emulation.run_tag import RunTag
-from testbed.emulation.wiring import Address, End, Wiring, link_label, refusal_commands, wire
+from testbed.emulation.wiring import Address, End, Network, Wiring, link_label, offer_commands, refusal_commands, wire
+from testbed.port_counters import PortSource
 from topologies.addressing import AddressPlan
-from topologies.spec import Topology, unknown_name
+from topologies.spec import Role, Topology, unknown_name
 
 Input = TypeVar("Input")
 
@@ -49,7 +50,7 @@ class EmulatedNetwork:
 
     A context manager: however its block ends (normally, by an exception, by Ctrl-C, by SIGTERM or SIGHUP),
     nothing of the run stays. One object serves for one start and one stop. `work_dir` takes the link statistics;
-    `seed` drives the links' jitter and loss.
+    `seed` drives the links' jitter and loss. With `tunnels`, D-Routers can send each other packets as they are.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class EmulatedNetwork:
         backends: Backends,
         work_dir: Path,
         seed: int = 0,
+        tunnels: bool = False,
     ) -> None:
         self.topology = topology
         self.plan = plan
@@ -70,11 +72,12 @@ class EmulatedNetwork:
         self.seed = seed
         self.startup_seconds: float | None = None
         self.clean_report: CleanReport | None = None
-        self._wiring: Wiring = wire(topology, plan, tag)
+        self._wiring: Wiring = wire(topology, plan, tag, tunnels=tunnels)
         self._bridges: dict[str, Bridge] = dict(self._wiring.bridges)
         self._mininet: EmulatedMininet | None = None
         self._links: Links | None = None
         self._children: list[subprocess.Popen[bytes]] = []
+        self._resolver: Path | None = None
         self._progress: Callable[[str], None] = _silent
         self._former_handlers: dict[signal.Signals, Any] = {}
 
@@ -125,6 +128,7 @@ class EmulatedNetwork:
         self._links = create_links(
             requests, self.backends.link, out_dir=self.work_dir, seed=self.seed, environment=self.tag.environment
         )
+        self._make_tunnels()
         _run_ip("bridge ports", self._wiring.root_commands)
 
         self._progress(f"configuring addresses, routes and {len(self._bridges)} bridges")
@@ -201,7 +205,7 @@ class EmulatedNetwork:
     def run(self, node: str | None, argv: Sequence[str], timeout_s: float) -> subprocess.CompletedProcess[str]:
         """Run a command in a node's namespace to its end. Raises subprocess.TimeoutExpired after `timeout_s`."""
         return subprocess.run(
-            self._inside(node, argv),
+            self._inside(node, [*self._resolving(node), *argv]),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -212,7 +216,7 @@ class EmulatedNetwork:
         )
 
     def bridge(self, d_router: str) -> Bridge:
-        """Return the bridge of a D-Router."""
+        """Return the bridge of a D-Router or Dispatcher."""
         try:
             return self._bridges[d_router]
         except KeyError:
@@ -228,6 +232,12 @@ class EmulatedNetwork:
         for d_router, port in ports.items():
             self._bridges[d_router] = replace(self._bridges[d_router], controller=("127.0.0.1", port))
 
+    def port(self, node: str, peer: str) -> PortSource:
+        """Return the interface of a router on its link to another one, and where its counters are."""
+        wire = next(wire for wire in self._wiring.wires if wire.label == self._label(node, peer))
+        of_a = wire.a.node == node
+        return self.links.source(wire.label, (wire.a if of_a else wire.b).interface, of_a=of_a)
+
     def cut(self, a: str, b: str) -> None:
         """Have the link between two nodes lose everything, both ways. Raises NetworkError or LinkError."""
         self.links.cut(self._label(a, b))
@@ -240,16 +250,28 @@ class EmulatedNetwork:
         """Return how many packets Open vSwitch had no time to read, so far."""
         return switch_sockets.lost([name for bridge in self._bridges.values() for name in bridge.interfaces.values()])
 
-    def refuse(self, refusals: Mapping[Address, str]) -> None:
+    def refuse(self, refusals: Mapping[Address, str], ranges: Collection[Network] = ()) -> None:
         """Have every D-Router refuse what still is addressed to these addresses when it is routed; call it once.
 
-        `unreachable`: an ICMP error; `reset`: a RST to TCP, an ICMP error to all else. Raises NetworkError.
+        `unreachable`: an ICMP error; `reset`: a RST to TCP, an ICMP error to all else. All other addresses in `ranges`
+        are unreachable. Raises NetworkError.
         """
         for version in (4, 6):
             of_family = {address: how for address, how in refusals.items() if address.version == version}
-            commands = "".join(f"{line}\n" for line in refusal_commands(of_family))
+            ranges_of_family = [network for network in ranges if network.version == version]
+            commands = "".join(f"{line}\n" for line in refusal_commands(of_family, ranges_of_family))
             # A rule does not say its family by itself.
-            self._in_each_node(partial(_run_ip, version=version), dict.fromkeys(self._bridges, commands))
+            d_routers = [node.name for node in self.topology.with_role(Role.D_ROUTER)]
+            self._in_each_node(partial(_run_ip, version=version), dict.fromkeys(d_routers, commands))
+
+    def use_resolver(self, path: Path) -> None:
+        """Have commands that are `run` in nodes look names up as this resolv.conf says, not as the machine does."""
+        self._resolver = path
+
+    def offer(self, d_sids: Mapping[str, Collection[Address]]) -> None:
+        """Have hosts take packets to D-SIDs for their own, by host; call it once, for services steered by tunnel."""
+        commands = {host: "".join(f"{line}\n" for line in offer_commands(of)) for host, of in d_sids.items()}
+        self._in_each_node(_run_ip, commands)
 
     def claim_zones(self, timeouts_s: Sequence[int]) -> list[int]:
         """Return the numbers of conntrack zones of this run, one for each idle timeout. Raises BridgeError."""
@@ -262,6 +284,13 @@ class EmulatedNetwork:
             return list(argv)
         # Not `mnexec -a`: it enters the mount namespace, too, and so leaves a chroot that the testbed may live in.
         return ["nsenter", f"--net={path_of(self.pid(node))}", "--", *argv]
+
+    def _resolving(self, node: str | None) -> list[str]:
+        """Return what starts a command with the network's resolv.conf, as `ip netns exec` does it."""
+        if node is None or self._resolver is None:
+            return []
+        bind = 'mount --bind "$0" /etc/resolv.conf && exec "$@"'
+        return ["unshare", "--mount", "--", "sh", "-c", bind, str(self._resolver)]
 
     def _label(self, a: str, b: str) -> str:
         for link in self.topology.links:
@@ -288,6 +317,12 @@ class EmulatedNetwork:
             steps.callback(self._remove_remains)
             steps.callback(self._close_links)
             steps.callback(self._end_children)
+
+    def _make_tunnels(self) -> None:
+        home = os.getpid()  # its threads enter other namespaces, it does not
+        made = self._wiring.tunnels
+        self._in_each_node(_run_ip, {d_router: tunnels.creation(tunnel, home) for d_router, tunnel in made.items()})
+        tunnels.connect(made.values())
 
     def _end_children(self) -> None:
         running = [child.pid for child in self._children if child.poll() is None]

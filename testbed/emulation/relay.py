@@ -14,6 +14,7 @@ from __future__ import annotations
 import gc
 import heapq
 import json
+import math
 import os
 import resource
 import select
@@ -29,8 +30,9 @@ from typing import Any
 
 from testbed.emulation.interfaces import InterfaceError, configure, open_tap
 from testbed.emulation.namespaces import NamespaceError, entered
-from testbed.emulation.relay_config import RelayConfig, RelayEnd, relay_config
+from testbed.emulation.relay_config import RelayConfig, RelayEnd, ports_path, relay_config
 from testbed.emulation.relay_core import Lateness, LinkDirection
+from testbed.port_counters import relayed
 from testbed.process import ProcessFailure, announce_ready, run
 from testbed.scheduling import run_promptly
 from testbed.timer import DeadlineTimer
@@ -39,6 +41,7 @@ _FRAME_BYTES = 2048  # an Ethernet frame of MTU 1500 with room for tags
 _BURST_FRAMES = 64  # read from one interface before the others and the due frames have their turn
 _TAP_QUEUE_PACKETS = 8000  # 80 ms at 100,000 packets/s: longer than the machine keeps the relay waiting
 _CLOSING_THREADS = 32
+_PUBLISH_INTERVAL_S = 0.2
 
 
 class Direction:
@@ -67,6 +70,8 @@ class Relay:
         self._descriptors: list[int] = []
         self._busy = Lateness()
         self._scheduling = "as started"
+        self._ports: int | None = None  # the file in which the queues of links with a rate are published
+        self._queues: list[tuple[int, LinkDirection]] = []
 
     def open(self) -> None:
         """Make all interfaces, up, in their namespaces. Raises InterfaceError or NamespaceError."""
@@ -75,6 +80,12 @@ class Relay:
             for name, source, sink in (("a_to_b", a, b), ("b_to_a", b, a)):
                 seed = f"{self._config.seed}/{link.label}/{name}"
                 self._directions.append(Direction(name, LinkDirection(link.impairment), source, sink, seed))
+                if link.impairment.rate_mbps is not None:
+                    self._queues.append((len(self._directions) - 1, self._directions[-1].core))
+        if self._queues:
+            path = ports_path(self._config.out_dir, self._config.name)
+            self._ports = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+            self._publish(time.monotonic())
 
     def close(self) -> None:
         """Remove all interfaces."""
@@ -82,6 +93,9 @@ class Relay:
         with ThreadPoolExecutor(_CLOSING_THREADS) as pool:
             list(pool.map(os.close, self._descriptors))
         self._descriptors.clear()
+        if self._ports is not None:
+            os.close(self._ports)
+            self._ports = None
 
     def take_precedence(self) -> None:
         """Ask the scheduler to run this process soon after a frame arrives or is due."""
@@ -96,6 +110,7 @@ class Relay:
         by_source = {direction.source: index for index, direction in enumerate(self._directions)}
         directions, busy = self._directions, self._busy
         epoll, timer = select.epoll(), DeadlineTimer()
+        publish_s = math.inf if self._ports is None else 0.0
         for descriptor in (signals.fileno(), timer.fileno(), *by_source):
             epoll.register(descriptor, select.EPOLLIN)
         try:
@@ -120,10 +135,14 @@ class Relay:
                         heapq.heappop(due)
                 now_s = monotonic()
                 busy.record(now_s - woken_s)
+                if now_s >= publish_s:
+                    self._publish(now_s)
+                    publish_s = now_s + _PUBLISH_INTERVAL_S
                 if due and due[0][0] <= now_s:
                     events = epoll.poll(0)
                 else:
-                    timer.set(due[0][0] if due else None)
+                    next_s = min(due[0][0], publish_s) if due else publish_s
+                    timer.set(None if next_s == math.inf else next_s)
                     events = epoll.poll()
                 woken_s = monotonic()
                 for descriptor, _ in events:
@@ -159,6 +178,15 @@ class Relay:
             if was_empty and queue:
                 heapq.heappush(due, (queue[0][0], index))
         return True
+
+    def _publish(self, now_s: float) -> None:
+        """Have who owns a port read how full its queue was; in one write, so that nobody sees half of it."""
+        assert self._ports is not None
+        counters = ((slot, core.port_counters()) for slot, core in self._queues)
+        try:
+            os.pwrite(self._ports, relayed(len(self._directions), counters, now_s), 0)
+        except OSError as error:  # a full disk: the counters stand still, and links go on
+            print(f"{self._config.name}: cannot publish counters: {error.strerror}", file=sys.stderr)
 
     def _must_end(self, signals: socket.socket) -> bool:
         numbers = set(signals.recv(64))

@@ -50,6 +50,11 @@ class RelayConfig:
     links: tuple[RelayLink, ...]
 
 
+def ports_path(out_dir: Path, name: str) -> Path:
+    """Return the file of the counters that a relay publishes; the slots are a_to_b and b_to_a of each link in turn."""
+    return out_dir / f"{name}.ports"
+
+
 def relay_config(keys: Keys) -> RelayConfig:
     """Check the relay's configuration; raise ConfigError naming the key."""
     return RelayConfig(

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from enum import Enum
 from random import Random
 
+from testbed.dyncast.port_state import PortCounters
+
 
 class Drop(Enum):
     """Why a packet does not come out."""
@@ -50,6 +52,7 @@ class LinkDirection:
         "bytes",
         "dropped_loss",
         "dropped_queue",
+        "dropped_queue_bytes",
         "packets",
     )
 
@@ -61,7 +64,7 @@ class LinkDirection:
         self._queue_packets = impairment.queue_packets
         self._departures: deque[float] = deque()  # when each packet in the queue will have been sent
         self._last_s = float("-inf")
-        self.packets = self.bytes = self.dropped_loss = self.dropped_queue = 0
+        self.packets = self.bytes = self.dropped_loss = self.dropped_queue = self.dropped_queue_bytes = 0
 
     def arrive(self, now_s: float, length_bytes: int, rng: Random) -> float | Drop:
         """Take in a packet at `now_s`; return when it comes out, or why it does not. `now_s` must not decrease."""
@@ -78,6 +81,7 @@ class LinkDirection:
             if departures:
                 if len(departures) >= self._queue_packets:
                     self.dropped_queue += 1
+                    self.dropped_queue_bytes += length_bytes
                     return Drop.QUEUE
                 release_s = departures[-1]
             release_s += length_bytes * self._byte_s
@@ -90,6 +94,11 @@ class LinkDirection:
             release_s = self._last_s
         self._last_s = release_s
         return release_s
+
+    def port_counters(self) -> PortCounters:
+        """Return what the port at its begin has sent and dropped; what the line loses it has sent."""
+        dropped = self.dropped_queue
+        return PortCounters(self.bytes - self.dropped_queue_bytes, self.packets - dropped, dropped)
 
 
 class Lateness:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from testbed.emulation.link_backend import LinkContext, LinkError, LinkRequest
+from testbed.emulation.relay_config import ports_path
 
 _NAME = "relay"
 _START_S = 30.0
@@ -33,6 +34,7 @@ class RelayLinks:
     def __init__(self, context: LinkContext) -> None:
         self._context = context
         self._process: subprocess.Popen[bytes] | None = None
+        self._queues: dict[str, int] = {}  # label → slot in the file of counters
 
     @property
     def pid(self) -> int | None:
@@ -43,6 +45,9 @@ class RelayLinks:
         """Start the relay and wait until all interfaces are up. Without requests, start nothing."""
         if not requests:
             return
+        self._queues = {
+            request.label: 2 * index for index, request in enumerate(requests) if request.spec.rate_mbps is not None
+        }
         out_dir = self._context.out_dir
         config_path, log_path = self._path("config.json"), self._path("log")
         ready_path = self._path("ready")
@@ -82,6 +87,11 @@ class RelayLinks:
         except (OSError, ValueError) as error:
             raise LinkError(f"cannot read the relay's statistics {path}: {error}") from error
         return statistics
+
+    def queue(self, label: str, *, of_a: bool) -> tuple[Path, int] | None:
+        """Return where the queue of one end of a link is counted; a link without a rate has none."""
+        slot = self._queues.get(label)
+        return None if slot is None else (ports_path(self._context.out_dir, _NAME), slot if of_a else slot + 1)
 
     def close(self) -> None:
         """End the relay; its interfaces go with it."""

@@ -33,6 +33,9 @@ class PlainLinks:
         """Return nothing: the kernel's interface counters say all there is."""
         return {}
 
+    def queue(self, label: str, *, of_a: bool) -> None:
+        """Return nothing: it is with the interface."""
+
     def close(self) -> None:
         """Remove the pairs that end in the root namespace; the others go with their namespaces."""
         delete_pairs(self._requests)

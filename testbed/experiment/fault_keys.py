@@ -45,10 +45,11 @@ class FaultKeys(BaseModel):
 
     instance_crash: the instance's process is killed; started again at until_s. instance_stop: it ends in good order.
     instance_start: it does not run before at_s. instance_drain: it says that it takes no new flows, until until_s.
-    migrate: `to` starts, which did not run before, and `instance` stops. link_down: the link loses everything, both
-    ways. partition: so do all links between `nodes` and the rest. egress_unreachable: so do all links of a site but
-    those to its own hosts. agent_silent: the site's D-MA is halted, and goes on at until_s. control_killed: the control
-    process of the site's D-Router is killed, and started again at until_s.
+    migrate: `to` starts, which did not run before; when all D-Routers know it, `instance` drains, and stops once it is
+    quiet; at until_s, back again. link_down: the link loses everything, both ways. partition: so do all links between
+    `nodes` and the rest. egress_unreachable: so do all links of a site but those to its own hosts. agent_silent: the
+    site's D-MA is halted, and goes on at until_s. control_killed: the control process of the site's D-Router is killed,
+    and started again at until_s.
     """
     at_s: float = Field(ge=0)
     """When, in seconds from the start of the load."""
@@ -58,12 +59,15 @@ class FaultKeys(BaseModel):
     """Instance, named as results name it: render-1@east."""
     to: str | None = None
     """migrate: instance of the same service that takes over."""
+    quiet_s: float | None = Field(None, ge=0)
+    """migrate: `instance` stops when nothing began or went on there for so long. Default: twice the affinity timeout of
+    its service, a second and one poll of its D-MA; then no D-Router has a flow bound to it."""
     link: tuple[str, str] | None = None
     """link_down: the two nodes that it connects."""
     nodes: tuple[str, ...] | None = Field(None, min_length=1)
     """partition: sites and routers of one side; hosts are where their site is."""
     site: str | None = None
-    """Site, which is the name of its D-Router."""
+    """Site, which is the name of its D-Router; control_killed: or a CFN Dispatcher."""
 
     @model_validator(mode="after")
     def _keys_fit(self) -> FaultKeys:
@@ -72,6 +76,8 @@ class FaultKeys(BaseModel):
         if given != needs:
             listed = ", ".join(sorted(given)) or "nothing"
             raise ValueError(f"{self.kind} takes {' and '.join(sorted(needs))}; given: {listed}")
+        if self.quiet_s is not None and self.kind != "migrate":
+            raise ValueError(f"{self.kind} takes no quiet_s; migrate does")
         if self.until_s is not None and self.until_s <= self.at_s:
             raise ValueError(f"until_s ({self.until_s:g}) must be after at_s ({self.at_s:g})")
         return self

@@ -28,6 +28,7 @@ class PlannedFault:
     instance: str = ""
     to: str = ""
     site: str = ""
+    quiet_s: float = 0.0
     links: tuple[tuple[str, str], ...] = ()
     reach: tuple[tuple[str, str], ...] = ()
 
@@ -49,6 +50,7 @@ class PlacedInstance:
     host: str
     site: str
     service: str
+    quiet_s: float = 0.0  # without a session for so long, and no D-Router has a flow bound to it
 
 
 def plan_faults(
@@ -78,6 +80,9 @@ class _Planner:
         self._instances = instances
         self._duration_s = duration_s
         self._sites = [node.name for node in topology.with_role(Role.D_ROUTER)]
+        self._dispatchers = [node.name for node in topology.with_role(Role.DISPATCHER)]
+        agents = {topology.d_router_of(node.name): node.name for node in topology.with_role(Role.AGENT)}
+        self._agent_links = {site: frozenset((name, site)) for site, name in agents.items()}
 
     def plan(self, number: int, keys: FaultKeys) -> PlannedFault:
         key = f"faults[{number}]"
@@ -87,7 +92,8 @@ class _Planner:
         if keys.instance is not None:
             return self._of_instance(key, keys, fault)
         if keys.site is not None:
-            self._known(f"{key}.site: there is no site", keys.site, self._sites)
+            controlled = [*self._sites, *self._dispatchers] if keys.kind == "control_killed" else self._sites
+            self._known(f"{key}.site: there is no site", keys.site, controlled)
             fault = replace(fault, target=keys.site, site=keys.site)
             if keys.kind == "agent_silent" and all(item.site != keys.site for item in self._instances.values()):
                 raise TopologyError(f"{key}.site: {keys.site!r} has no D-MA, for it has no instances")
@@ -114,7 +120,8 @@ class _Planner:
                 raise TopologyError(f"{key}.to: {keys.to!r} must be another instance of the service of {names[0]!r}")
         target = keys.instance if keys.to is None else f"{keys.instance} to {keys.to}"
         reach = tuple((site, keys.instance) for site in self._sites)
-        return replace(fault, target=target, instance=keys.instance, to=keys.to or "", reach=reach)
+        quiet_s = self._instances[keys.instance].quiet_s if keys.quiet_s is None else keys.quiet_s
+        return replace(fault, target=target, instance=keys.instance, to=keys.to or "", quiet_s=quiet_s, reach=reach)
 
     def _cutting(self, fault: PlannedFault, links: tuple[tuple[str, str], ...]) -> PlannedFault:
         cut = {frozenset(link) for link in links}
@@ -126,6 +133,7 @@ class _Planner:
                 for site in self._sites
                 for name, item in self._instances.items()
                 if any(frozenset(hop) in cut for hop in pairwise(self._path(site, item)))
+                or self._agent_links.get(item.site) in cut
             ),
         )
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from testbed import keys_file
 from testbed.dyncast.authentication import KEY_BYTES, Identity, Role
+from testbed.experiment import dispatcher_configs
 from testbed.experiment.plan import Plan
 
 
@@ -17,13 +18,23 @@ def write(plan: Plan, folder: Path) -> None:
     """Draw a key for each node; write a file for each process, called like it, with those keys that it needs.
 
     An agent needs its own. A D-Router needs its own and those of all whose messages it verifies, which is everybody.
+    A CFN Dispatcher and its CFN node share one, which is nobody else's.
+    A name server that chooses instances hears agents, and tells nobody anything.
     """
     with_agents = [site for site in plan.sites if any(item.site == site for item in plan.instances)]
     nodes = [Identity(Role.D_ROUTER, site) for site in plan.sites]
     nodes += [Identity(Role.AGENT, site) for site in with_agents]
     keys = {node: secrets.token_bytes(KEY_BYTES) for node in nodes}
+    shared = {name: {Identity(Role.DISPATCHER, name): secrets.token_bytes(KEY_BYTES)} for name in plan.dispatchers}
     for site in plan.sites:
-        keys_file.write(folder / f"control@{site}", keys)
+        own = {node: key for name in dispatcher_configs.of_site(plan, site) for node, key in shared[name].items()}
+        keys_file.write(folder / f"control@{site}", keys | own)
+    for name, of_dispatcher in shared.items():
+        keys_file.write(folder / f"control@{name}", of_dispatcher)
+    if plan.name_server is not None and plan.name_server.steered:
+        server = Identity(Role.D_ROUTER, plan.name_server.name)
+        agents = {node: key for node, key in keys.items() if node.role is Role.AGENT}
+        keys_file.write(folder / plan.name_server.name, {**agents, server: secrets.token_bytes(KEY_BYTES)})
     for site in with_agents:
         agent = Identity(Role.AGENT, site)
         keys_file.write(folder / f"dma@{site}", {agent: keys[agent]})

@@ -5,20 +5,24 @@ Pure but for reading the topology. What cannot be built is said here, before any
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from testbed.experiment import call_keys, dispatchers, name_service
 from testbed.experiment.fault_plan import PlacedInstance, PlannedFault, not_running_at_first, plan_faults
-from testbed.experiment.scenario import InstanceKeys, Scenario, ServiceKeys, WorkloadKeys
+from testbed.experiment.name_service import PlannedNameServer
+from testbed.experiment.scenario import InstanceKeys, LinkKeys, Scenario, ServiceKeys, WorkloadKeys
 from testbed.experiment.scenario_file import ScenarioError
 from topologies import catalogue, routing
 from topologies.addressing import AddressPlan
 from topologies.sites import Host, Site, with_hosts, with_sites
-from topologies.spec import Role, Topology, TopologyError, unknown_name
+from topologies.spec import Link, Role, Topology, TopologyError, unknown_name
 
 # What one generator process (one client host) was seen to send on one core of a small machine; the bench says more.
 MOST_REQUESTS_PER_CLIENT_PER_S = 1000.0
 MOST_PACKETS_PER_CLIENT_PER_S = 10_000.0
+_SWITCH_LOOKS_S = 1.0  # how often Open vSwitch ends what is idle
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,7 @@ class Plan:
     instances: tuple[PlannedInstance, ...]
     clients: tuple[PlannedClient, ...]
     faults: tuple[PlannedFault, ...] = ()
+    name_server: PlannedNameServer | None = None
 
     @property
     def first_instances(self) -> tuple[PlannedInstance, ...]:
@@ -63,14 +68,33 @@ class Plan:
         """All D-Routers; a site is called like its D-Router."""
         return tuple(node.name for node in self.topology.with_role(Role.D_ROUTER))
 
+    @property
+    def dispatchers(self) -> tuple[str, ...]:
+        """All CFN Dispatchers."""
+        return tuple(node.name for node in self.topology.with_role(Role.DISPATCHER))
+
+    def agent_node(self, site: str) -> str:
+        """Return the node that the D-MA of a site runs on."""
+        return agent_name(site) if self.scenario.metrics.agent_at == "edge" else site
+
     def path_cost_ms(self, a: str, b: str) -> float:
         """Return the routing's round-trip cost between two sites; hops break ties between equal delays."""
         hops = len(routing.path(self.topology, a, b)) - 1
         return 2 * routing.path_delay_ms(self.topology, a, b) + 0.001 * hops
 
+    def first_link(self, a: str, b: str) -> Link:
+        """Return the link that the way from one site to another begins with."""
+        ends = set(routing.path(self.topology, a, b)[:2])
+        return next(link for link in self.topology.links if {link.a, link.b} == ends)
+
     def clients_of(self, workload: WorkloadKeys) -> list[PlannedClient]:
         """Return the clients that take part in a workload."""
         return [client for client in self.clients if client.site in workload.clients]
+
+
+def agent_name(site: str) -> str:
+    """Return what the D-MA of a site is called, and its host where it has one of its own."""
+    return f"dma@{site}"
 
 
 def make_plan(scenario: Scenario, source: Path) -> Plan:
@@ -85,29 +109,58 @@ def _make_plan(scenario: Scenario, source: Path) -> Plan:
     topology = catalogue.load(_topology_reference(scenario.topology, source), rate_mbps=scenario.rate_mbps)
     topology = with_sites(topology, [Site(name, keys.at, keys.link.spec()) for name, keys in scenario.sites.items()])
     topology, instances = _place_instances(topology, scenario)
-    hosts: list[Host] = []
+    hosts = dispatchers.hosts(scenario, topology)
     for keys in scenario.clients:
         taken = {host.name for host in hosts} | {node.name for node in topology.nodes}
         hosts += [
-            Host(name, Role.CLIENT, keys.site, keys.link.spec())
+            Host(name, Role.CLIENT, keys.site, keys.link.spec(), keys.dispatcher)
             for name in _fresh_names(f"client@{keys.site}", keys.count, taken)
         ]
+    hosts += _agent_hosts(scenario, (topology.d_router_of(host) for _, host, _ in instances))
     topology = with_hosts(topology, hosts)
+    dispatchers.check(scenario, topology)
     clients = tuple(
         PlannedClient(node.name, topology.d_router_of(node.name)) for node in topology.with_role(Role.CLIENT)
     )
     addresses = AddressPlan(topology)
+    for number, d_sids in enumerate(scenario.d_sid_ranges):
+        addresses.check_d_sid_range(d_sids, f"d_sid_ranges[{number}]")
     for name, service in scenario.services.items():
         addresses.check_d_sid(service.d_sid, f"services.{name}.d_sid")
     placed = tuple(
         PlannedInstance(name, host, topology.d_router_of(host), keys.service, "", keys)
         for name, host, keys in instances
     )
-    by_name = {item.name: PlacedInstance(item.host, item.site, item.service) for item in placed}
+    by_name = {
+        item.name: PlacedInstance(item.host, item.site, item.service, _quiet_s(scenario, item.service))
+        for item in placed
+    }
     faults = plan_faults(scenario.faults, topology, by_name, scenario.duration_s)
-    plan = Plan(scenario, topology, addresses, _with_addresses(placed, scenario, addresses), clients, faults)
+    named = name_service.planned(scenario, topology, addresses)
+    plan = Plan(scenario, topology, addresses, _with_addresses(placed, scenario, addresses), clients, faults, named)
     _check_workloads(plan)
+    controller = scenario.control.controller
+    if controller is not None and controller not in plan.sites:
+        raise unknown_name("control.controller: there is no site", controller, plan.sites)
     return plan
+
+
+def _agent_hosts(scenario: Scenario, sites: Iterable[str]) -> list[Host]:
+    """Return a host for the D-MA of each of these sites, where it does not run on the D-Router."""
+    if scenario.metrics.agent_at == "d_router":
+        return []
+    link = (scenario.metrics.agent_link or LinkKeys()).spec()
+    return [Host(agent_name(site), Role.AGENT, site, link) for site in dict.fromkeys(sites)]
+
+
+def _quiet_s(scenario: Scenario, service: str) -> float:
+    """Return after how long without a session no D-Router has a flow bound to a draining instance.
+
+    It keeps a flow for the timeout after its last packet, and as long again where answers came home since; the switch
+    looks about each second; and the D-MA must have said that the instance drains.
+    """
+    poll_interval_s = scenario.metrics.poll_interval_s or scenario.metrics.interval_s
+    return 2 * scenario.services[service].affinity.timeout_s + _SWITCH_LOOKS_S + poll_interval_s
 
 
 def _topology_reference(reference: str, source: Path) -> str:
@@ -183,8 +236,8 @@ def _check_rate(key: str, workload: WorkloadKeys, service: ServiceKeys, clients:
     if service.kind == "http":
         offered, most, what = rate, MOST_REQUESTS_PER_CLIENT_PER_S * clients, "requests/s"
     else:
-        per_call = 50.0 if workload.media == "audio" else 30.0 * max(1.0, workload.video_kbps / 8 / 30 / 1.2)
-        offered = rate * workload.call_duration.mean_ms / 1e3 * per_call
+        per_call_per_s = call_keys.packets_per_s(workload.media, workload.video_kbps)
+        offered = rate * workload.call_duration.mean_ms / 1e3 * per_call_per_s
         most, what = MOST_PACKETS_PER_CLIENT_PER_S * clients, "packets/s"
     if offered > most:
         raise TopologyError(

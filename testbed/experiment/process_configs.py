@@ -6,10 +6,18 @@ Pure: returns documents; writes nothing. The keys are the contract between this 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from testbed.dyncast import name_steering
+from testbed.dyncast.control import DISTRIBUTED
+from testbed.dyncast.name_steering import DNS_TTL
+from testbed.experiment import learnt_services
+from testbed.experiment.measuring import Measuring
+from testbed.experiment.name_service import DNS_PORT
 from testbed.experiment.plan import Plan, PlannedClient, PlannedInstance
+from testbed.true_state import path_of
 
 IN_BAND_PORT = 7000
 ADMIN_PORT = 9100
@@ -30,6 +38,9 @@ def control(
     zones: Mapping[str, int],
     inspection_socket: str | None = None,
     keys_folder: Path | None = None,
+    tunnel: Document | None = None,
+    dispatchers: Sequence[Document] = (),
+    measuring: Measuring | None = None,
 ) -> Document:
     """Return the configuration of a D-Router's control process; `zones` has those of services in datapath mode."""
     scenario = plan.scenario
@@ -46,12 +57,13 @@ def control(
         "inspection_socket": inspection_socket,
         "metric_lifetime_s": scenario.metrics.lifetime_s,
         "probe_interval_s": scenario.metrics.probe_interval_s,
-        "report_rate": {
-            "per_s": scenario.metrics.rate_limit.reports_per_s,
-            "burst": scenario.metrics.rate_limit.burst,
-        },
+        "report_rate": _report_rate(plan),
         **_keys_file(keys_folder, f"control@{site}"),
-        "policy_parameters": scenario.policy_parameters,
+        **({"learnt_policy": scenario.policy} if scenario.services_known == "learnt" else {}),
+        "d_sid_ranges": [str(d_sids) for d_sids in scenario.d_sid_ranges],
+        "policy_parameters": {
+            name: of_policy for name, of_policy in scenario.policy_parameters.items() if name != DNS_TTL
+        },
         "services": [
             {
                 "name": name,
@@ -62,9 +74,17 @@ def control(
                 "affinity_timeout_s": service.affinity.timeout_s,
                 "affinity_mode": service.affinity.mode,
                 **({"ct_zone": zones[name]} if name in zones else {}),
+                "steering": service.steering,
+                "choice": service.choice,
+                **({"local_policy": service.local_policy} if service.local_policy else {}),
             }
             for name, service in scenario.services.items()
+            if scenario.policy_of(name) != DNS_TTL and scenario.services_known == "configured"
         ],
+        **({"true_state_folder": str(_true_states(out_dir))} if scenario.omniscient_services else {}),
+        "tunnel": tunnel,
+        "dispatchers": list(dispatchers),
+        **_control_mode(plan),
         "switch": {**switch, "prefixes": _prefixes(plan, site)},
         "peers": [
             {
@@ -72,9 +92,30 @@ def control(
                 "address": str(plan.addresses.site(peer).gateway4.ip),
                 "path_cost_ms": plan.path_cost_ms(site, peer),
                 "prefixes": _prefixes(plan, peer),
+                **({"port": measuring.towards[peer].name} if measuring else {}),
             }
             for peer in plan.sites
             if peer != site
+        ],
+        **(measuring.document(plan, site) if measuring else {}),
+        "listeners": [plan.name_server.addresses[0]] if plan.name_server and plan.name_server.steered else [],
+    }
+
+
+def tunnel(plan: Plan, site: str, tunnel_port: int | None, ports: Mapping[str, int]) -> Document | None:
+    """Return what a control process is told of tunnels, if there are any; `ports` are those of its switch, by host."""
+    if tunnel_port is None:
+        return None
+    own = plan.addresses.site(site).gateway4.ip
+    return {
+        "address": str(own),
+        "port": tunnel_port,
+        "stations": [
+            {"address": str(address), "mac": station.mac}
+            | ({"port": ports[station.node]} if station.node in ports else {})
+            for station in plan.addresses.stations()
+            for address in station.addresses
+            if address != own
         ],
     }
 
@@ -89,6 +130,7 @@ def instance(plan: Plan, item: PlannedInstance, number: int, out_dir: Path) -> D
         "seed": plan.scenario.seed * 10_007 + number,
         "http_port": service.service_port if service.kind == "http" else None,
         "rtp_port": service.service_port if service.kind == "rtp" else None,
+        **({"rtp_pairs": 2} if _has_calls(plan, item.service) else {}),
         "admin_port": ADMIN_PORT,
         "workers": item.keys.workers,
         "queue_limit": item.keys.queue_limit,
@@ -99,7 +141,22 @@ def instance(plan: Plan, item: PlannedInstance, number: int, out_dir: Path) -> D
         "cpu_limit": item.keys.cpu_limit,
         "out_dir": str(out_dir),
         "sample_interval_s": 0.5,
+        **_true_state(plan, item, out_dir),
     }
+
+
+def _has_calls(plan: Plan, service: str) -> bool:
+    return any(item.service == service and item.media == "call" for item in plan.scenario.workloads)
+
+
+def _true_state(plan: Plan, item: PlannedInstance, out_dir: Path) -> Document:
+    if item.service not in plan.scenario.omniscient_services:
+        return {}
+    return {"true_state": {"file": str(path_of(_true_states(out_dir), item.d_bid)), "ingresses": len(plan.sites)}}
+
+
+def _true_states(out_dir: Path) -> Path:
+    return out_dir / "true_states"
 
 
 def metric_agent(plan: Plan, site: str, out_dir: Path, keys_folder: Path | None = None) -> Document | None:
@@ -112,7 +169,7 @@ def metric_agent(plan: Plan, site: str, out_dir: Path, keys_folder: Path | None 
         "name": f"dma@{site}",
         "site": site,
         "seed": plan.scenario.seed,
-        "d_router": [str(plan.addresses.site(site).gateway4.ip), IN_BAND_PORT],
+        **_told_by_agent(plan, site),
         "interval_s": metrics.interval_s,
         "poll_interval_s": metrics.poll_interval_s or metrics.interval_s,
         "telling": metrics.telling.document(metrics.refresh_s),
@@ -122,12 +179,32 @@ def metric_agent(plan: Plan, site: str, out_dir: Path, keys_folder: Path | None 
                 "d_bid": item.d_bid,
                 "metrics_url": f"http://{plan.addresses.host(item.host).ipv4.ip}:{ADMIN_PORT}/metrics",
                 "normalisation": plan.scenario.normalisation_of(item.service).document(),
+                **_offer(plan, item),
             }
             for item in here
         ],
         "out_dir": str(out_dir),
         **_keys_file(keys_folder, f"dma@{site}"),
     }
+
+
+def _control_mode(plan: Plan) -> Document:
+    metrics = plan.scenario.metrics
+    control = plan.scenario.control.control(metrics.lifetime_s, metrics.refresh_s)
+    return {} if control == DISTRIBUTED else {"control": asdict(control)}
+
+
+def _told_by_agent(plan: Plan, site: str) -> Document:
+    """Return whom a D-MA tells; there, who passes reports on knows to whom."""
+    keys = plan.scenario.control
+    own = [str(plan.addresses.site(site).gateway4.ip), IN_BAND_PORT]
+    if keys.controller is None:
+        return {"d_router": own}
+    controller = [str(plan.addresses.site(keys.controller).gateway4.ip), IN_BAND_PORT]
+    if keys.mode == "centralized":
+        return {"d_router": controller}
+    slow_telling = keys.slow_telling(plan.scenario.metrics.lifetime_s)
+    return {"d_router": own, "controller": controller, "slow_telling": slow_telling}
 
 
 def _prefixes(plan: Plan, site: str) -> list[str]:
@@ -137,6 +214,56 @@ def _prefixes(plan: Plan, site: str) -> list[str]:
 
 def _keys_file(keys_folder: Path | None, process: str) -> Document:
     return {} if keys_folder is None else {"keys_file": str(keys_folder / process)}
+
+
+def name_server(plan: Plan, out_dir: Path, keys_folder: Path | None = None) -> Document | None:
+    """Return the configuration of the name server; None if the network has none."""
+    server, scenario = plan.name_server, plan.scenario
+    if server is None:
+        return None
+    document = {
+        "name": server.name,
+        "seed": scenario.seed,
+        "out_dir": str(out_dir),
+        "addresses": list(server.addresses),
+        "port": DNS_PORT,
+        "zone": server.zone,
+        "ttl_s": server.ttl_s,
+        "services": [
+            {"name": name, "d_sid": str(service.d_sid), "answer": "d_bid" if name in server.steered else "d_sid"}
+            for name, service in scenario.services.items()
+        ],
+    }
+    if not server.steered:
+        return document
+    chosen_by = name_steering.parameters(**scenario.policy_parameters.get(DNS_TTL, {}))
+    steering = {
+        "ttl_s": chosen_by.ttl_s,
+        "answers": chosen_by.answers,
+        "in_band_port": IN_BAND_PORT,
+        "metric_lifetime_s": scenario.metrics.lifetime_s,
+        "report_rate": _report_rate(plan),
+        "sites": [
+            {
+                "site": site,
+                "prefixes": _prefixes(plan, site),
+                "path_costs_ms": {peer: plan.path_cost_ms(site, peer) for peer in plan.sites if peer != site},
+            }
+            for site in plan.sites
+        ],
+    }
+    return {**document, "steering": steering, **_keys_file(keys_folder, server.name)}
+
+
+def _offer(plan: Plan, item: PlannedInstance) -> Document:
+    if plan.scenario.services_known == "configured":
+        return {}
+    return {"service": learnt_services.offer(plan.scenario, item.service)}
+
+
+def _report_rate(plan: Plan) -> Document:
+    limit = plan.scenario.metrics.rate_limit
+    return {"per_s": limit.reports_per_s, "burst": limit.burst}
 
 
 def generator(
@@ -152,4 +279,5 @@ def generator(
         "start_s": start_s,
         "out_dir": str(out_dir),
         "workloads": list(workloads),
+        **({"name_server": {"address": plan.name_server.addresses[0]}} if plan.name_server else {}),
     }

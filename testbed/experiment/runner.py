@@ -138,6 +138,7 @@ class _Run:
             "description": self._scenario.description,
             "policy": self._scenario.policy,
             "policies": {name: self._scenario.policy_of(name) for name in self._scenario.services},
+            "steered_out_of_band": self._steered_out_of_band(),
             "seed": self._scenario.seed,
             "duration_s": self._scenario.duration_s,
             "topology": self._scenario.topology,
@@ -162,12 +163,22 @@ class _Run:
                 for client in plan.clients
             ],
             "services": {
-                name: {"d_sid": str(item.d_sid), "kind": item.kind} for name, item in self._scenario.services.items()
+                name: {
+                    "d_sid": str(item.d_sid),
+                    "kind": item.kind,
+                    "flow_fields": list(item.affinity.fields),
+                    "port_block": item.affinity.port_block,
+                }
+                for name, item in self._scenario.services.items()
             },
             "faults": [fault.document() for fault in plan.faults],
             "environment": environment.describe(),
             "durations_s": {},
         }
+
+    def _steered_out_of_band(self) -> dict[str, str]:
+        what = "by the true state of instances, from shared memory, at each decision: a bound, not what networks can do"
+        return dict.fromkeys(self._scenario.omniscient_services, what)
 
     # -- the processes at the sites ----------------------------------------------------------------
 
@@ -203,7 +214,7 @@ class _Run:
             try:
                 has_ended = processes.wait_until(done, patience_s)
             finally:
-                breaker.release()
+                breaker.close()
         if not has_ended:
             raise RunError(
                 f"generators still run {longest_s + calls_s + 30:g} s after the last arrival; "

@@ -7,18 +7,28 @@ Reading a file is `scenario_file`'s business.
 from __future__ import annotations
 
 import difflib
+from functools import partial
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, IPvAnyAddress, model_validator
+from pydantic import BaseModel, ConfigDict, Field, IPvAnyAddress, IPvAnyNetwork, model_validator
 
-from testbed.dyncast import policies
+from testbed.dyncast import name_steering, policies
 from testbed.dyncast.d_router import REPORT_RATE
 from testbed.dyncast.flows import PORT_BLOCKS
-from testbed.dyncast.policies import POLICIES
+from testbed.dyncast.name_steering import DNS_TTL
+from testbed.dyncast.policies import ORACLE, POLICIES
+from testbed.experiment.call_keys import check_service
+from testbed.experiment.control_keys import ControlKeys
+from testbed.experiment.d_sid_ranges import outside, with_d_sids
+from testbed.experiment.dispatcher_keys import DispatcherKeys
+from testbed.experiment.dns_keys import DnsKeys
 from testbed.experiment.fault_keys import FaultKeys
+from testbed.experiment.learnt_services import check_learnt
 from testbed.experiment.metric_keys import NormalisationKeys, TellingKeys
+from testbed.experiment.steering_keys import SteeringKeys
 from topologies.spec import LinkSpec
 
+_POLICIES = (*POLICIES, DNS_TTL)
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=40)]
 
 
@@ -87,11 +97,18 @@ class AffinityKeys(_Part):
         return self
 
 
-class ServiceKeys(_Part):
+def _d_sid_may_be_left_out(schema: dict[str, Any]) -> None:
+    schema["required"].remove("d_sid")
+
+
+class ServiceKeys(SteeringKeys):
     """A service, offered at an anycast address by all its instances."""
 
+    model_config = ConfigDict(json_schema_extra=_d_sid_may_be_left_out)
+
     d_sid: IPvAnyAddress
-    """Dyncast Service ID: the address clients use. Must overlap no address of the network."""
+    """Dyncast Service ID: the address clients use. Must overlap no address of the network. Default: the next free one
+    of `d_sid_ranges`."""
     kind: Literal["http", "rtp"] = "http"
     """What the instances serve."""
     port: int | None = Field(None, ge=1, le=65534)
@@ -180,7 +197,9 @@ class ClientKeys(_Part):
     count: int = Field(1, ge=1, le=200)
     """How many hosts."""
     link: LinkKeys = LinkKeys()
-    """Link between each client and its D-Router."""
+    """Link between each client and its D-Router, or its Dispatcher."""
+    dispatcher: Name | None = None
+    """CFN Dispatcher that they are behind; one that the topology does not have is put between them and the site."""
 
 
 class ArrivalKeys(_Part):
@@ -233,10 +252,11 @@ class WorkloadKeys(_Part):
     """http: least size of the request."""
     timeout_s: float = Field(10.0, gt=0)
     """http: give up after; rtp: wait for the last echoes."""
-    media: Literal["audio", "video"] = "audio"
-    """rtp: G.711 audio (50 packets/s) or video (30 frames/s, fragmented)."""
+    media: Literal["audio", "video", "call"] = "audio"
+    """rtp: G.711 audio (50 packets/s), video (30 frames/s, fragmented), or calls of both, each with RTCP: four flows of
+    a client, from the service's port and from a source port that is a multiple of the port block."""
     video_kbps: float = Field(1000.0, gt=0)
-    """rtp video: mean bit rate."""
+    """rtp video and call: mean bit rate of the video."""
     call_duration: DistributionKeys = DistributionKeys(mean_ms=20_000.0)
     """rtp: how long a call lasts."""
 
@@ -257,6 +277,10 @@ class MetricKeys(_Part):
     """Each D-MA reports this often, unless `telling` says otherwise."""
     poll_interval_s: float | None = Field(None, gt=0)
     """Each D-MA reads its instances this often; default: interval_s."""
+    agent_at: Literal["d_router", "edge"] = "d_router"
+    """Where the D-MA of a site with instances runs: on its D-Router, or on a host of its own beside the instances."""
+    agent_link: LinkKeys | None = None
+    """agent_at edge: link between that host and the D-Router; default: as fast as the machine."""
     telling: TellingKeys = TellingKeys()
     """When D-MAs tell what they read."""
     normalisation: NormalisationKeys = NormalisationKeys()
@@ -265,6 +289,8 @@ class MetricKeys(_Part):
     """A binding not refreshed for so long is no candidate."""
     probe_interval_s: float = Field(1.0, gt=0)
     """D-Routers probe the paths to each other this often."""
+    port_interval_s: float | None = Field(1.0, gt=0)
+    """D-Routers read the counters of their own ports this often, and a full or dropping port costs; null: never."""
     authentication: Literal["none", "hmac"] = "none"
     """hmac: reports and probes carry HMAC-SHA256 tags; forged, replayed and stale (lifetime_s) ones are refused."""
     rate_limit: RateLimitKeys = RateLimitKeys()
@@ -276,6 +302,12 @@ class MetricKeys(_Part):
         if self.telling.when == "interval":
             return self.interval_s
         return self.telling.refresh_s or self.lifetime_s / 3
+
+    @model_validator(mode="after")
+    def _agent_has_a_host_to_link(self) -> MetricKeys:
+        if self.agent_link is not None and self.agent_at != "edge":
+            raise ValueError("agent_link: a D-MA on its D-Router has no link; say agent_at: edge")
+        return self
 
     @model_validator(mode="after")
     def _bindings_outlive_refreshes(self) -> MetricKeys:
@@ -317,6 +349,12 @@ class Scenario(_Part):
     """Edge sites to attach to the topology, by name."""
     services: dict[Name, ServiceKeys] = Field(min_length=1)
     """Services, by name."""
+    d_sid_ranges: tuple[IPvAnyNetwork, ...] = ()
+    """Ranges that all D-SIDs are of, if there are any: a service without d_sid gets the next free one, and packets to
+    any other address in them are refused by the ingress."""
+    services_known: Literal["configured", "learnt"] = "configured"
+    """configured: D-Routers are told of all services. learnt: of d_sid_ranges and the policy only; a service becomes
+    known by the first report of an instance, which says what a flow of it is, and is given up with the last."""
     instances: tuple[InstanceKeys, ...] = ()
     """Service instances."""
     clients: tuple[ClientKeys, ...] = ()
@@ -326,27 +364,66 @@ class Scenario(_Part):
     faults: tuple[FaultKeys, ...] = ()
     """What breaks meanwhile."""
     policy: str = "dyncast"
-    """Policy of every service that names none."""
+    """Policy of every service that names none. oracle: by the true state of instances at each flow, told out of band,
+    as no network could: a bound to judge others by. dns_ttl: no D-SID is steered; a name server (`dns`) answers each
+    client with the address of an instance, which the client keeps for ttl_s."""
     policy_parameters: dict[str, dict[str, float | str]] = {}
-    """Parameters by policy name: dyncast: {refusal_penalty_ms: 5000}, static: {site: west}."""
+    """Parameters by policy name: dyncast: {refusal_penalty_ms: 5000}, static: {site: west}, dns_ttl: {ttl_s: 30,
+    answers: least_loaded}; `answers` is the policy by which the name server chooses."""
+    dns: DnsKeys | None = None
+    """A name server in the network, where clients look services up; default: they know the D-SIDs."""
     metrics: MetricKeys = MetricKeys()
     """Metric reports and probes."""
+    control: ControlKeys = ControlKeys()
+    """Who decides."""
     duration_s: float = Field(30.0, gt=0, le=86_400)
     """How long flows arrive."""
     seed: int = Field(1, ge=0)
     """All randomness of the workloads comes from it."""
+    dispatcher: DispatcherKeys = DispatcherKeys()
+    """CFN Dispatchers, for clients behind one."""
     emulation: EmulationKeys = EmulationKeys()
     """Backends."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _services_have_d_sids(cls, document: Any) -> Any:
+        return with_d_sids(document) if isinstance(document, dict) else document
+
+    @model_validator(mode="after")
+    def _d_sids_are_of_ranges(self) -> Scenario:
+        d_sids = {name: service.d_sid for name, service in self.services.items()}
+        for name in outside(d_sids, self.d_sid_ranges) if self.d_sid_ranges else ():
+            ranges = ", ".join(map(str, self.d_sid_ranges))
+            raise ValueError(f"services.{name}.d_sid: {d_sids[name]} is of none of the d_sid_ranges {ranges}")
+        return self
+
+    @model_validator(mode="after")
+    def _services_can_be_learnt(self) -> Scenario:
+        if self.services_known == "learnt":
+            check_learnt(self)
+        return self
 
     @model_validator(mode="after")
     def _names_exist(self) -> Scenario:
         for name, service in self.services.items():
             if service.policy is not None:
-                _known(f"services.{name}.policy", service.policy, POLICIES)
-        _known("policy", self.policy, POLICIES)
+                _known(f"services.{name}.policy", service.policy, _POLICIES)
+            try:
+                service.check_steering(self.policy_of(name), service.affinity.mode, service.affinity.fields)
+            except ValueError as error:
+                raise ValueError(f"services.{name}.{error}") from error
+        _known("policy", self.policy, _POLICIES)
+        for name in self.omniscient_services:
+            if self.services[name].affinity.mode == "datapath":
+                raise ValueError(
+                    f"services.{name}.affinity.mode: datapath goes by weights that hold until the next ones, and the "
+                    "policy oracle looks at each flow; take mode reactive or another policy"
+                )
         for name, parameters in self.policy_parameters.items():
-            _known("policy_parameters", name, POLICIES)
-            policies.create(name, **parameters)  # the ValueError names the policy and what is wrong
+            _known("policy_parameters", name, _POLICIES)
+            create = name_steering.parameters if name == DNS_TTL else partial(policies.create, name)
+            create(**parameters)  # the ValueError names the policy and what is wrong
         for number, instance in enumerate(self.instances):
             _known(f"instances[{number}].service", instance.service, self.services)
         served = {instance.service for instance in self.instances}
@@ -356,6 +433,9 @@ class Scenario(_Part):
         used = set()
         for number, workload in enumerate(self.workloads):
             _known(f"workloads[{number}].service", workload.service, self.services)
+            if workload.media == "call":
+                service = self.services[workload.service]
+                check_service(workload.service, service.kind, service.service_port, service.affinity.port_block)
             if workload.name in used:
                 raise ValueError(f"workloads[{number}].name: {workload.name!r} is used twice")
             used.add(workload.name)
@@ -369,9 +449,25 @@ class Scenario(_Part):
             d_sids[service.d_sid] = name
         return self
 
+    @model_validator(mode="after")
+    def _control_can_be(self) -> Scenario:
+        policies_used = {name: self.policy_of(name) for name in self.services}
+        self.control.check(policies_used, self.services, self.metrics.lifetime_s)
+        return self
+
     def policy_of(self, service: str) -> str:
         """Return the policy that steers a service."""
         return self.services[service].policy or self.policy
+
+    @property
+    def tunnelled_services(self) -> tuple[str, ...]:
+        """The services whose D-SID stays in the packet."""
+        return tuple(name for name, service in self.services.items() if service.steering == "tunnel")
+
+    @property
+    def omniscient_services(self) -> tuple[str, ...]:
+        """The services that are steered by what no D-Router could know."""
+        return tuple(name for name in self.services if self.policy_of(name) == ORACLE)
 
     def normalisation_of(self, service: str) -> NormalisationKeys:
         """Return how the instances of a service are scored."""

@@ -17,15 +17,17 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from testbed.emulation import capabilities, inspection, namespaces, run_tag
+from testbed.emulation.bridges import RunningBridge
 from testbed.emulation.capabilities import Backends
 from testbed.emulation.network import EmulatedNetwork
-from testbed.experiment import node_keys, process_configs
+from testbed.experiment import dispatcher_configs, measuring, name_service, node_keys, process_configs
 from testbed.experiment.plan import Plan
 from testbed.experiment.processes import Processes, RunError
 from testbed.experiment.progress import Progress, Silent
-from testbed.experiment.scenario import EmulationKeys
+from testbed.experiment.scenario import Scenario
 
 _READY_TIMEOUT_S = 60.0
 
@@ -40,7 +42,7 @@ class Testbed:
         self._folder = folder
         self._progress = progress or Silent()
         self._progress.phase("looking at the machine")
-        self.backends = _backends(plan.scenario.emulation)
+        self.backends = _backends(plan.scenario)
         self.tag = run_tag.claim(plan.scenario.name)
         self.network = EmulatedNetwork(
             plan.topology,
@@ -49,6 +51,7 @@ class Testbed:
             backends=self.backends,
             work_dir=folder / "links",
             seed=plan.scenario.seed,
+            tunnels=bool(plan.scenario.tunnelled_services),
         )
         self.processes = Processes(self.network, folder, logs)
         self.durations_s: dict[str, float] = {}
@@ -86,20 +89,40 @@ class Testbed:
         if plan.scenario.metrics.authentication == "hmac":
             self._keys_folder = run_tag.keys_folder(self.tag)
             node_keys.write(plan, self._keys_folder)
-        self.network.refuse({item.d_sid: item.refusal for item in plan.scenario.services.values()})
+        self.network.offer(
+            {
+                item.host: [plan.scenario.services[item.service].d_sid]
+                for item in plan.instances
+                if item.service in plan.scenario.tunnelled_services
+            }
+        )
+        refusals = {item.d_sid: item.refusal for item in plan.scenario.services.values()}
+        self.network.refuse(refusals, plan.scenario.d_sid_ranges)
         self._progress.phase(f"starting {len(plan.sites)} D-Routers, {len(plan.instances)} instances and their agents")
         for item in plan.first_instances:
             self.start_instance(item.name)
-        self._openflow_ports = dict(zip(plan.sites, _free_ports(len(plan.sites)), strict=True))
+        steering = [*plan.sites, *plan.dispatchers]
+        self._openflow_ports = dict(zip(steering, _free_ports(len(steering)), strict=True))
         self._zones = self._claim_zones()
-        for site in plan.sites:
-            self.start_control(site)
+        for name in steering:
+            self.start_control(name)
+        self._start_name_server()
         self.network.set_controllers(self._openflow_ports)
         processes.wait_ready(processes.names(), _READY_TIMEOUT_S)
         for site in plan.sites:
             agent = process_configs.metric_agent(plan, site, self._folder, self._keys_folder)
             if agent is not None:
-                processes.start(site, "testbed.agents.metric_agent", agent)
+                processes.start(plan.agent_node(site), "testbed.agents.metric_agent", agent)
+
+    def _start_name_server(self) -> None:
+        server = self._plan.name_server
+        document = process_configs.name_server(self._plan, self._folder, self._keys_folder)
+        if server is None or document is None:
+            return
+        self.processes.start(server.node, "testbed.agents.name_server", document)
+        resolver = self._folder / "resolv.conf"
+        resolver.write_text("".join(f"{line}\n" for line in name_service.resolv_conf(server)), encoding="utf-8")
+        self.network.use_resolver(resolver)
 
     def start_instance(self, name: str) -> None:
         """Start a service instance, for the first time or again."""
@@ -108,19 +131,38 @@ class Testbed:
         self.processes.start(item.host, "testbed.agents.instance", document)
 
     def start_control(self, site: str) -> None:
-        """Start the control process of a D-Router, for the first time or again."""
-        bridge = self.network.bridge(site)
-        with self._in_band_socket(site) as in_band:
-            document = process_configs.control(
-                self._plan, site, self._folder, datapath_id=bridge.datapath_id, uplink_port=bridge.uplink_port,
-                openflow_port=self._openflow_ports[site], in_band_fd=in_band.fileno(), zones=self._zones[site],
-                inspection_socket=inspection.socket_name(bridge.name), keys_folder=self._keys_folder,
-                switch={
+        """Start the control process of a D-Router or Dispatcher, for the first time or again."""
+        plan, bridge = self._plan, self.network.bridge(site)
+        with self._in_band_socket(site) as in_band, measuring.opened(self.network, plan, site) as measured:
+            told: dict[str, Any] = {
+                "datapath_id": bridge.datapath_id,
+                "uplink_port": bridge.uplink_port,
+                "openflow_port": self._openflow_ports[site],
+                "in_band_fd": in_band.fileno(),
+                "inspection_socket": inspection.socket_name(bridge.name),
+                "keys_folder": self._keys_folder,
+                "switch": {
                     "datapath_type": self.backends.datapath,
                     "management_socket": str(bridge.management_socket),
                 },
-            )  # fmt: skip
-            self.processes.start(None, "ryu_apps.launcher", document, pass_fds=[in_band.fileno()])
+            }
+            if site in plan.dispatchers:
+                document = dispatcher_configs.control(plan, site, self._folder, **told)
+            else:
+                document = process_configs.control(
+                    plan, site, self._folder, **told, zones=self._zones[site],
+                    tunnel=process_configs.tunnel(plan, site, bridge.tunnel_port, bridge.ports),
+                    dispatchers=dispatcher_configs.told_to_cfn_node(plan, site, bridge.ports), measuring=measured,
+                )  # fmt: skip
+            inherited = [in_band.fileno(), *measured.descriptors]
+            self.processes.start(None, "ryu_apps.launcher", document, pass_fds=inherited)
+
+    def inspect(self, site: str, section: str) -> list[dict[str, Any]]:
+        """Return what a D-Router knows, as `dyncast inspect` shows it. Raises InspectionError if it does not answer."""
+        bridge = self.network.bridge(site)
+        running = RunningBridge(self.tag, bridge.name, self.backends.datapath, site, bridge.prefixes)
+        with inspection.ControlProcess(running) as control:
+            return list(control.rows(section))
 
     def _claim_zones(self) -> dict[str, dict[str, int]]:
         """Return the conntrack zone of each service in datapath mode, at each site."""
@@ -134,7 +176,8 @@ class Testbed:
 
     @contextmanager
     def _in_band_socket(self, site: str) -> Iterator[socket.socket]:
-        address = self._plan.addresses.site(site).gateway4.ip
+        of = self._plan.addresses
+        address = of.host(site).ipv4.ip if site in self._plan.dispatchers else of.site(site).gateway4.ip
         with namespaces.socket_in(self.network.pid(site), socket.AF_INET, socket.SOCK_DGRAM) as in_band:
             in_band.bind((str(address), process_configs.IN_BAND_PORT))
             yield in_band
@@ -145,33 +188,42 @@ class Testbed:
         expected = {item.d_bid for item in self._plan.first_instances}
         timeout_s = _READY_TIMEOUT_S + 3 * self._plan.scenario.metrics.interval_s
 
+        server = self._plan.name_server
+        hearers = [f"control@{site}" for site in self._plan.sites]
+        hearers += [server.name] if server and server.steered else []
+
         def known() -> bool:
-            return all(expected <= self._d_bids_heard(site) for site in self._plan.sites)
+            return all(expected <= self._d_bids_heard(hearer) for hearer in hearers)
 
         if not self.processes.wait_until(known, timeout_s):
-            for site in self._plan.sites:
-                missing = sorted(expected - self._d_bids_heard(site))
+            for hearer in hearers:
+                missing = sorted(expected - self._d_bids_heard(hearer))
                 if missing:
-                    raise RunError(
-                        f"D-Router {site} heard nothing of {missing[0]} in {timeout_s:g} s; is there a path?"
-                    )
+                    raise RunError(f"{hearer} heard nothing of {missing[0]} in {timeout_s:g} s; is there a path?")
 
-    def _d_bids_heard(self, site: str) -> set[str]:
-        path = self._folder / f"metrics.control@{site}.part.csv"
+    def _d_bids_heard(self, hearer: str) -> set[str]:
+        path = self._folder / f"metrics.{hearer}.part.csv"
         if not path.exists():
             return set()
         with path.open(newline="", encoding="utf-8") as stream:
-            return {row["d_bid"] for row in csv.DictReader(stream) if row["event"] == "received" and row["workers"]}
+            return {row["d_bid"] for row in csv.DictReader(stream) if _tells(row)}
 
 
-def _backends(wanted: EmulationKeys) -> Backends:
+def _tells(row: dict[str, str]) -> bool:
+    """Tell whether a row of metrics says that somebody knows an instance: by a report or by the controller."""
+    return row["event"] == "told" or (row["event"] == "received" and bool(row["workers"]))
+
+
+def _backends(scenario: Scenario) -> Backends:
     if os.geteuid() != 0:
         raise RunError("a run needs root for namespaces and Open vSwitch: start it with sudo")
     capabilities.start_open_vswitch()
+    wanted = scenario.emulation
     return capabilities.choose_backends(
         capabilities.probe(),
         datapath=None if wanted.datapath == "auto" else wanted.datapath,
         link=None if wanted.link == "auto" else wanted.link,
+        tunnels=bool(scenario.tunnelled_services),
     )
 
 

@@ -16,6 +16,7 @@ from testbed.experiment.scenario import DistributionKeys, WorkloadKeys
 from testbed.process_config import parse
 from traffic import arrivals, arrivals_file, packets
 from traffic.arrivals_file import Arrival
+from traffic.config import CALL_MEDIA, PORTS_PER_CALL
 
 
 def write(plan: Plan, folder: Path, base: Path) -> dict[str, list[dict[str, Any]]]:
@@ -69,10 +70,23 @@ def _configuration(plan: Plan, workload: WorkloadKeys, folder: Path, rows: list[
         "port": service.service_port,
         "timeout_s": workload.timeout_s,
     }
+    if plan.name_server is not None:
+        shared["host_name"] = plan.name_server.host_name(workload.service)
     if service.kind == "http":
         return {**shared, "request_bytes": workload.request_bytes, "response_bytes": workload.response_bytes}
     longest_s = max((row.amount for row in rows if row.amount), default=1.0)
-    parameters = {"bitrate_kbps": workload.video_kbps} if workload.media == "video" else {}
-    path = folder / f"{workload.name}.stream"
-    path.write_bytes(packets.build_stream(workload.media, longest_s, **parameters))
-    return {**shared, "media": workload.media, "stream_file": str(path)}
+    if workload.media != "call":
+        path = _write_stream(workload, workload.media, longest_s, folder / f"{workload.name}.stream")
+        return {**shared, "media": workload.media, "stream_file": path}
+    streams = {
+        f"{medium}_file": _write_stream(workload, medium, longest_s, folder / f"{workload.name}.{medium}.stream")
+        for medium in CALL_MEDIA
+    }
+    block = max(PORTS_PER_CALL, service.affinity.port_block)
+    return {**shared, "media": "call", "port_block": block, **streams}
+
+
+def _write_stream(workload: WorkloadKeys, medium: str, longest_s: float, path: Path) -> str:
+    parameters = {"bitrate_kbps": workload.video_kbps} if medium == "video" else {}
+    path.write_bytes(packets.build_stream(medium, longest_s, **parameters))
+    return str(path)

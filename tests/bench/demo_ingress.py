@@ -85,6 +85,7 @@ def _weights_told(folder: Path, d_sid: str, begin_s: float, end_s: float) -> int
     # Signalling counts are written last, when all that came before is.
     wait_until(
         lambda: any(float(row["time_s"] or 0) > end_s for row in _table(folder, "control")),
+        timeout_s=60,
         what="the tables to be written",
     )
     times = {row["time_s"] for row in _table(folder, "weights") if row["d_sid"] == str(ip_address(d_sid))}

@@ -96,7 +96,7 @@ class Edge:
                         ["ovs-appctl", "revalidator/purge"]):  # fmt: skip
             subprocess.run(command, check=True, capture_output=True, timeout=30)
         if ingress in self._controllers:
-            used = partial(_ticks, self._controllers[ingress])
+            used = partial(ticks, self._controllers[ingress])
             wait_until_still(used, _LOOK_S, noise=1, what=f"the processor time of {ingress}'s controller")
 
     @contextmanager
@@ -104,10 +104,25 @@ class Edge:
         self, ingress: str, mode: str = "reactive", launcher: Sequence[str] = (), policy: str = "dyncast"
     ) -> Iterator[int]:
         """Run a D-Router's control process for an ingress, and tell it of all instances; yields its process id."""
+        with self.controlled(ingress, mode, launcher, policy) as pid:
+            self.report(ingress)
+            heard = self.table(ingress, "metrics")
+            wait_until(
+                lambda: heard.exists() and heard.read_text().count("received") >= len(self.instances),
+                what="the reports to be heard",
+            )
+            yield pid
+
+    @contextmanager
+    def controlled(
+        self, ingress: str, mode: str, launcher: Sequence[str] = (), policy: str = "dyncast", **changes: Any
+    ) -> Iterator[int]:
+        """Run a D-Router's control process that has heard of no instance; `changes` are of its configuration."""
         folder = self.folder / ingress
         folder.mkdir(exist_ok=True)
-        name, port = f"control@{ingress}", free_port()
-        document = self._configuration(ingress, mode, policy, name, port, folder)
+        name, port = _control(ingress), free_port()
+        (folder / f"{name}.ready").unlink(missing_ok=True)
+        document = {**self._configuration(ingress, mode, policy, name, port, folder), **changes}
         with socket_in(self.pid(ingress), socket.AF_INET, socket.SOCK_DGRAM) as in_band:
             in_band.bind((self.gateway(ingress), IN_BAND_PORT))
             path = folder / "config.json"
@@ -115,13 +130,11 @@ class Edge:
             argv = [sys.executable, *launcher, "-m", "ryu_apps.launcher", str(path)]
             with self.controller(ingress, argv, port, pass_fds=[in_band.fileno()]) as pid:
                 wait_until((folder / f"{name}.ready").exists, 30, "the switch to be taken over")
-                self.report(ingress)
-                heard = folder / f"metrics.{name}.part.csv"
-                wait_until(
-                    lambda: heard.exists() and heard.read_text().count("received") >= len(self.instances),
-                    what="the reports to be heard",
-                )
                 yield pid
+
+    def table(self, ingress: str, name: str) -> Path:
+        """Return the file that an ingress's control process writes a table to."""
+        return self.folder / ingress / f"{name}.{_control(ingress)}.part.csv"
 
     @contextmanager
     def controller(self, ingress: str, argv: Sequence[str], port: int, pass_fds: Sequence[int] = ()) -> Iterator[int]:
@@ -209,8 +222,8 @@ def edge(ingresses: Sequence[str], instances: int) -> Iterator[Edge]:
         yield built
 
 
-def _ticks(pid: int) -> int:
-    """Return how much processor time a process has used."""
+def ticks(pid: int) -> int:
+    """Return how much processor time a process has used, in clock ticks."""
     user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
     return int(user) + int(system)
 
@@ -229,6 +242,10 @@ def _topology(ingresses: Sequence[str], instances: Sequence[str]) -> Topology:
             *(Link(instance, _site(number)) for number, instance in enumerate(instances)),
         ),
     )
+
+
+def _control(ingress: str) -> str:
+    return f"control@{ingress}"
 
 
 def _client(ingress: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -26,17 +27,18 @@ class UnknownBenchmark(ValueError):
 
 
 def run(names: Sequence[str], settings: Settings, *, as_json: bool) -> int:
-    """Run the named benchmarks, or all; print a table, or JSON rows, one line each as soon as measured.
+    """Run the named benchmarks, or all but those on request; print a table, or JSON rows.
 
-    Progress goes to stderr. Raises UnknownBenchmark.
+    A row of JSON is printed as soon as it is measured. Progress goes to stderr. Raises UnknownBenchmark.
     """
-    chosen = [_benchmark(name) for name in names] or list(BENCHMARKS.values())
+    chosen = [_benchmark(name) for name in names] or [item for item in BENCHMARKS.values() if not item.on_request]
     progress = Console(stderr=True, highlight=False)
     rows: list[Row] = []
     failed = False
     with _sigterm_interrupts():
         for number, benchmark in enumerate(chosen, 1):
             progress.print(f"[dim]·[/dim] {number}/{len(chosen)} {benchmark.name}: {benchmark.summary}")
+            begun_s = time.monotonic()
             try:
                 for row in benchmark.run(settings):
                     rows.append(row)
@@ -49,6 +51,7 @@ def run(names: Sequence[str], settings: Settings, *, as_json: bool) -> int:
             except Exception:
                 failed = True
                 progress.print(f"    failed: {traceback.format_exc()}", markup=False)
+            progress.print(f"    took {time.monotonic() - begun_s:.1f} s", style="dim")
     if not as_json:
         Console(width=None if sys.stdout.isatty() else 150).print(_table(rows))
     return 1 if failed else 0

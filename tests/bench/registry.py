@@ -7,13 +7,16 @@ from importlib import import_module
 from tests.bench.harness import Benchmark
 
 _MODULES = (
+    "age_sweep",
     "binding_table",
+    "convergence",
     "decision",
     "demo_ingress",
     "flow_setup_datapath",
     "flow_setup_reactive",
     "generator",
     "link",
+    "scale",
     "staleness",
     "startup",
     "throughput",

@@ -101,6 +101,26 @@ class _Instance:
         )  # fmt: skip
 
 
+class _TrueStates:
+    """The queues themselves, and the flows that have been sent and not arrived."""
+
+    def __init__(self, instances: dict[Address, _Instance]) -> None:
+        self._instances = instances
+        self._arrivals_s: dict[Address, list[float]] = defaultdict(list)
+
+    def of(self, d_bid: Address, now_s: float) -> RawMetrics:
+        return self._instances[d_bid].metrics(now_s)
+
+    def send(self, d_bid: Address, arrives_s: float) -> None:
+        heappush(self._arrivals_s[d_bid], arrives_s)
+
+    def under_way(self, d_bid: Address, now_s: float) -> int:
+        arrivals_s = self._arrivals_s[d_bid]
+        while arrivals_s and arrivals_s[0] <= now_s:
+            heappop(arrivals_s)
+        return len(arrivals_s)
+
+
 class SteeredQueues:
     """One run under one policy, with metrics reported every `interval_s`."""
 
@@ -115,6 +135,7 @@ class SteeredQueues:
         self._addresses = {site: ip_address(f"10.{number}.0.1") for number, site in enumerate(self._sites, 1)}
         self._site_at = {address: site for site, address in self._addresses.items()}
         self._instances = {address + 9: _Instance(network, site) for address, site in self._site_at.items()}
+        self._true_states = _TrueStates(self._instances)
         service = Service("render", (D_SID,), policy)
         self._routers = {
             site: DRouter(
@@ -129,6 +150,7 @@ class SteeredQueues:
                     metric_lifetime_s=max(10.0, _LIFETIMES * interval_s),
                 ),
                 Random(f"{seed} {site}"),
+                true_states=self._true_states,
             )
             for site in self._sites
         }
@@ -166,17 +188,25 @@ class SteeredQueues:
         actions = router.on_packet(FlowKey(_CLIENTS + number, D_SID, TCP, 40000, 80), now_s)
         (decided,) = (action for action in actions if isinstance(action, Decided))
         (entry,) = (action.entry for action in actions if isinstance(action, InstallAffinity))
-        rtt_s = self.network.rtt_s(ingress, decided.egress)
+        assert decided.d_bid is not None
+        self._serve(ingress, decided.egress, decided.d_bid, work_s, now_s, now_s, lambda: _end(router, entry.number))
+
+    def _serve(
+        self, ingress: str, site: str, d_bid: Address, work_s: float, arrived_s: float, now_s: float,
+        on_end: Callable[[], None] = lambda: None,
+    ) -> None:  # fmt: skip
+        """Have an instance serve from now on a request that came to its ingress at `arrived_s`."""
+        rtt_s = self.network.rtt_s(ingress, site)
 
         def ask(asked_s: float) -> None:
-            instance = self._instances[decided.d_bid]
+            instance = self._instances[d_bid]
             job = instance.offer(asked_s, work_s)
             took_s = self.network.timeout_s
             if job is not None:
-                took_s = job.finish_s + rtt_s / 2 - now_s
+                took_s = job.finish_s + rtt_s / 2 - arrived_s
                 self._at(job.finish_s, lambda _: instance.on_done(job))
-            self.served.append(Served(now_s, decided.d_bid, took_s))
-            self._at(now_s + took_s, lambda _: _end(router, entry.number))
+            self.served.append(Served(arrived_s, d_bid, took_s))
+            self._at(arrived_s + took_s, lambda _: on_end())
 
         self._at(now_s + 1.5 * rtt_s, ask)  # the request follows upon the handshake
 
@@ -188,10 +218,13 @@ class SteeredQueues:
 
         def report(now_s: float) -> None:
             data = report_bytes(site, next(sequence), now_s, told(d_bid, self._instances[d_bid].metrics(now_s)))
-            self._perform(site, self._routers[site].on_message(data, d_bid, now_s), now_s)
+            self._tell(site, data, now_s)
             self._at(now_s + self._interval_s, report)
 
         return report
+
+    def _tell(self, site: str, data: bytes, now_s: float) -> None:
+        self._perform(site, self._routers[site].on_message(data, self._addresses[site] + 9, now_s), now_s)
 
     def _perform(self, site: str, actions: list[Action], now_s: float) -> None:
         for action in actions:

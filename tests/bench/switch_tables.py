@@ -40,6 +40,7 @@ _PAYLOAD_BYTES = 22
 _FILL_PER_S, _ASK_PER_S = 50_000, 20_000
 _ASKED = 10_000
 _BATCH_S = 0.001
+_ATTEMPTS = 4
 _BOUND, _ARRIVING = 0.95, 0.99  # shares of what was sent that have to
 _WRITTEN_AT_ONCE = 500
 _TIMEOUT_S = 600
@@ -65,9 +66,12 @@ def of_connections(size: int) -> SwitchFigures:
         sender = _Sender(switch)
         sender.send(_D_SID, range(size, size + 100), _FILL_PER_S)  # what a first flow needs besides itself
         before = switch.resident_bytes()
-        sender.send(_D_SID, range(size), _FILL_PER_S)
-        found = int(switch.appctl("dpctl/ct-get-nconns"))
-        if found < size * _BOUND:
+        for _ in range(_ATTEMPTS):  # a busy machine loses packets
+            sender.send(_D_SID, range(size), _FILL_PER_S)
+            found = int(switch.appctl("dpctl/ct-get-nconns"))
+            if found >= size * _BOUND:
+                break
+        else:
             raise RuntimeError(f"{found} connections of {size}: the switch lost packets")
         grown = (switch.resident_bytes() - before) / found
         return SwitchFigures(grown, *sender.costs_us(size))

@@ -11,7 +11,7 @@ import importlib
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any, NamedTuple
 
 from ryu_apps.framework import NAME
@@ -93,6 +93,8 @@ class FlowTable:
                 self._add(change, now_s)
             elif change.command == ofp.OFPFC_DELETE:
                 removed += self._delete(change)
+            elif change.command == ofp.OFPFC_DELETE_STRICT:
+                removed += self._delete_one(change)
             else:
                 raise Unsupported(f"command {change.command}")
         return removed
@@ -162,6 +164,14 @@ class FlowTable:
         ]
         return self._remove(gone, ofp.OFPRR_DELETE)
 
+    def _delete_one(self, change: Any) -> list[FlowRemoved]:
+        if change.table_id != 0 or change.cookie_mask:
+            raise Unsupported(str(change))
+        wanted = change.priority, _match(change.match)
+        return self._remove(
+            [entry for entry in self.entries if (entry.priority, entry.match) == wanted], ofp.OFPRR_DELETE
+        )
+
     def _remove(self, gone: list[FlowEntry], reason: int) -> list[FlowRemoved]:
         self.entries = [entry for entry in self.entries if entry not in gone]
         return [FlowRemoved(entry.cookie, reason, entry.packet_count) for entry in gone if entry.tells_removal]
@@ -207,6 +217,8 @@ def _match(match: Any) -> dict[str, Any]:
 
 
 def _fits(field: Any, value: Any) -> bool:
+    if isinstance(value, IPv4Network | IPv6Network):
+        return field is not None and ip_address(field) in value
     if isinstance(value, tuple):
         return field is not None and field & value[1] == value[0]
     return bool(field == value)
@@ -215,6 +227,8 @@ def _fits(field: Any, value: Any) -> bool:
 def _plain(name: str, value: Any) -> Any:
     if isinstance(value, tuple):
         wanted, mask = value
+        if name.startswith(("ipv4_", "ipv6_")):
+            return ip_network(f"{wanted}/{int(ip_address(mask)).bit_count()}")
         if name not in _PORTS or wanted & ~mask:
             raise Unsupported(f"masked field {name}={value}")
         return value
@@ -232,7 +246,13 @@ def _act(actions: list[Any], packet: Packet) -> list[Output]:
     rewritten = dict(packet)
     outputs = []
     for action in actions:
-        if isinstance(action, parser.OFPActionSetField):
+        if isinstance(action, parser.OFPActionSetField) and action.key == "tunnel_id":
+            pass  # goes with the packet inside the switch, and out of no port but a tunnel of its own
+        elif isinstance(action, parser.OFPActionDecNwTtl):
+            rewritten["ttl"] = packet["ttl"] - 1
+            if rewritten["ttl"] < 1:
+                return outputs
+        elif isinstance(action, parser.OFPActionSetField):
             if action.key not in packet:
                 raise Unsupported(f"set {action.key} of a packet that has none: {packet}")
             rewritten[action.key] = _plain(action.key, action.value)

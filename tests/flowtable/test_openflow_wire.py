@@ -97,3 +97,18 @@ def test_packets_sent_out(in_port: int, data: bytes) -> None:
         datapath=DATAPATH, buffer_id=ofp.OFP_NO_BUFFER, in_port=in_port, actions=_ACTIONS, data=data
     )
     assert wire.packet_out(in_port, _ACTION_BYTES, data) == framework_s(theirs)
+
+
+def test_matches_of_ports_and_what_steers_by_mac_address_are_as_the_framework_reads_them() -> None:
+    mac = bytes.fromhex("020005000003")
+    assert dict(parser.OFPMatch.parser(wire.port_match(9), 0).items()) == {"in_port": 9}
+    both = parser.OFPMatch.parser(wire.port_match(9, mac), 0)
+    assert dict(both.items()) == {"in_port": 9, "eth_dst": "02:00:05:00:00:03"}
+    for ours, theirs in (
+        (wire.set_eth_dst(mac), parser.OFPActionSetField(eth_dst="02:00:05:00:00:03")),
+        (wire.set_tunnel_id(7), parser.OFPActionSetField(tunnel_id=7)),
+        (wire.decrement_ttl(), parser.OFPActionDecNwTtl()),
+    ):
+        buffer = bytearray()
+        theirs.serialize(buffer, 0)
+        assert ours == bytes(buffer)

@@ -18,7 +18,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,7 @@ STEADY = ("203.0.113.10", "fd00:5::10")  # five-tuple, a long timeout
 FLEETING = ("203.0.113.11", "fd00:5::11")  # five-tuple, times out after TIMEOUT_S
 BY_CLIENT = ("203.0.113.12", "fd00:5::12")  # three-tuple
 BY_CALL = ("203.0.113.13", "fd00:5::13")  # five-tuple, by blocks of four ports
+RANGES = ("203.0.113.0/24", "fd00:5::/64")  # of all these
 SERVICES: list[dict[str, Any]] = [
     {"name": "steady", "d_sids": list(STEADY), "affinity_timeout_s": 600},
     {"name": "fleeting", "d_sids": list(FLEETING), "affinity_timeout_s": TIMEOUT_S},
@@ -151,9 +152,9 @@ class IngressNetwork:
         message = Report(site, self._sequence[site], time.monotonic(), bindings)
         self.tell(site, codec.encode(message))
 
-    def entries(self) -> list[FlowEntry]:
-        """The flow entries of the client's switch."""
-        done = self.ofctl("dump-flows", self.bridge)
+    def entries(self, node: str = HOME) -> list[FlowEntry]:
+        """The flow entries of the client's switch, or that of another node."""
+        done = self.ofctl("dump-flows", self.network.bridge(node).name)
         found = []
         for line in done.splitlines():
             if "cookie=" in line:
@@ -161,8 +162,8 @@ class IngressNetwork:
                 found.append(FlowEntry(int(words["cookie"], 16), int(words["n_packets"]), line))
         return found
 
-    def affinity_entries(self) -> list[FlowEntry]:
-        return [entry for entry in self.entries() if entry.is_affinity]
+    def affinity_entries(self, node: str = HOME) -> list[FlowEntry]:
+        return [entry for entry in self.entries(node) if entry.is_affinity]
 
     def ofctl(self, *arguments: str) -> str:
         command = ["ovs-ofctl", "-O", "OpenFlow13", *arguments]
@@ -171,6 +172,8 @@ class IngressNetwork:
 
 class Control:
     """The control process of the client's D-Router, and the files it writes."""
+
+    node = HOME
 
     def __init__(
         self, ingress: IngressNetwork, folder: Path, python: Sequence[str] = (), mode: str = "reactive", **changes: Any
@@ -210,6 +213,11 @@ class Control:
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
+    def address(self) -> str:
+        """Where it hears messages."""
+        return self._ingress.gateway(HOME)
+
+    @property
     def process(self) -> subprocess.Popen[bytes]:
         assert self._process is not None, "not started"
         return self._process
@@ -221,8 +229,8 @@ class Control:
     def start(self, *, report: bool = True) -> None:
         """Start it, have the switch connect to it, and tell it of both instances unless that is left to the test."""
         (self._folder / f"{self.name}.ready").unlink(missing_ok=True)
-        with socket_in(self._ingress.network.pid(HOME), socket.AF_INET, socket.SOCK_DGRAM) as in_band:
-            in_band.bind((self._ingress.gateway(HOME), IN_BAND_PORT))
+        with socket_in(self._ingress.network.pid(self.node), socket.AF_INET, socket.SOCK_DGRAM) as in_band:
+            in_band.bind((self.address, IN_BAND_PORT))
             path = self._folder / "config.json"
             path.write_text(json.dumps({**self._document, "in_band_fd": in_band.fileno()}))
             self._process = self._ingress.network.popen(
@@ -234,7 +242,7 @@ class Control:
             )
         # Only then the switch: its first attempt succeeds, and it need not wait for its second.
         wait_until(lambda: is_listening(self.openflow_port) or self.process.poll() is not None, 60, "the controller")
-        self._ingress.network.set_controller(HOME, self.openflow_port)
+        self._ingress.network.set_controller(self.node, self.openflow_port)
         ready = self._folder / f"{self.name}.ready"
         wait_until(lambda: ready.exists() or self.process.poll() is not None, 60, "the control process")
         assert self.process.poll() is None, self.log_path.read_text()
@@ -314,10 +322,10 @@ def is_listening(port: int) -> bool:
 
 
 @contextmanager
-def built(folder: Path) -> Iterator[IngressNetwork]:
-    """The network, running, with its servers; gone afterwards."""
+def built(folder: Path, described: Topology | None = None) -> Iterator[IngressNetwork]:
+    """The network, or another of the same nodes and more, running, with its servers; gone afterwards."""
     start_open_vswitch()
-    described = topology()
+    described = described or topology()
     network = EmulatedNetwork(
         described,
         AddressPlan(described),
@@ -331,7 +339,8 @@ def built(folder: Path) -> Iterator[IngressNetwork]:
         refusals = {
             d_sid: "reset" if d_sid in BY_CLIENT else "unreachable" for item in SERVICES for d_sid in item["d_sids"]
         }
-        network.refuse({ip_address(d_sid): how for d_sid, how in refusals.items()})
+        ranges = [ip_network(item) for item in RANGES]
+        network.refuse({ip_address(d_sid): how for d_sid, how in refusals.items()}, ranges)
         ingress.start_servers()
         yield ingress
 

@@ -91,6 +91,59 @@ def test_a_start_is_detected_when_a_report_says_it_is_up(tmp_path: Path) -> None
     assert effect["flows_broken"] == 0
 
 
+@pytest.mark.parametrize(
+    ("kind", "more", "heard", "expected"),
+    [
+        ("instance_drain", {}, [("east", WEST, "draining", 0.5), ("west", WEST, "draining", 0.7)], 0.7),
+        ("instance_drain", {}, [("east", WEST, "draining", 0.5), ("west", WEST, "", 0.7)], None),  # west: it is up
+        ("instance_start", {}, [("east", WEST, "", 0.5), ("west", WEST, "down", 0.4), ("west", WEST, "", 1.5)], 1.5),
+        ("migrate", {"to": "render-1@east"}, [("east", EAST, "", 0.1), ("west", EAST, "", 0.2),
+                                              ("east", WEST, "draining", 0.9), ("west", WEST, "down", 3.0)], 3.0),
+        ("migrate", {"to": "render-1@east"}, [("east", WEST, "draining", 0.9), ("west", WEST, "down", 3.0)], None),
+        ("agent_silent", {"instance": "", "site": "west"}, [("east", WEST, "", 0.5)], None),
+    ],
+)  # fmt: skip
+def test_all_are_told_when_the_last_d_router_hears(
+    tmp_path: Path, kind: str, more: dict[str, Any], heard: list[tuple[str, str, str, float]], expected: float | None
+) -> None:
+    metrics = [
+        _event(AT_S + after_s, "received", node=node, d_bid=d_bid, reason=reason)
+        for node, d_bid, reason, after_s in heard
+    ]
+    told = _effect(tmp_path, _fault(kind=kind, **more), metrics=metrics)["time_to_tell_all_s"]
+    assert told == (None if expected is None else pytest.approx(expected))
+
+
+def test_an_ingress_that_hears_it_of_the_controller_is_told_too(tmp_path: Path) -> None:
+    metrics = [
+        _event(AT_S + 0.5, "received", node="west", d_bid=WEST, reason="draining"),
+        _event(AT_S + 0.6, "told", node="east", d_bid=WEST),
+        _event(AT_S + 0.8, "told", node="east", d_bid=WEST, reason="draining"),
+    ]
+    effect = _effect(tmp_path, _fault(kind="instance_drain"), metrics=metrics)
+    assert effect["time_to_tell_all_s"] == pytest.approx(0.8)
+    assert effect["time_to_detect_s"] == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(("stopped_s", "broken"), [(120.0, 2), (111.0, 1), (None, 2)])
+def test_a_migration_breaks_what_does_not_end_well_until_the_old_one_stops(
+    tmp_path: Path, stopped_s: float | None, broken: int
+) -> None:
+    flows = [
+        _flow(1, 109.5, 110.3, "reset", "render-1@west"),
+        _flow(2, 115.0, 120.5, "reset", "render-1@west"),  # bound while it drained
+        _flow(3, 121.0 if stopped_s else 108.0, 122.0, "ok", "render-1@west"),
+    ]
+    fault = _fault(kind="migrate", to="render-1@east")
+    steps: list[Row] = [{"number": 0, "time_s": AT_S, "fault": "migrate", "event": "begin"}]
+    if stopped_s is not None:
+        steps.append({**steps[0], "time_s": stopped_s, "event": "stopped"})
+    manifest = {"start_s": 100.0, "duration_s": 60.0, "instances": INSTANCES, "faults": [fault]}
+    run_dir = write_tables(tmp_path / "run", {"faults": steps, "flows": flows}, manifest)
+    (row,) = effects(load(run_dir)).to_dict("records")
+    assert row["flows_broken"] == broken
+
+
 def test_steered_away_after_the_last_decision_for_what_is_in_reach(tmp_path: Path) -> None:
     decisions = [
         _decision(1, 110.2), _decision(2, 110.9, d_router="west"), _decision(3, 112.0, d_bid=EAST), _decision(4, 116.0)
@@ -147,15 +200,18 @@ def test_a_call_is_broken_that_hears_no_echo_any_more(tmp_path: Path, last_echo_
 
 
 def test_the_table_is_completed_and_the_summary_shows_it(tmp_path: Path) -> None:
-    metrics = [_event(111.0, "received", d_bid=WEST, reason="down")]
+    metrics = [
+        *(_event(111.0, "received", node=node, d_bid=WEST, reason="down") for node in ("east", "west")),
+        *(_event(115.0, "received", node=node, d_bid=WEST) for node in ("east", "west")),
+    ]
     _effect(tmp_path, _fault(), end_s=114.0, metrics=metrics, decisions=[_decision(1, 110.5)])
     run_dir = tmp_path / "run"
     complete(run_dir)
     with (run_dir / "faults.csv").open(newline="", encoding="utf-8") as stream:
         begin, end = csv.DictReader(stream)
-    told = ("time_to_detect_s", "time_to_steer_away_s", "flows_broken")
-    assert [begin[key] for key in told] == ["1.000000", "0.500000", "0"]
-    assert [end[key] for key in told] == ["", "", ""]
+    told = ("time_to_detect_s", "time_to_tell_all_s", "time_to_steer_away_s", "flows_broken")
+    assert [begin[key] for key in told] == ["1.000000", "1.000000", "0.500000", "0"]
+    assert [end[key] for key in told] == ["", "1.000000", "", ""]
     (shown,) = summarise(load(run_dir)).faults.to_dict("records")
     assert (shown["begin_s"], shown["end_s"], shown["flows_broken"]) == (10.0, 14.0, 0)
 

@@ -385,7 +385,7 @@ def test_tables_print_figures_and_marks(two_runs: list[RunData]) -> None:
     console.print(comparison_table(two_runs[:1]))
     text = console.export_text()
     assert "SUSPECT: relay late" in text
-    assert "8 of 8 consistency checks hold" in text
+    assert "9 of 9 consistency checks hold" in text
     assert "render-1@newyork" in text
     assert "dyncast against closest" in text
     assert f"{summarise(two_runs[0]).services.set_index('service').at['render', 'completion_mean_ms']:,.2f} ms" in text

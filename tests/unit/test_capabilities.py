@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from testbed.emulation.capabilities import (
     choose_backends,
 )
 
-EVERYTHING = ("root", "tap", "netem", "datapath_system", "datapath_netdev")
+EVERYTHING = ("root", "tap", "netem", "vxlan", "datapath_system", "datapath_netdev")
 
 
 def machine(*, without: tuple[str, ...] = ()) -> Capabilities:
@@ -40,6 +41,11 @@ def test_the_kernel_serves_where_it_can(without: tuple[str, ...], backends: Back
     assert choose_backends(machine(without=without)) == backends
 
 
+def test_tunnels_are_needed_by_who_asks_for_them_alone() -> None:
+    choose_backends(machine(without=("vxlan",)))
+    choose_backends(machine(), tunnels=True)
+
+
 def test_what_is_asked_for_is_taken() -> None:
     assert choose_backends(machine(), datapath="netdev", link="relay") == Backends("netdev", "relay")
 
@@ -52,11 +58,12 @@ def test_what_is_asked_for_is_taken() -> None:
         (("datapath_system",), {"datapath": "system"}, "^datapath_system is missing"),
         (("netem", "tap"), {}, "^tap is missing"),
         (("datapath_system", "datapath_netdev"), {}, "^datapath_netdev is missing"),
+        (("vxlan",), {"tunnels": True}, "^vxlan is missing: about vxlan; mend it with: apt-get install -y vxlan$"),
         ((), {"link": "wire"}, "no link backend 'wire'; there are: netem, relay"),
     ],
 )
 def test_what_is_missing_is_named_with_the_command_that_mends_it(
-    without: tuple[str, ...], wanted: dict[str, str], message: str
+    without: tuple[str, ...], wanted: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(CapabilityError, match=message):
         choose_backends(machine(without=without), **wanted)

@@ -93,7 +93,7 @@ def _patched(data: bytes, position: int, value: int) -> bytes:
     [
         (0, 0xDD, "not a Dyncast message"),
         (1, 2, "version 2, not 1"),
-        (2, 9, "message type 9 is unknown"),
+        (2, 99, "message type 99 is unknown"),
         (3, 255, "cut short in the site name"),
         (16, 0xFF, "malformed"),  # no UTF-8
         (22, 5, "address family 5 is neither 4 nor 6"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from ipaddress import ip_address
 
 import pytest
@@ -14,6 +15,7 @@ from testbed.dyncast.codec import Probe
 from testbed.dyncast.d_router import DRouter
 from testbed.dyncast.inspection import Row
 from testbed.dyncast.metrics import RawMetrics
+from testbed.dyncast.port_state import Port, PortCounters, Reading
 from tests.dyncast_samples import (
     D_SID,
     D_SID6,
@@ -71,6 +73,7 @@ def test_a_service_says_what_identifies_its_flows_and_who_binds_them() -> None:
     assert v4 == {
         "service": "render", "d_sid": str(D_SID), "policy": "closest",
         "flow_fields": ["src", "dst", "proto", "src_port", "dst_port"], "timeout_s": 7, "mode": "reactive",
+        "steering": "rewrite", "choice": "instance",
         "bound_by": "d_router", "instances": 2, "usable": 2, "flows_bound": 3, "flows_given": None,
     }  # fmt: skip
     assert (v6["d_sid"], v6["flows_bound"]) == (str(D_SID6), 0)
@@ -163,6 +166,35 @@ def test_a_field_that_does_not_identify_a_flow_is_none() -> None:
     bind(router, 1)
     (row,) = rows(router, "flows")
     assert (row["src"], row["proto"], row["src_port"], row["dst_port"]) == ("10.1.0.10", None, None, None)
+
+
+def test_a_port_says_how_full_it_is_and_whom_it_leads_to() -> None:
+    peer = replace(PEER, port="r2")
+    router = d_router(peers=(peer,), ports=(Port("r2", 12e6, 100),))
+    (row,) = rows(router, "ports")
+    assert (row["port"], row["towards"], row["rate_mbps"]) == ("r2", [THERE], 12.0)
+    assert [row[key] for key in ("sent_mbps", "utilisation", "drop_share", "sent_packets")] == [None] * 4
+    for second in range(3):
+        counters = PortCounters(1_350_000 * second, 900 * second, 100 * second)
+        router.on_port_counters({"r2": Reading(counters, float(second))})
+    (row,) = rows(router, "ports")
+    assert (row["utilisation"], row["drop_share"], row["queueing_ms"]) == (0.9, 0.1, 100.0)
+    assert (row["sent_mbps"], row["sent_packets"], row["dropped_packets"]) == (10.8, 1800, 200)
+    (neighbour,) = rows(router, "neighbours")
+    assert (neighbour["port"], neighbour["port_cost_ms"]) == ("r2", round(100.0 + (20.0 + 200.0) / 9, 3))
+
+
+def test_a_neighbour_whose_control_process_is_gone_is_silent_and_not_lossy() -> None:
+    router = d_router()
+    probe = codec.decode(only(router.on_timer(0.0), SendMessage).data)
+    assert isinstance(probe, Probe)
+    answer = codec.encode(Probe(THERE, probe.sequence, probe.sent_s, is_reply=True))
+    router.on_message(answer, PEER.address, 0.01)
+    for second in range(1, 9):
+        router.on_returned(only(router.on_timer(float(second)), SendMessage).data, PEER.address, second + 0.01)
+    (row,) = rows(router, "neighbours", 9.0)
+    assert (row["reachable"], row["control_silent"], row["loss_percent"]) == (True, True, 0.0)
+    assert (row["probes_answered"], row["probes_returned"], row["rtt_ms"]) == (1, 8, 10.0)
 
 
 def test_a_neighbour_says_how_far_it_is_and_when_it_was_heard() -> None:

@@ -80,6 +80,19 @@ def test_an_instance_that_is_silent_for_too_long_gets_no_new_flows_and_keeps_the
     assert (dict(spread.shares), spread.members) == ({}, {NEAR})
 
 
+def test_the_weights_of_many_instances_move_after_a_pause() -> None:
+    router = in_datapath_mode()
+    many = [told(NEAR + number, LIGHT) for number in range(100)]
+    packets = [many[start : start + 10] for start in range(0, 100, 10)]
+    for sequence, some in enumerate(packets, 1):  # up to 64 move them at once
+        moved = of_kind(router.on_message(report_bytes(HERE, sequence, 0.0, *some), NEAR, 0.0), SpreadFlows)
+        assert bool(moved) == (sequence <= 6)
+    assert not of_kind(router.on_timer(0.0), SpreadFlows)
+    assert not of_kind(router.on_timer(0.004), SpreadFlows)
+    assert len(only(router.on_timer(0.006), SpreadFlows).members) == 100
+    assert not of_kind(router.on_timer(0.008), SpreadFlows)  # nobody waits
+
+
 def test_flows_that_the_switch_gave_count_as_given() -> None:
     router = d_router(service(affinity_mode="datapath"))
     informed(router, 0.0)

@@ -39,6 +39,7 @@ def _planned(**fault: Any) -> PlannedFault:
         ({"kind": "partition", "nodes": ["east", "New Yrk"]}, ["faults[0].nodes", "mean 'New York'"]),
         ({"kind": "migrate", "instance": "render-1@east", "to": "conference-1@middle"}, ["faults[0].to", "service"]),
         ({"kind": "instance_crash", "instance": "render-1@east", "at_s": 9}, ["faults[0].at_s", "duration_s is 4"]),
+        ({"kind": "instance_stop", "instance": "render-1@east", "quiet_s": 1}, ["no quiet_s", "migrate"]),
         ({"kind": "earthquake"}, ["faults[0].kind", "instance_crash"]),
     ],
 )  # fmt: skip
@@ -117,9 +118,6 @@ class _Hands:
          [("start_instance", "render-1@east")], [("dismiss", "render-1@east")]),
         ({"kind": "instance_drain", "instance": "render-1@east"},
          [("set_state", "render-1@east", "draining")], [("set_state", "render-1@east", "up")]),
-        ({"kind": "migrate", "instance": "render-1@east", "to": "render-1@middle"},
-         [("start_instance", "render-1@middle"), ("dismiss", "render-1@east")],
-         [("start_instance", "render-1@east"), ("dismiss", "render-1@middle")]),
         ({"kind": "egress_unreachable", "site": "middle"},
          [("cut", "middle", "Chicago")], [("mend", "middle", "Chicago")]),
         ({"kind": "agent_silent", "site": "middle"},

@@ -1,4 +1,4 @@
-"""What a D-Router writes down of a decision."""
+"""What a D-Router writes down of a decision, and of weights."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import json
 from typing import Any
 
 from ryu_apps.journal import Journal
-from testbed.dyncast.actions import Decided
+from testbed.dyncast.actions import Decided, SpreadFlows
 from testbed.dyncast.metrics import RawMetrics
 from testbed.dyncast.selection import Weighed
-from tests.dyncast_samples import FAR, HERE, NEAR, candidate, flow
+from tests.dyncast_samples import D_SID, FAR, HERE, NEAR, candidate, flow
 
 
 class Writer:
@@ -32,7 +32,19 @@ def test_a_decision_is_a_row_with_what_was_weighed_as_it_stood() -> None:
     assert rows[0] == rows[1]
     assert rows[0][0] == {
         "d_bid": str(NEAR), "site": HERE, "weight": 1.0, "cost": 12.346, "age_s": 0.0, "rtt_ms": 1.234,
-        "sessions": 3, "expected": 3.0, "unseen": 0,
+        "sessions": 3, "expected": 3.0, "unseen": 0, "port_ms": 0.0,
     }  # fmt: skip
     assert (rows[0][1]["cost"], rows[0][1]["sessions"]) == (None, None)
     assert (rows[2][0]["expected"], rows[2][0]["unseen"]) == (4.0, 1)
+
+
+def test_weights_are_rows_of_those_that_have_one_or_have_none_any_more() -> None:
+    writer = Writer()
+    journal = Journal(writer, HERE, {})  # type: ignore[arg-type]
+    members = frozenset(NEAR + number for number in range(1000))
+    for now_s, shares in ((1.0, {NEAR: 64}), (2.0, {NEAR: 32, FAR: 32}), (3.0, {FAR: 64}), (4.0, {})):
+        journal.spread(SpreadFlows(D_SID, shares, members), "render", now_s)
+    weights = [(row["time_s"], row["d_bid"], row["weight"]) for row in writer.rows]
+    assert weights == [
+        (1.0, NEAR, 64), (2.0, NEAR, 32), (2.0, FAR, 32), (3.0, NEAR, 0), (3.0, FAR, 64), (4.0, FAR, 0),
+    ]  # fmt: skip

@@ -88,7 +88,9 @@ def test_each_process_is_told_of_the_keys_that_it_needs(tmp_path: Path) -> None:
     assert told.keys() == {"control@east", "control@middle", "dma@east", "dma@middle"}
     everybody = told["control@east"]
     assert everybody == told["control@middle"]
-    assert everybody.keys() == {Identity(role, site) for role in Role for site in ("east", "middle")}
+    assert everybody.keys() == {
+        Identity(role, site) for role in (Role.AGENT, Role.D_ROUTER) for site in ("east", "middle")
+    }
     assert len(set(everybody.values())) == 4
     for site in ("east", "middle"):
         agent = Identity(Role.AGENT, site)

@@ -13,7 +13,7 @@ from testbed.process import load
 from testbed.process_config import ConfigError
 from traffic import arrivals_file
 from traffic.arrivals_file import Arrival, ArrivalsFileError
-from traffic.config import HttpWorkload, RtpWorkload, generator_config
+from traffic.config import CallWorkload, HttpWorkload, RtpWorkload, generator_config
 from traffic.packets import build_stream
 
 
@@ -90,6 +90,8 @@ def test_a_configuration_is_read_with_its_files(content: dict[str, Any], tmp_pat
         ("top", "workloads", "jobs", "workloads must be a list, not 'jobs'"),
         ("top", "workloads", ["jobs"], r"workloads\[0\] must hold a JSON object"),
         ("top", "max_sockets", 0, "max_sockets must be >= 1, not 0"),
+        ("top", "name_server", {"address": "ns"}, "name_server.address must be an IP address, not 'ns'"),
+        ("http", "host_name", "render.edge.example", r"workloads\[0\].host_name cannot be looked up"),
         ("http", "kind", "ftp", r"workloads\[0\].kind must be one of http, rtp, not 'ftp'"),
         ("http", "port", 0, r"workloads\[0\].port must be in 1..65535, not 0"),
         ("http", "port", True, r"workloads\[0\].port must be an integer"),
@@ -103,7 +105,7 @@ def test_a_configuration_is_read_with_its_files(content: dict[str, Any], tmp_pat
             r"arrivals_file cannot be read: /nowhere.csv: No such file",
         ),
         ("rtp", "name", "jobs", r"workloads\[1\].name must be its own: another workload is called 'jobs'"),
-        ("rtp", "media", "smell", r"workloads\[1\].media must be one of audio, video, not 'smell'"),
+        ("rtp", "media", "smell", r"workloads\[1\].media must be one of audio, video, call, not 'smell'"),
         ("rtp", "stream_file", "/nowhere", r"workloads\[1\].stream_file cannot be read: /nowhere: No such file"),
     ],
 )
@@ -148,3 +150,37 @@ def test_arrivals_file_errors_name_line_and_column(tmp_path: Path, text: str, me
     path.write_text(text)
     with pytest.raises(ArrivalsFileError, match=message):
         arrivals_file.read(path, "work_ms")
+
+
+def calls(content: dict[str, Any], tmp_path: Path, **changes: object) -> dict[str, Any]:
+    """Turn the calls of one stream into calls of audio and video."""
+    (tmp_path / "video.stream").write_bytes(build_stream("video", 0.1))
+    told = content["workloads"][1]
+    del told["stream_file"]
+    told |= {"media": "call", "audio_file": str(tmp_path / "audio.stream")}
+    told |= {"video_file": str(tmp_path / "video.stream"), **changes}
+    return content
+
+
+def test_calls_of_audio_and_video_are_read_with_both_streams(content: dict[str, Any], tmp_path: Path):
+    _, told = loaded(calls(content, tmp_path, port_block=8), tmp_path).workloads
+    assert isinstance(told, CallWorkload)
+    assert (told.port_block, told.flows_per_arrival, told.kind) == (8, 4, "call")
+    assert [told.medium(medium).stream.payload_type for medium in ("audio", "video")] == [0, 96]
+    assert [told.medium(medium).port for medium in ("audio", "video")] == [5004, 5006]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"port": 65533}, r"workloads\[1\].port must leave room for 4 ports from it"),
+        ({"port_block": 2}, r"workloads\[1\].port_block must be"),
+        ({"video_file": "/nowhere"}, r"workloads\[1\].video_file cannot be read"),
+        ({"stream_file": "/nowhere"}, r"workloads\[1\].stream_file is not a known key"),
+    ],
+)
+def test_calls_that_cannot_be_sent_are_refused(
+    content: dict[str, Any], tmp_path: Path, changes: dict[str, object], message: str
+):
+    with pytest.raises(ConfigError, match=message):
+        loaded(calls(content, tmp_path, **changes), tmp_path)

@@ -8,7 +8,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from traffic.sockets import FIRST_PORT, LocalLimitError, SocketSource
+from traffic.sockets import FIRST_PORT, PORT_COUNT, BoundSocket, LocalLimitError, SocketSource
 
 # Of the loopback interface, and of this process alone: an ended connection keeps its port for a minute.
 _ADDRESS = f"127.77.{os.getpid() >> 8 & 0xFF}.{os.getpid() & 0xFF}"
@@ -59,3 +59,47 @@ def test_no_more_sockets_than_allowed() -> None:
     with pytest.raises(LocalLimitError, match="1 sockets are open"):
         source.open(socket.SOCK_DGRAM, 4)
     source.close(opened)
+
+
+def test_the_ports_of_a_call_are_neighbours_from_a_multiple_of_the_block() -> None:
+    source = _source(max_sockets=100)
+    single, _ = source.open(socket.SOCK_DGRAM, 4)
+    blocks = [[port for _, port in _closed(source.open_block(4, 4, 8))] for _ in range(2)]
+    _, after = source.open(socket.SOCK_DGRAM, 4)
+    single.close()
+    assert blocks == [list(range(first, first + 4)) for first in (FIRST_PORT + 8, FIRST_PORT + 16)]
+    assert after == FIRST_PORT + 24  # none of a call's block
+    assert source.open_count == 10
+
+
+def test_a_block_with_a_port_in_use_is_passed_over_and_nothing_of_it_closed() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind((_ADDRESS, FIRST_PORT + 2))
+        source = _source()
+        block = _closed(source.open_block(4, 4, 4))
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as third:
+            third.bind((_ADDRESS, FIRST_PORT))
+    assert [port for _, port in block] == list(range(FIRST_PORT + 4, FIRST_PORT + 8))
+
+
+def test_blocks_come_round_again() -> None:
+    source = _source()
+    for _ in range(PORT_COUNT // 4096 + 1):
+        block = source.open_block(4, 4, 4096)
+        for each, _ in block:
+            source.close(each)
+    assert block[0].port == FIRST_PORT
+
+
+def test_a_call_takes_all_its_sockets_or_none() -> None:
+    source = _source(max_sockets=7)
+    _closed(source.open_block(4, 4, 4))
+    with pytest.raises(LocalLimitError, match="4 of 7 sockets are open"):
+        source.open_block(4, 4, 4)
+    assert source.open_count == 4
+
+
+def _closed(block: list[BoundSocket]) -> list[BoundSocket]:
+    for each, _ in block:
+        each.close()
+    return block

@@ -9,6 +9,7 @@ from testbed.dyncast.policies import (
     closest,
     dyncast,
     least_loaded,
+    oracle,
     power_of_two,
     random_choice,
     round_robin,
@@ -16,6 +17,7 @@ from testbed.dyncast.policies import (
     weighted,
 )
 from testbed.dyncast.policies.base import BestOfTwo, Candidate, Costed, LeastCost, Policy, PolicyFactory, Proportional
+from testbed.dyncast.policies.oracle import ORACLE
 
 POLICIES: dict[str, PolicyFactory] = {
     "static": static.Static,
@@ -26,6 +28,7 @@ POLICIES: dict[str, PolicyFactory] = {
     "power_of_two": power_of_two.PowerOfTwo,
     "least_loaded": least_loaded.LeastLoaded,
     "dyncast": dyncast.DyncastPolicy,
+    oracle.ORACLE: oracle.Oracle,
 }
 
 
@@ -40,6 +43,7 @@ def create(name: str, **parameters: float | str) -> Policy:
 
 
 __all__ = [
+    "ORACLE",
     "POLICIES",
     "BestOfTwo",
     "Candidate",

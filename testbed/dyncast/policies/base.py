@@ -15,10 +15,11 @@ from testbed.dyncast.metrics import UNSCORED, RawMetrics, Scores
 class Candidate(NamedTuple):
     """An instance that may take the flow, as this ingress sees it.
 
-    `path_cost_ms` is the routing's static round-trip cost, `rtt_s` the measured one. `expected_sessions`, with
-    `sessions_variance`, are those the instance should have by now (`session_model`), `unseen` those given from here
-    since its last report, `echo` what others are expected to add for each flow from here. `load_per_session` is how
-    many workers one session of this service keeps busy on average (1 for a request, less for a media stream).
+    `path_cost_ms` is the routing's static round-trip cost, `rtt_s` the measured one, `port_cost_s` what the first link
+    of the path adds to each round trip (`port_state`). `expected_sessions`, with `sessions_variance`, are those the
+    instance should have by now (`session_model`), `unseen` those given from here since its last report, `echo` what
+    others are expected to add for each flow from here. `load_per_session` is how many workers one session of this
+    service keeps busy on average (1 for a request, less for a media stream).
     """
 
     d_bid: Address
@@ -34,6 +35,7 @@ class Candidate(NamedTuple):
     learnt_service_time_s: float = 0.0
     echo: float = 0.0
     scores: Scores = UNSCORED
+    port_cost_s: float = 0.0
 
     @property
     def service_time_s(self) -> float:

@@ -2,6 +2,9 @@
 
     cost = round trips + predicted wait + service time + penalty x chance of refusal
 
+A round trip is the measured one and what the first link of the path adds to it, by the counters of its port
+(`port_state`).
+
 The sessions N that an instance will have when this flow arrives are the expected ones (`session_model`) and this one.
 Two pictures of waiting apply, and `u`, the workers that one session takes, says how much of each:
 
@@ -34,7 +37,7 @@ class DyncastPolicy(LeastCost):
     def cost(self, item: Candidate) -> float:
         """Predict the time until done, in ms, with the penalty."""
         share = min(1.0, item.load_per_session)
-        cost_ms = (1 + share) * item.rtt_s * 1e3
+        cost_ms = (1 + share) * (item.rtt_s + item.port_cost_s) * 1e3
         if item.metrics is None:
             return cost_ms
         workers, room = item.metrics.workers, item.metrics.queue_limit

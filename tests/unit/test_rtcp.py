@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from testbed.agents import rtcp
+from testbed import rtcp
 from testbed.agents.rtp_streams import ACTIVE_S, IDLE_S, RtpStreams
 from testbed.rtp_header import RtpHeader
 from testbed.rtp_statistics import ReceptionReport
@@ -32,7 +32,7 @@ def bye(ssrc: int = SSRC) -> bytes:
 
 def test_a_compound_is_read() -> None:
     compound = rtcp.parse(sender_report(blocks=1) + SDES + bye())
-    assert compound == rtcp.Compound((rtcp.SenderReport(SSRC, 0x22223333),), (), (SSRC,))
+    assert compound == rtcp.Compound((rtcp.SenderReport(SSRC, 0x22223333),), (), (SSRC,), ((SSRC, "name"),))
 
 
 @pytest.mark.parametrize(
@@ -46,6 +46,8 @@ def test_a_compound_is_read() -> None:
         struct.pack("!BBHI", 0x82, 203, 1, SSRC),
         struct.pack("!BBHI", 0x81, 201, 1, SSRC),
         struct.pack("!BBHI", 0x80, 100, 1, SSRC),
+        struct.pack("!BBHI", 0x82, 202, 1, SSRC),
+        struct.pack("!BBHI", 0x81, 202, 2, SSRC) + b"\x01\x03na",
     ],
 )
 def test_what_is_malformed_is_none(data: bytes) -> None:
@@ -61,7 +63,7 @@ def test_no_bytes_raise(data: bytes) -> None:
 def test_a_receiver_report_says_what_it_should() -> None:
     reception = ReceptionReport(64, -2, 70_000, 12)
     report = rtcp.receiver_report(1, "render-1@x", [rtcp.ReportBlock(SSRC, reception, 0x22223333, 1.5)])
-    assert rtcp.parse(report) == rtcp.Compound((), (1,), ())
+    assert rtcp.parse(report) == rtcp.Compound((), (1,), (), ((1, "render-1@x"),))
     first, kind, words, own = struct.unpack_from("!BBHI", report)
     assert (first, kind, words, own) == (0x81, 201, 7, 1)
     block = struct.unpack_from("!IIIIII", report, 8)
@@ -71,6 +73,26 @@ def test_a_receiver_report_says_what_it_should() -> None:
     assert report[40:42] == bytes([1, 10])
     assert report[42:52] == b"render-1@x"
     assert report[52:] and not any(report[52:])
+
+
+def test_a_sender_says_what_it_sent_whose_stream_it_is_and_goodbye() -> None:
+    info = rtcp.SenderInfo(SSRC, (1 << 32) + 160, 50, 8000)
+    report = rtcp.sender_report(info, 1.5, "calls/client-1@x/7", is_last=False)
+    told = (rtcp.SenderReport(SSRC, (2_208_988_801 & 0xFFFF) << 16 | 0x8000),)
+    assert rtcp.parse(report) == rtcp.Compound(told, (), (), ((SSRC, "calls/client-1@x/7"),))
+    assert struct.unpack_from("!BBH6I", report) == (
+        0x80, 200, 6, SSRC, 2_208_988_801, 1 << 31, 160, 50, 8000,
+    )  # fmt: skip
+    last = rtcp.parse(rtcp.sender_report(info, 1.5, "x", is_last=True))
+    assert last is not None
+    assert last.bye_ssrcs == (SSRC,)
+
+
+def test_a_source_description_may_have_many_chunks_and_other_items() -> None:
+    chunks = struct.pack("!I", 1) + b"\x02\x03Ann\x01\x01a\0\0\0\0" + struct.pack("!I", 2) + b"\x01\x02bc" + bytes(4)
+    compound = rtcp.parse(struct.pack("!BBH", 0x82, 202, len(chunks) // 4) + chunks)
+    assert compound is not None
+    assert compound.cnames == ((1, "a"), (2, "bc"))
 
 
 def test_no_more_than_31_blocks_fit() -> None:
@@ -101,6 +123,12 @@ def test_a_sender_gets_a_block_about_its_stream() -> None:
 def test_a_sender_nobody_heard_gets_an_empty_report() -> None:
     streams = RtpStreams("x")
     assert streams.control(rtcp.Compound((rtcp.SenderReport(SSRC, 5),), (), ()), "10.0.0.1", 1.0) == []
+
+
+def test_a_stream_has_the_call_that_its_sender_names() -> None:
+    streams = streams_after(5)
+    streams.control(rtcp.Compound((), (), (SSRC,), ((SSRC, "a call"), (99, "another"))), "10.0.0.1", 0.2)
+    assert [row["call"] for row in streams.all_rows()] == ["a call"]
 
 
 def test_a_mere_receiver_gets_no_answer() -> None:

@@ -1,6 +1,7 @@
 """RTCP compound packets: what a sender says, and the receiver report that answers it (RFC 3550 section 6).
 
-Pure: bytes in, bytes out. A malformed compound packet is None, for the receiver to count and drop.
+Owns the layout. A sender names its streams by a CNAME: those of one call have the same (section 6.5.1). Pure: bytes in,
+bytes out. A malformed compound packet is None, for the receiver to count and drop.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ MAX_REPORT_BLOCKS = 31
 
 _VERSION = 2
 _CNAME = 1
+_END_OF_ITEMS = 0
+_NTP_ERA_S = 2_208_988_800  # from 1900 to 1970
 _DLSR_UNITS_PER_S = 65536
 _HEADER = struct.Struct("!BBH")
 _WORD = struct.Struct("!I")
@@ -39,6 +42,16 @@ class Compound(NamedTuple):
     sender_reports: tuple[SenderReport, ...]
     receiver_ssrcs: tuple[int, ...]
     bye_ssrcs: tuple[int, ...]
+    cnames: tuple[tuple[int, str], ...] = ()  # with the SSRC of each
+
+
+class SenderInfo(NamedTuple):
+    """What a sender report says of its stream: the RTP timestamp of now, and what was sent so far."""
+
+    ssrc: int
+    timestamp: int
+    packets: int
+    payload_bytes: int
 
 
 class ReportBlock(NamedTuple):
@@ -58,6 +71,7 @@ def parse(packet: bytes) -> Compound | None:
     senders: list[SenderReport] = []
     receivers: list[int] = []
     leaving: list[int] = []
+    cnames: list[tuple[int, str]] = []
     position, length = 0, len(packet)
     if length < 4 or length % 4:
         return None
@@ -77,12 +91,46 @@ def parse(packet: bytes) -> Compound | None:
             if end - body < 4 + 24 * count:
                 return None
             receivers.append(_WORD.unpack_from(packet, body)[0])
+        elif kind == SOURCE_DESCRIPTION:
+            described = _cnames(packet[body:end], count)
+            if described is None:
+                return None
+            cnames += described
         elif kind == BYE:
             if end - body < 4 * count:
                 return None
             leaving.extend(struct.unpack_from(f"!{count}I", packet, body))
         position = end
-    return Compound(tuple(senders), tuple(receivers), tuple(leaving))
+    return Compound(tuple(senders), tuple(receivers), tuple(leaving), tuple(cnames))
+
+
+def _cnames(chunks: bytes, count: int) -> list[tuple[int, str]] | None:
+    """Return the CNAMEs in so many chunks of a source description; None if they are not whole."""
+    found: list[tuple[int, str]] = []
+    position = 0
+    for _ in range(count):
+        if position + _WORD.size > len(chunks):
+            return None
+        (ssrc,) = _WORD.unpack_from(chunks, position)
+        position += _WORD.size
+        while position < len(chunks) and chunks[position] != _END_OF_ITEMS:
+            text = position + 2
+            if text > len(chunks) or text + chunks[position + 1] > len(chunks):
+                return None
+            if chunks[position] == _CNAME:
+                found.append((ssrc, chunks[text : text + chunks[position + 1]].decode("utf-8", "replace")))
+            position = text + chunks[position + 1]
+        position += 4 - position % 4
+    return found
+
+
+def sender_report(info: SenderInfo, wallclock_s: float, cname: str, *, is_last: bool) -> bytes:
+    """Return a compound SR + SDES without report blocks; and BYE, if it is the last. `wallclock_s` counts from 1970."""
+    ntp = round((wallclock_s + _NTP_ERA_S) * (1 << 32))
+    told = (info.ssrc, ntp >> 32, ntp, info.timestamp, info.packets, info.payload_bytes)
+    report = _head(SENDER_REPORT, 0, len(told)) + b"".join(_WORD.pack(word & 0xFFFFFFFF) for word in told)
+    goodbye = _head(BYE, 1, 1) + _WORD.pack(info.ssrc) if is_last else b""
+    return report + _source_description(info.ssrc, cname) + goodbye
 
 
 def receiver_report(ssrc: int, cname: str, blocks: Sequence[ReportBlock]) -> bytes:
@@ -90,11 +138,14 @@ def receiver_report(ssrc: int, cname: str, blocks: Sequence[ReportBlock]) -> byt
     blocks = blocks[:MAX_REPORT_BLOCKS]
     parts = [_head(RECEIVER_REPORT, len(blocks), 1 + 6 * len(blocks)), _WORD.pack(ssrc)]
     parts.extend(_pack_block(block) for block in blocks)
+    return b"".join([*parts, _source_description(ssrc, cname)])
+
+
+def _source_description(ssrc: int, cname: str) -> bytes:
     text = cname.encode()[:255]
     item = _WORD.pack(ssrc) + bytes([_CNAME, len(text)]) + text
     item += bytes(4 - len(item) % 4)  # at least one null ends the list of items
-    parts += [_head(SOURCE_DESCRIPTION, 1, len(item) // 4), item]
-    return b"".join(parts)
+    return _head(SOURCE_DESCRIPTION, 1, len(item) // 4) + item
 
 
 def _head(kind: int, count: int, words: int) -> bytes:

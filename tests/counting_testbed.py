@@ -1,0 +1,83 @@
+"""A testbed whose instances are `counting_instance`s; all else is as in any run: D-Routers, D-MAs, links, faults."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from testbed.checkout import ROOT
+from testbed.emulation import namespaces
+from testbed.experiment import process_configs
+from testbed.experiment.plan import Plan, PlannedInstance
+from testbed.experiment.testbed import Testbed
+from tests.counting_instance import LOAD_PATH, ledger_path
+from tests.flow_ledger import FlowLedger
+
+
+class CountingTestbed(Testbed):
+    """Use it like a `Testbed`; `plan` has one client host, by whose ports flows are told apart."""
+
+    __test__ = False
+
+    def __init__(self, plan: Plan, folder: Path) -> None:
+        super().__init__(plan, folder, folder / "logs")
+        self.plan = plan
+        self.folder = folder
+
+    def start_instance(self, name: str, load: int | None = None) -> None:
+        """Start a counting instance, for the first time or again; `load`: sessions that it reports from the first."""
+        item = self._instance(name)
+        document = {
+            "name": name,
+            "seed": self.plan.scenario.seed,
+            "http_port": self.plan.scenario.services[item.service].service_port,
+            "admin_port": process_configs.ADMIN_PORT,
+            "workers": item.keys.workers,
+            "queue_limit": item.keys.queue_limit,
+            "load": load,
+            "out_dir": str(self.folder),
+        }
+        with _tests_can_be_imported():
+            self.processes.start(item.host, "tests.counting_instance", document)
+
+    def set_load(self, name: str, sessions: int) -> float:
+        """Have an instance report so many sessions; return since when it does. Raises OSError if it does not answer."""
+        item = self._instance(name)
+        address = str(self.plan.addresses.host(item.host).ipv4.ip)
+        pid = self.network.pid(item.host)
+        with closing(namespaces.socket_in(pid, socket.AF_INET, socket.SOCK_STREAM)) as opened:
+            opened.settimeout(10)
+            opened.connect((address, process_configs.ADMIN_PORT))
+            connection = http.client.HTTPConnection(address)
+            connection.sock = opened
+            connection.request("PUT", f"{LOAD_PATH}{sessions}")
+            return float(connection.getresponse().read())
+
+    def ledgers(self) -> Iterator[tuple[str, int, FlowLedger]]:
+        """Return what each instance counted in each of its lives."""
+        for item in self.plan.instances:
+            life = 1
+            while (path := ledger_path(self.folder, item.name, life)).exists():
+                yield item.name, life, FlowLedger(path)
+                life += 1
+
+    def _instance(self, name: str) -> PlannedInstance:
+        return next(item for item in self.plan.instances if item.name == name)
+
+
+@contextmanager
+def _tests_can_be_imported() -> Iterator[None]:
+    """Have processes that start meanwhile find this package, wherever the command was given."""
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *([before] if before else [])])
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYTHONPATH"]
+        else:
+            os.environ["PYTHONPATH"] = before
