@@ -9,20 +9,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from testbed.dyncast.control import Control
 from testbed.dyncast.name_steering import DNS_TTL
 from testbed.dyncast.policies import ORACLE
+from testbed.experiment.scenario_parts import Part
 from testbed.experiment.steering_keys import SteeringKeys
 
 _SLOW_BANDS = {"when": "band", "edges": [4, 8], "hysteresis_points": 1}
 
 
-class ControlKeys(BaseModel):
+class ControlKeys(Part):
     """Who decides where new flows go."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     mode: Literal["distributed", "centralized", "hybrid"] = "distributed"
     """distributed: each D-Router, by metrics that all are told. centralized: one controller for all ingresses, by

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from testbed.experiment.scenario_parts import Part
 
 
-class DispatcherKeys(BaseModel):
+class DispatcherKeys(Part):
     """CFN Dispatchers: client-side switches that keep the flow binding table for their CFN node."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     tells: Literal["explicit", "implicit"] = "explicit"
     """How a CFN node says which instance serves a flow: by a message in band, or by sending its first packet back."""

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from testbed.experiment.scenario_parts import Part
 
 _ZONE = r"^[A-Za-z0-9]([A-Za-z0-9-]{0,62})(\.[A-Za-z0-9]([A-Za-z0-9-]{0,62}))*$"
 
 
-class DnsKeys(BaseModel):
+class DnsKeys(Part):
     """A name server in the network: clients look services up there, as `<service>.<zone>`, before they begin a flow."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     server: str | None = None
     """Node that it runs on: a D-Router, an infrastructure router or a host. Default: the first site's D-Router."""

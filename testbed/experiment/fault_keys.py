@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from testbed.experiment.scenario_parts import Part
 
 FaultKind = Literal[
     "instance_crash",
@@ -35,10 +37,8 @@ _NEEDS: dict[str, set[str]] = {
 }
 
 
-class FaultKeys(BaseModel):
+class FaultKeys(Part):
     """Something that breaks while the load goes on. Routes stay as they are: nothing finds a way around a dead link."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     kind: FaultKind
     """What happens.

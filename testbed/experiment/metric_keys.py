@@ -1,4 +1,4 @@
-"""The scenario's `metrics.telling` and `normalisation`: when D-MAs tell, and how raw metrics become scores.
+"""The scenario's `metrics`: how fresh an ingress's picture is, when D-MAs tell, how raw metrics become scores.
 
 Owns the keys and what each way needs; what they mean is `testbed.dyncast.telling`'s and `normalisation`'s business,
 which also refuse what makes no sense. The documents are those that D-MAs are given (docs/processes.md).
@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from testbed.dyncast.d_router import REPORT_RATE
 from testbed.dyncast.normalisation import MinMax, Normalisation, Normaliser, Sigmoid
 from testbed.dyncast.telling import Band, Dampening, Threshold
+from testbed.experiment.scenario_parts import LinkKeys, Part
 
 _TAKES = {
     "interval": set(),
@@ -20,11 +22,7 @@ _TAKES = {
 }
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-class BudgetKeys(_Part):
+class BudgetKeys(Part):
     """How many reports a D-MA may send, refreshes included; what is due waits, states first."""
 
     per_s: float = Field(gt=0)
@@ -33,7 +31,7 @@ class BudgetKeys(_Part):
     """At once."""
 
 
-class DampeningKeys(_Part):
+class DampeningKeys(Part):
     """Hold back what flaps, as RFC 2439 does: each change adds 1 to a penalty that decays."""
 
     half_life_s: float = Field(15.0, gt=0)
@@ -51,7 +49,7 @@ class DampeningKeys(_Part):
         return self
 
 
-class TellingKeys(_Part):
+class TellingKeys(Part):
     """When D-MAs tell of an instance, besides when it goes down, drains or comes up: that is told at once."""
 
     when: Literal["interval", "threshold", "band"] = "interval"
@@ -107,7 +105,7 @@ class TellingKeys(_Part):
         return {"edges": self.edges or Band.edges, "hysteresis_points": self.hysteresis_points or 0}
 
 
-class FigureKeys(_Part):
+class FigureKeys(Part):
     """A raw metric as a score: 0 at its worst, 10 at its best."""
 
     metric: str
@@ -146,7 +144,7 @@ class FigureKeys(_Part):
 Aggregation = Literal["min", "max", "mean", "weighted_mean"]
 
 
-class NormalisationKeys(_Part):
+class NormalisationKeys(Part):
     """Scores of 0 to 10, higher is better: per category (L1) from raw metrics (L0), and one overall (L2)."""
 
     computing: tuple[FigureKeys, ...] = (FigureKeys(metric="utilisation", worst=1, best=0),)
@@ -183,3 +181,67 @@ class NormalisationKeys(_Part):
     def document(self) -> dict[str, Any]:
         """Return it as D-MAs are told."""
         return self.model_dump(mode="json", exclude_none=True)
+
+
+class RateLimitKeys(Part):
+    """How many reports a D-Router takes of each agent; it refuses what is more."""
+
+    reports_per_s: float = Field(REPORT_RATE.per_s, gt=0)
+    """On average."""
+    burst: int = Field(int(REPORT_RATE.burst), ge=1)
+    """At once."""
+
+
+class MetricKeys(Part):
+    """How fresh the ingress's picture is, and whom it believes."""
+
+    interval_s: float = Field(1.0, gt=0, le=3600)
+    """Each D-MA reports this often, unless `telling` says otherwise."""
+    poll_interval_s: float | None = Field(None, gt=0)
+    """Each D-MA reads its instances this often; default: interval_s."""
+    agent_at: Literal["d_router", "edge"] = "d_router"
+    """Where the D-MA of a site with instances runs: on its D-Router, or on a host of its own beside the instances."""
+    agent_link: LinkKeys | None = None
+    """agent_at edge: link between that host and the D-Router; default: as fast as the machine."""
+    telling: TellingKeys = TellingKeys()
+    """When D-MAs tell what they read."""
+    normalisation: NormalisationKeys = NormalisationKeys()
+    """How raw metrics become scores, for services that do not say."""
+    lifetime_s: float = Field(10.0, gt=0)
+    """A binding not refreshed for so long is no candidate."""
+    probe_interval_s: float = Field(1.0, gt=0)
+    """D-Routers probe the paths to each other this often."""
+    port_interval_s: float | None = Field(1.0, gt=0)
+    """D-Routers read the counters of their own ports this often, and a full or dropping port costs; null: never."""
+    authentication: Literal["none", "hmac"] = "none"
+    """hmac: reports and probes carry HMAC-SHA256 tags; forged, replayed and stale (lifetime_s) ones are refused."""
+    rate_limit: RateLimitKeys = RateLimitKeys()
+    """Against agents that tell too much."""
+
+    @property
+    def refresh_s(self) -> float:
+        """How often each D-MA tells of everything."""
+        if self.telling.when == "interval":
+            return self.interval_s
+        return self.telling.refresh_s or self.lifetime_s / 3
+
+    @model_validator(mode="after")
+    def _agent_has_a_host_to_link(self) -> MetricKeys:
+        if self.agent_link is not None and self.agent_at != "edge":
+            raise ValueError("agent_link: a D-MA on its D-Router has no link; say agent_at: edge")
+        return self
+
+    @model_validator(mode="after")
+    def _bindings_outlive_refreshes(self) -> MetricKeys:
+        if self.refresh_s >= self.lifetime_s:
+            key = "interval_s" if self.telling.when == "interval" else "telling.refresh_s"
+            raise ValueError(
+                f"{key}: metrics told every {self.refresh_s:g} s expire after {self.lifetime_s:g} s; raise lifetime_s"
+            )
+        budget = self.telling.budget
+        if budget is not None and budget.per_s * self.refresh_s < 1:
+            raise ValueError(
+                f"telling.budget: {budget.per_s:g} reports/s are less than one each {self.refresh_s:g} s, when "
+                "everything is told; raise per_s"
+            )
+        return self

@@ -11,9 +11,13 @@ from pathlib import Path
 
 from testbed.experiment import call_keys, dispatchers, name_service
 from testbed.experiment.fault_plan import PlacedInstance, PlannedFault, not_running_at_first, plan_faults
+from testbed.experiment.host_keys import InstanceKeys
 from testbed.experiment.name_service import PlannedNameServer
-from testbed.experiment.scenario import InstanceKeys, LinkKeys, Scenario, ServiceKeys, WorkloadKeys
+from testbed.experiment.scenario import Scenario
 from testbed.experiment.scenario_file import ScenarioError
+from testbed.experiment.scenario_parts import LinkKeys
+from testbed.experiment.service_keys import ServiceKeys
+from testbed.experiment.workload_keys import WorkloadKeys
 from topologies import catalogue, routing
 from topologies.addressing import AddressPlan
 from topologies.sites import Host, Site, with_hosts, with_sites

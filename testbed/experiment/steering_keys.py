@@ -8,17 +8,14 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
 from testbed.dyncast.flows import steering_problem
 from testbed.dyncast.name_steering import DNS_TTL
 from testbed.dyncast.policies import ORACLE, POLICIES
+from testbed.experiment.scenario_parts import Part
 
 
-class SteeringKeys(BaseModel):
+class SteeringKeys(Part):
     """Keys of a service."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     steering: Literal["rewrite", "tunnel"] = "rewrite"
     """How packets get to the instance: rewrite has the ingress write the D-BID in place of the D-SID, and back in

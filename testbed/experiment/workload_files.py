@@ -12,7 +12,8 @@ from typing import Any
 
 from testbed.agents.service_time import ServiceTime, service_time
 from testbed.experiment.plan import Plan
-from testbed.experiment.scenario import DistributionKeys, WorkloadKeys
+from testbed.experiment.scenario_parts import DistributionKeys
+from testbed.experiment.workload_keys import WorkloadKeys
 from testbed.process_config import parse
 from traffic import arrivals, arrivals_file, packets
 from traffic.arrivals_file import Arrival

@@ -13,8 +13,7 @@ from testbed.dyncast.normalisation import DEFAULT, MinMax, Normalisation, Sigmoi
 from testbed.dyncast.telling import Band, Dampening, Telling, Threshold
 from testbed.dyncast.token_bucket import Rate
 from testbed.experiment import process_configs
-from testbed.experiment.metric_keys import NormalisationKeys
-from testbed.experiment.scenario import MetricKeys
+from testbed.experiment.metric_keys import MetricKeys, NormalisationKeys
 from testbed.process_config import parse
 from tests.scenarios import small_document, small_plan
 
