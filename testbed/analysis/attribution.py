@@ -7,6 +7,9 @@ Knows no files and no pictures.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from math import inf
+
 import numpy as np
 import pandas as pd
 from pandas.api.types import union_categoricals
@@ -47,22 +50,50 @@ def seen_flows(run: RunData) -> pd.DataFrame:
     return run.affinity.assign(key=key_of_row, flow=flow)
 
 
-def affinity_violations(seen: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per flow that more than one instance saw, with the `instances`; takes `seen_flows`."""
+def affinity_violations(run: RunData, seen: pd.DataFrame) -> pd.DataFrame:
+    """Return the `moved_flows` that need not have moved: D-Routers had not lost the instance that was left."""
+    moved = moved_flows(seen)
+    lost_s = _lost(run) if len(moved) else {}
+
+    def had_to(left: Sequence[str], arrived_s: Sequence[float]) -> bool:
+        return all(lost_s.get(name, inf) <= at_s for name, at_s in zip(left, arrived_s, strict=True))
+
+    had = [had_to(row.instances.split(", ")[:-1], row.arrived_s) for row in moved.itertuples()]
+    return moved[~np.array(had, dtype=bool)].drop(columns="arrived_s")
+
+
+def moved_flows(seen: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per flow that more than one instance saw; takes `seen_flows`.
+
+    `instances` in the order of their first packets, `arrived_s`: those of all but the first.
+    """
     pairs = seen.drop_duplicates(["key", "flow", "instance"])
     broken = pairs[pairs.duplicated(["key", "flow"], keep=False)]
-    columns = [*FLOW_KEY, "instances", "first_s"]
+    columns = [*FLOW_KEY, "instances", "first_s", "arrived_s"]
     if broken.empty:
         return pd.DataFrame(columns=columns)
     rows = [
         {
             **{column: group[column].iloc[0] for column in FLOW_KEY},
-            "instances": ", ".join(group.sort_values("first_s")["instance"].astype(str)),
-            "first_s": group["first_s"].min(),
+            "instances": ", ".join(group["instance"].astype(str)),
+            "first_s": group["first_s"].iloc[0],
+            "arrived_s": tuple(group["first_s"].iloc[1:]),
         }
-        for _, group in broken.groupby(["key", "flow"], sort=False)
+        for _, group in broken.sort_values("first_s").groupby(["key", "flow"], sort=False)
     ]
     return pd.DataFrame(rows, columns=columns)
+
+
+def _lost(run: RunData) -> dict[str, float]:
+    """Return when a D-Router first lost an instance: it was told so, heard of it no more, or lost the path to it."""
+    metrics = run.metrics
+    gone = (metrics["event"] == "expired") | (metrics["event"] == "received") & (metrics["reason"] == "down")
+    first_s = metrics[gone].groupby("d_bid", observed=True)["time_s"].min()
+    cut_s = metrics[metrics["event"] == "path_lost"].groupby("source", observed=True)["time_s"].min()
+    return {
+        item["name"]: min(first_s.get(item.get("d_bid"), inf), cut_s.get(item.get("site"), inf))
+        for item in run.manifest.instances
+    }
 
 
 def directory(run: RunData) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from testbed.analysis.attribution import affinity_violations, seen_flows, served_flows
+from testbed.analysis.attribution import affinity_violations, moved_flows, seen_flows, served_flows
 from testbed.analysis.calls import call_table, wrongly_split
 from testbed.analysis.load import RunData
 
@@ -59,7 +59,7 @@ def checks_of(run: RunData, flows: pd.DataFrame, seen: pd.DataFrame) -> list[Che
         _instances_saw_what_they_answered(flows, seen, killed),
         _instances_counted_what_they_answered(run, flows, seen),
         _no_stream_received_more_than_was_sent(run),
-        _one_instance_per_flow(seen),
+        _one_instance_per_flow(run, seen),
         _one_instance_per_call(run, flows, seen),
     ]
 
@@ -166,9 +166,11 @@ def _no_stream_received_more_than_was_sent(run: RunData) -> Check:
     return Check("no RTP stream received more than was sent", not more.any(), detail)
 
 
-def _one_instance_per_flow(seen: pd.DataFrame) -> Check:
-    broken = affinity_violations(seen)
+def _one_instance_per_flow(run: RunData, seen: pd.DataFrame) -> Check:
+    moved, broken = len(moved_flows(seen)), affinity_violations(run, seen)
     detail = f"{len(seen.drop_duplicates(['key', 'flow'])):,} flows seen"
+    if moved > len(broken):
+        detail += f", {moved - len(broken):,} bound anew when their instance was lost"
     if len(broken):
         first = broken.iloc[0]
         detail += (

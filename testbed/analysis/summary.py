@@ -64,7 +64,7 @@ def summarise(run: RunData) -> Summary:
         decisions=_decisions(run),
         faults=_faults(run),
         signalling=_signalling(run),
-        affinity_violations=affinity_violations(seen),
+        affinity_violations=affinity_violations(run, seen),
         checks=tuple(checks_of(run, flows, seen)),
     )
 

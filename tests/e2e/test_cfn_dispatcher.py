@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from testbed.analysis.attribution import affinity_violations, seen_flows
+from testbed.analysis.attribution import moved_flows, seen_flows
 from testbed.analysis.checks import checks
 from testbed.analysis.load import load
 from tests.e2e.test_draft_figures import Results, address, asked, plan_of, standing
@@ -88,8 +88,9 @@ def test_flows_to_an_egress_that_is_cut_off_are_dispatched_anew(tells: str, tmp_
     assert home["flows_cut_off"] > 0
     assert home["flows_redispatched"] == home["flows_cut_off"]
     run = load(results.folder)
-    moved = affinity_violations(seen_flows(run))
+    moved = moved_flows(seen_flows(run))
     assert len(moved) <= home["flows_redispatched"]  # each is accounted for
+    assert [check for check in checks(run) if not check.ok] == []
     plan = plan_of("cfn-figure-5")
     anew = [row for row in results.rows("decisions") if row["d_bid"] == address(plan, "BID32")]
     assert len(anew) >= home["flows_redispatched"]

@@ -239,6 +239,29 @@ def test_a_flow_key_seen_by_two_instances_is_a_violation(tmp_path: Path) -> None
     assert "1 by more than one instance" in failed(summary)["packets of one flow reach one instance"]
 
 
+@pytest.mark.parametrize(
+    ("lost", "violations"),
+    [
+        ({"event": "received", "d_bid": "10.2.0.10", "reason": "down", "time_s": 100.2}, 0),
+        ({"event": "received", "d_bid": "10.2.0.10", "reason": "draining", "time_s": 100.2}, 1),
+        ({"event": "expired", "d_bid": "10.2.0.10", "time_s": 100.2}, 0),
+        ({"event": "path_lost", "source": "x", "time_s": 100.2}, 0),
+        ({"event": "path_lost", "source": "x", "time_s": 100.4}, 1),  # the flow had moved before
+        ({"event": "path_lost", "source": "y", "time_s": 100.2}, 1),
+    ],
+)
+def test_a_flow_that_moves_when_its_instance_is_lost_is_no_violation(
+    tmp_path: Path, lost: Row, violations: int
+) -> None:
+    instances = [{"name": "a@x", "site": "x", "d_bid": "10.2.0.10"}, {"name": "b@y", "site": "y", "d_bid": "10.3.0.10"}]
+    tables = {"flows": FLOWS, "affinity": [*SEEN, saw(0, "b@y", first_s=100.3)], "metrics": [{"node": "z", **lost}]}
+    summary = summarise(load(write_tables(tmp_path / "run", tables, {**MANIFEST, "instances": instances})))
+    assert len(summary.affinity_violations) == violations
+    check = next(check for check in summary.checks if check.name == "packets of one flow reach one instance")
+    assert check.ok == (violations == 0)
+    assert ("1 bound anew when their instance was lost" in check.detail) == check.ok
+
+
 def test_a_port_that_is_used_again_is_another_flow(tmp_path: Path) -> None:
     again = flow(8, "ok", "b@y", src_port=1000, completion_ms=5.0)
     summary = summary_of(tmp_path, flows=[*FLOWS, again], affinity=[*SEEN, saw(8, "b@y", src_port=1000)])
@@ -334,7 +357,7 @@ def test_violations_agree_with_a_plain_reckoning(tmp_path_factory: pytest.TempPa
     for port, at, name in rows:
         flow_start = max((start for other, start in starts if other == port and start <= at), default=-1)
         instances.setdefault((port, flow_start), set()).add(name)
-    assert len(affinity_violations(seen_flows(run))) == sum(len(names) > 1 for names in instances.values())
+    assert len(affinity_violations(run, seen_flows(run))) == sum(len(names) > 1 for names in instances.values())
 
 
 @pytest.fixture(scope="module")
