@@ -32,7 +32,7 @@ from traffic.packets import AUDIO_PACKET_MS, build_stream
 
 _SOURCE, _SINK, _PORT = "10.77.0.1", "10.77.0.2", 5004
 _RATES_PER_S = {"rtp": (100, 1_000, 5_000), "http": (100, 1_000)}
-_QUICK_RATES_PER_S = {"rtp": (1_000,), "http": (1_000,)}
+_QUICK_RATES_PER_S = {"rtp": (1_000,)}
 _START_S = 0.8  # until the generator has read its files
 _END_S = 60.0
 _QUIET_S = 0.3

@@ -74,7 +74,7 @@ class Settings:
     @property
     def rounds(self) -> int:
         """How often each way is measured."""
-        return 2 if self.quick else 5
+        return 2 if self.quick else 4
 
 
 class Skipped(Exception):
