@@ -64,7 +64,7 @@ def test_a_killed_control_process_is_silent_and_its_path_is_alive(run: RunData) 
     assert "control_back" in _noticed(run, end_s, float("inf"))
     assert begin["flows_broken"] == 0
     went_on = run.flows[run.flows["started_s"].between(begin["time_s"], end_s)]
-    assert "render-1@west" in set(went_on["instance"])  # its metrics had not expired yet
+    assert "render-1@west" in set(went_on["instance"])  # its metrics had not expired, and the east alone is too small
 
 
 def test_every_request_was_served_and_the_tables_agree(run: RunData) -> None:
