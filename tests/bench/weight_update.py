@@ -42,7 +42,7 @@ def _run(settings: Settings) -> Iterator[Row]:
             built.steered(_BASELINE, policy="least_loaded"),
         ):
             turners = {ingress: _Turner(built, ingress, count) for ingress in (_OURS, _BASELINE)}
-            for rate_per_s in (_TRICKLE_PER_S, _LOAD_PER_S):
+            for rate_per_s in (_LOAD_PER_S,) if settings.quick else (_TRICKLE_PER_S, _LOAD_PER_S):
                 ours, reactive = (_timed(turners[ingress], rate_per_s) for ingress in (_OURS, _BASELINE))
                 yield compare(
                     f"{_NAME}/{count}/{rate_per_s}", "ms", ours.__next__, reactive.__next__, settings.rounds,
