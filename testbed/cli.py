@@ -264,7 +264,7 @@ def bench(
     """Measure how fast the testbed's parts are, each against a baseline in the same run (22 minutes in all).
 
     There are: age_sweep, binding_table, convergence, decision, demo_ingress, flow_setup_datapath, flow_setup_reactive,
-    generator, link, scale, staleness, startup, throughput, weight_update. age_sweep takes two hours, and runs only
+    generator, link, scale, staleness, startup, throughput, weight_update. age_sweep takes 75 minutes, and runs only
     when it is named.
     """
     from testbed import checkout
