@@ -306,6 +306,7 @@ _EXPECTED: dict[str, int] = {
     "CapabilityError": 1,
     "NetworkError": 1,
     "NamespaceError": 1,
+    "IprouteError": 1,
     "BridgeError": 1,
     "ConntrackError": 1,
     "InspectionError": 1,

@@ -24,10 +24,11 @@ from typing import Any
 from testbed.emulation import bridges, run_tag, tunnels
 from testbed.emulation.bridges import UPLINK_PORT, Bridge, BridgeError
 from testbed.emulation.interfaces import open_tap
+from testbed.emulation.iproute import IprouteError
 from testbed.emulation.link_backend import LinkEnd, LinkError, LinkRequest
 from testbed.emulation.namespaces import Namespace, NamespaceError, entered
 from testbed.emulation.run_tag import RunTag, RunTagError
-from testbed.emulation.tunnels import Tunnel, TunnelError
+from testbed.emulation.tunnels import Tunnel
 from testbed.emulation.veth import create_pairs, delete_pairs
 from topologies.spec import LinkSpec
 
@@ -250,7 +251,7 @@ def _namespace_rows() -> Iterator[Capability]:
 def _attempt(name: str, action: Callable[[], object], success: str, remedy: str) -> Capability:
     try:
         action()
-    except (OSError, LinkError, BridgeError, TunnelError, RunTagError) as error:
+    except (OSError, LinkError, BridgeError, IprouteError, RunTagError) as error:
         reason = str(getattr(error, "strerror", None) or error)
         return Capability(name, False, reason.rpartition("Error: ")[2], remedy)
     return Capability(name, True, success, remedy="")

@@ -9,36 +9,35 @@ from __future__ import annotations
 
 import atexit
 import os
-import signal
 import subprocess
-import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from types import FrameType, TracebackType
-from typing import Any, NoReturn, TypeVar
+from types import TracebackType
+from typing import TypeVar
 
 from testbed.emulation import bridges, cleanup, ct_zones, processes, run_tag, switch_sockets, tunnels
 from testbed.emulation.bridges import Bridge
 from testbed.emulation.capabilities import Backends
 from testbed.emulation.cleanup import CleanReport
+from testbed.emulation.iproute import run_batch
 from testbed.emulation.links import LinkEnd, LinkRequest, Links, create_links
 from testbed.emulation.mininet_nodes import EmulatedMininet
 from testbed.emulation.namespaces import entered, path_of
 from testbed.emulation.run_tag import RunTag
 from testbed.emulation.wiring import Address, End, Network, Wiring, link_label, offer_commands, refusal_commands, wire
 from testbed.port_counters import PortSource
+from testbed.signals import undisturbed, unwinding
 from topologies.addressing import AddressPlan
 from topologies.spec import Role, Topology, unknown_name
 
 Input = TypeVar("Input")
 
 _THREADS = 4
-_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class NetworkError(RuntimeError):
@@ -79,31 +78,27 @@ class EmulatedNetwork:
         self._children: list[subprocess.Popen[bytes]] = []
         self._resolver: Path | None = None
         self._progress: Callable[[str], None] = _silent
-        self._former_handlers: dict[signal.Signals, Any] = {}
+        self._signals = unwinding()
 
     # Life ---------------------------------------------------------------------------------------------------------
 
     def __enter__(self) -> EmulatedNetwork:
         atexit.register(self.stop)  # should a signal arrive between the block's end and stop()
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGTERM, signal.SIGHUP):
-                if signal.getsignal(number) is signal.SIG_DFL:  # who handles it already will end the block
-                    self._former_handlers[number] = signal.signal(number, _exit_on_signal)
+        self._signals.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._stop(redeliver=kind is None)
-        for number, handler in self._former_handlers.items():
-            signal.signal(number, handler)
-        self._former_handlers.clear()
+        self._signals.__exit__(None, None, None)
         atexit.unregister(self.stop)
 
     def start(self, progress: Callable[[str], None] | None = None) -> None:
         """Build the network; on return it carries traffic between all hosts and routers.
 
-        Removes the remains of dead runs first. Raises NetworkError, BridgeError or the link backend's error.
+        Removes the remains of dead runs first. Raises NetworkError, IprouteError, BridgeError or the link backend's
+        error.
         """
         if self._mininet is not None:
             raise NetworkError("this network was started before; make a new EmulatedNetwork with a new tag")
@@ -129,7 +124,7 @@ class EmulatedNetwork:
             requests, self.backends.link, out_dir=self.work_dir, seed=self.seed, environment=self.tag.environment
         )
         self._make_tunnels()
-        _run_ip("bridge ports", self._wiring.root_commands)
+        run_batch("ip", self._wiring.root_commands, "bridge ports")
 
         self._progress(f"configuring addresses, routes and {len(self._bridges)} bridges")
         with ThreadPoolExecutor(1) as beside:
@@ -139,7 +134,7 @@ class EmulatedNetwork:
                 self.tag,
                 datapath_type=self.backends.datapath,
             )
-            self._in_each_node(_run_ip, self._wiring.ip_commands)
+            self._in_each_node(_ip, self._wiring.ip_commands)
             switching.result()
         for interface in self._wiring.interfaces:
             self._mininet.note_interface(interface)
@@ -254,7 +249,7 @@ class EmulatedNetwork:
         """Have every D-Router refuse what still is addressed to these addresses when it is routed; call it once.
 
         `unreachable`: an ICMP error; `reset`: a RST to TCP, an ICMP error to all else. All other addresses in `ranges`
-        are unreachable. Raises NetworkError.
+        are unreachable. Raises IprouteError.
         """
         for version in (4, 6):
             of_family = {address: how for address, how in refusals.items() if address.version == version}
@@ -262,7 +257,7 @@ class EmulatedNetwork:
             commands = "".join(f"{line}\n" for line in refusal_commands(of_family, ranges_of_family))
             # A rule does not say its family by itself.
             d_routers = [node.name for node in self.topology.with_role(Role.D_ROUTER)]
-            self._in_each_node(partial(_run_ip, version=version), dict.fromkeys(d_routers, commands))
+            self._in_each_node(partial(_ip, version=version), dict.fromkeys(d_routers, commands))
 
     def use_resolver(self, path: Path) -> None:
         """Have commands that are `run` in nodes look names up as this resolv.conf says, not as the machine does."""
@@ -271,7 +266,7 @@ class EmulatedNetwork:
     def offer(self, d_sids: Mapping[str, Collection[Address]]) -> None:
         """Have hosts take packets to D-SIDs for their own, by host; call it once, for services steered by tunnel."""
         commands = {host: "".join(f"{line}\n" for line in offer_commands(of)) for host, of in d_sids.items()}
-        self._in_each_node(_run_ip, commands)
+        self._in_each_node(_ip, commands)
 
     def claim_zones(self, timeouts_s: Sequence[int]) -> list[int]:
         """Return the numbers of conntrack zones of this run, one for each idle timeout. Raises BridgeError."""
@@ -312,7 +307,7 @@ class EmulatedNetwork:
             list(pool.map(act, inputs.items()))
 
     def _stop(self, *, redeliver: bool) -> None:
-        with _undisturbed(redeliver=redeliver), ExitStack() as steps:
+        with undisturbed(redeliver=redeliver), ExitStack() as steps:
             # Last in, first out; a step that fails does not keep the next ones from running.
             steps.callback(self._remove_remains)
             steps.callback(self._close_links)
@@ -321,7 +316,7 @@ class EmulatedNetwork:
     def _make_tunnels(self) -> None:
         home = os.getpid()  # its threads enter other namespaces, it does not
         made = self._wiring.tunnels
-        self._in_each_node(_run_ip, {d_router: tunnels.creation(tunnel, home) for d_router, tunnel in made.items()})
+        self._in_each_node(_ip, {d_router: tunnels.creation(tunnel, home) for d_router, tunnel in made.items()})
         tunnels.connect(made.values())
 
     def _end_children(self) -> None:
@@ -361,41 +356,9 @@ def _write_settings(node: str, settings: Mapping[str, int]) -> None:
             raise NetworkError(f"{node}: cannot set net/{path} to {value}: {error.strerror}") from error
 
 
-def _run_ip(where: str, commands: str, version: int | None = None) -> None:
-    family = [] if version is None else [f"-{version}"]
-    done = subprocess.run(
-        ["ip", *family, "-batch", "-"],
-        input=commands,
-        text=True,
-        capture_output=True,
-        start_new_session=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        raise NetworkError(f"{where}: ip failed: {' '.join(done.stderr.split())}")
+def _ip(node: str, commands: str, version: int | None = None) -> None:
+    run_batch("ip", commands, node, *([] if version is None else [f"-{version}"]))
 
 
 def _silent(_message: str) -> None:
     return
-
-
-def _exit_on_signal(number: int, _frame: FrameType | None) -> NoReturn:
-    raise SystemExit(128 + number)
-
-
-@contextmanager
-def _undisturbed(*, redeliver: bool) -> Iterator[None]:
-    """Keep back Ctrl-C, SIGTERM and SIGHUP; hand them on afterwards if `redeliver`."""
-    if threading.current_thread() is not threading.main_thread():  # signals reach the main thread only
-        yield
-        return
-    noted: list[int] = []
-    former = {number: signal.signal(number, lambda received, _: noted.append(received)) for number in _ENDING}
-    try:
-        yield
-    finally:
-        for number, handler in former.items():
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
-        if redeliver:
-            for received in noted[:1]:
-                signal.raise_signal(received)

@@ -10,21 +10,17 @@ steered where is not known here.
 from __future__ import annotations
 
 import socket
-import subprocess
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from testbed.emulation.interfaces import InterfaceError, configure, switch_offloads_off
+from testbed.emulation.interfaces import configure, switch_offloads_off
+from testbed.emulation.iproute import run_batch
 
 VNI = 1  # networks of different runs never meet
 DST_PORT = 4789
 # What infrastructure links carry, so that hosts keep their 1500 and no packet is cut up: the outer IPv4, UDP and VXLAN
 # headers and the inner Ethernet header take 50.
 UNDERLAY_MTU_BYTES = 1600
-
-
-class TunnelError(RuntimeError):
-    """A tunnel cannot be made; one line that names it."""
 
 
 @dataclass(frozen=True)
@@ -50,35 +46,16 @@ def creation(tunnel: Tunnel, home_pid: int) -> str:
 
 
 def connect(tunnels: Iterable[Tunnel]) -> None:
-    """Fill in the tables of devices that were made, and bring them up. Raises TunnelError."""
+    """Fill in the tables of devices that were made, and bring them up. Raises InterfaceError or IprouteError."""
     entries: list[str] = []
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
         for tunnel in tunnels:
-            try:
-                # Or the kernel would join decapsulated segments to frames larger than any port takes.
-                switch_offloads_off(control, tunnel.interface)
-                configure(control, tunnel.interface)
-            except InterfaceError as error:
-                raise TunnelError(error.strerror or str(error)) from error
+            # Or the kernel would join decapsulated segments to frames larger than any port takes.
+            switch_offloads_off(control, tunnel.interface)
+            configure(control, tunnel.interface)
             entries += [
                 f"fdb add {mac} dev {tunnel.interface} dst {address} self permanent\n"
                 for mac, address in tunnel.behind.items()
             ]
     if entries:
-        _run_bridge("".join(entries))
-
-
-def _run_bridge(commands: str) -> None:
-    try:
-        done = subprocess.run(
-            ["bridge", "-batch", "-"],
-            input=commands,
-            text=True,
-            capture_output=True,
-            start_new_session=True,
-            check=False,
-        )
-    except FileNotFoundError as error:
-        raise TunnelError("bridge is not installed; apt-get install -y iproute2") from error
-    if done.returncode != 0:
-        raise TunnelError(f"tunnels: bridge failed: {' '.join(done.stderr.split())}")
+        run_batch("bridge", "".join(entries), "tunnels")

@@ -6,12 +6,12 @@ Owns their creation (all in one `ip -batch`), configuration and removal. Knows n
 from __future__ import annotations
 
 import socket
-import subprocess
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from testbed.emulation.interfaces import InterfaceError, configure, switch_offloads_off
+from testbed.emulation.iproute import IprouteError, run_batch, run_batch_regardless
 from testbed.emulation.link_backend import LinkEnd, LinkError, LinkRequest
 from testbed.emulation.namespaces import NamespaceError, path_of, socket_in
 
@@ -67,8 +67,8 @@ def delete_pairs(requests: Iterable[LinkRequest]) -> None:
     names = [end.interface for end in by_namespace(requests).get(None, ())]
     if names:
         batch = "".join(f"link delete dev {name}\n" for name in names)
-        # `-force` goes on past what is gone: a pair with both ends here, or whose other namespace ended.
-        subprocess.run(["ip", "-force", "-batch", "-"], input=batch, text=True, capture_output=True, check=False)
+        # Past what is gone: a pair with both ends here, or whose other namespace ended.
+        run_batch_regardless("ip", batch, "links")
 
 
 def by_namespace(requests: Iterable[LinkRequest]) -> dict[int | None, list[LinkEnd]]:
@@ -89,13 +89,7 @@ def _end(end: LinkEnd) -> str:
 
 def _ip_batch(lines: Sequence[str], requests: Sequence[LinkRequest]) -> None:
     try:
-        done = subprocess.run(
-            ["ip", "-batch", "-"], input="\n".join(lines) + "\n", text=True, capture_output=True, check=False
-        )
-    except FileNotFoundError as error:
-        raise LinkError("ip is not installed; apt-get install -y iproute2") from error
-    if done.returncode != 0:
-        reason, _, place = done.stderr.strip().rpartition("\n")
-        number = place.rpartition(":")[2].strip()  # ip ends with 'Command failed -:<line>'
-        label = requests[int(number) - 1].label if number.isdigit() and int(number) <= len(requests) else "?"
-        raise LinkError(f"cannot create link {label!r}: {' '.join((reason or place).split())}")
+        run_batch("ip", "".join(f"{line}\n" for line in lines), "links")
+    except IprouteError as error:
+        label = requests[error.line - 1].label if error.line and error.line <= len(requests) else "?"
+        raise LinkError(f"cannot create link {label!r}: {error.reason}") from error

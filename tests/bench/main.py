@@ -10,14 +10,12 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from types import FrameType
-from typing import NoReturn
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
 
+from testbed.signals import unwinding
 from tests.bench.harness import Benchmark, Row, Settings, Skipped
 from tests.bench.registry import BENCHMARKS
 
@@ -35,7 +33,7 @@ def run(names: Sequence[str], settings: Settings, *, as_json: bool) -> int:
     progress = Console(stderr=True, highlight=False)
     rows: list[Row] = []
     failed = False
-    with _sigterm_interrupts():
+    with unwinding([signal.SIGTERM]):  # so that a benchmark takes away what it made
         for number, benchmark in enumerate(chosen, 1):
             progress.print(f"[dim]·[/dim] {number}/{len(chosen)} {benchmark.name}: {benchmark.summary}")
             begun_s = time.monotonic()
@@ -61,22 +59,6 @@ def _benchmark(name: str) -> Benchmark:
     if name not in BENCHMARKS:
         raise UnknownBenchmark(f"there is no benchmark {name!r}; there are: {', '.join(BENCHMARKS)}")
     return BENCHMARKS[name]
-
-
-@contextmanager
-def _sigterm_interrupts() -> Iterator[None]:
-    """Have SIGTERM unwind the block as Ctrl-C does, so that a benchmark takes away what it made."""
-    former = signal.signal(signal.SIGTERM, _exit)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, former)
-
-
-def _exit(number: int, _frame: FrameType | None) -> NoReturn:
-    # A second one would cut the clean-up short, and `timeout` sends two: to the process, then to its group.
-    signal.signal(number, signal.SIG_IGN)
-    raise SystemExit(128 + number)
 
 
 def _table(rows: Sequence[Row]) -> Table:
