@@ -41,7 +41,7 @@ from ryu_apps.tunnel_config import TunnelConfig, tunnel_config
 from testbed import process
 from testbed.dyncast import policies
 from testbed.dyncast.admission import Network
-from testbed.dyncast.d_router import DRouterConfig, Peer
+from testbed.dyncast.d_router_config import DRouterConfig, Peer
 from testbed.dyncast.flows import AFFINITY_MODES, CHOICES, FIVE_TUPLE, STEERINGS, Service
 from testbed.dyncast.token_bucket import Rate
 from testbed.process_config import Address, ConfigError, Keys

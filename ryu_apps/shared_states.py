@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from testbed.dyncast.codec import Address
-from testbed.dyncast.d_router import DRouterConfig
+from testbed.dyncast.d_router_config import DRouterConfig
 from testbed.dyncast.metrics import RawMetrics
 from testbed.true_state import TrueState, path_of
 

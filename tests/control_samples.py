@@ -14,7 +14,8 @@ from testbed.dyncast.actions import (
 from testbed.dyncast.codec import Address
 from testbed.dyncast.control import Control
 from testbed.dyncast.control_messages import Given, IngressStatus, Path, Share, Shares
-from testbed.dyncast.d_router import DRouter, Peer
+from testbed.dyncast.d_router import DRouter
+from testbed.dyncast.d_router_config import Peer
 from testbed.dyncast.metrics import RawMetrics, State
 from tests.dyncast_samples import (
     CLIENT,

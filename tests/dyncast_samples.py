@@ -11,7 +11,8 @@ from testbed.dyncast import codec
 from testbed.dyncast.actions import Action
 from testbed.dyncast.authentication import Authenticator
 from testbed.dyncast.codec import Address, BindingReport, Report, report_of
-from testbed.dyncast.d_router import DRouter, DRouterConfig, Peer
+from testbed.dyncast.d_router import DRouter
+from testbed.dyncast.d_router_config import DRouterConfig, Peer
 from testbed.dyncast.flows import TCP, FlowKey, Service
 from testbed.dyncast.metrics import RawMetrics, State
 from testbed.dyncast.policies import Candidate

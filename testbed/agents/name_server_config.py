@@ -9,7 +9,7 @@ from pathlib import Path
 
 from testbed.agents.dns_zone import NamedService
 from testbed.dyncast.admission import Network
-from testbed.dyncast.d_router import REPORT_RATE
+from testbed.dyncast.d_router_config import REPORT_RATE
 from testbed.dyncast.name_steering import ClientSite, DnsTtl
 from testbed.dyncast.token_bucket import Rate
 from testbed.process_config import Address, Keys

@@ -85,7 +85,6 @@ class AtHand:
 class Role:
     """The distributed mode: reports are for everybody, and each decides for itself."""
 
-    tellings_of_death = 2  # one may be a poll that timed out on a busy machine: bound flows stay
     hears_reports = True
 
     def __init__(self, at: AtHand) -> None:

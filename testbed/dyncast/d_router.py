@@ -7,12 +7,10 @@ site's metrics, hear those of others) and measurer of paths.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from random import Random
 
-from testbed.dyncast import control_roles, policies, site_choice
+from testbed.dyncast import control_roles, deaths, policies, site_choice
 from testbed.dyncast.actions import (
     Action,
     BreakFlows,
@@ -27,63 +25,30 @@ from testbed.dyncast.actions import (
     SendMessage,
     WatchAnswers,
 )
-from testbed.dyncast.admission import Admission, Network
+from testbed.dyncast.admission import Admission
 from testbed.dyncast.affinity import HeldFlow
 from testbed.dyncast.authentication import Authenticator, Refused
 from testbed.dyncast.binding_keeper import BindingKeeper
 from testbed.dyncast.bindings import BindingTable
 from testbed.dyncast.codec import Address, BindingReport, Probe, Report
-from testbed.dyncast.control import DISTRIBUTED, Control, Told
-from testbed.dyncast.dispatching import DispatcherPeer, Dispatching
+from testbed.dyncast.control import Told
+from testbed.dyncast.d_router_config import DRouterConfig
+from testbed.dyncast.deaths import Deaths
+from testbed.dyncast.dispatching import Dispatching
 from testbed.dyncast.flows import FlowKey, Service
 from testbed.dyncast.liveness import Liveness
-from testbed.dyncast.metrics import State
 from testbed.dyncast.network_state import PathState
 from testbed.dyncast.outlook import Outlook
 from testbed.dyncast.policies import Policy
 from testbed.dyncast.pool import SHARES, Pool
-from testbed.dyncast.port_state import Port, PortState, Reading
+from testbed.dyncast.port_state import PortState, Reading
 from testbed.dyncast.probing import Prober
 from testbed.dyncast.selection import Selection, Weighed
 from testbed.dyncast.service_learning import ServiceLearning
 from testbed.dyncast.session_model import SessionModel
-from testbed.dyncast.token_bucket import Rate
 from testbed.dyncast.true_outlook import TrueOutlook, TrueStates
 
-REPORT_RATE = Rate(per_s=1000, burst=1000)  # no agent that is well needs it
 _SPREAD_INTERVAL_S = 0.25  # how often weights are reckoned anew without a report
-
-
-@dataclass(frozen=True)
-class Peer:
-    """Another D-Router: where its messages go, the routing's round-trip cost to it, and its site's addresses."""
-
-    site: str
-    address: Address
-    path_cost_ms: float
-    prefixes: tuple[Network, ...] = ()
-    port: str = ""  # of this D-Router, by which the path to it begins
-
-
-@dataclass(frozen=True)
-class DRouterConfig:
-    """What a D-Router is told at its start."""
-
-    site: str
-    services: tuple[Service, ...]
-    peers: tuple[Peer, ...] = ()
-    ports: tuple[Port, ...] = ()  # whose counters it is told
-    metric_lifetime_s: float = 10.0
-    probe_interval_s: float = 1.0
-    prefixes: tuple[Network, ...] = ()  # of its own site; reports must be of instances in them, if there are any
-    report_rate: Rate = REPORT_RATE  # of each site's agent; what exceeds it is refused
-    d_sid_ranges: tuple[Network, ...] = ()  # what is to a member that is no service is refused
-    learnt_policy: str | None = None  # of services in these ranges that reports make known; none: they teach none
-    listeners: tuple[Address, ...] = ()  # who hears the reports of the own site, too, and is no D-Router
-    policy_parameters: dict[str, dict[str, float | str]] = field(default_factory=dict)
-    control: Control = DISTRIBUTED
-    dispatchers: tuple[DispatcherPeer, ...] = ()  # that it selects for
-    address: Address | None = None  # its own; needed where flows are given to sites
 
 
 class DRouter(BindingKeeper):
@@ -115,11 +80,12 @@ class DRouter(BindingKeeper):
         self._prober = Prober(config.site, addresses, self.paths, config.probe_interval_s, authenticator, self.counters)
         self._liveness = Liveness(self.bindings, self.paths)
         self._sessions = SessionModel()
-        self._down_reports: Counter[tuple[Address, Address]] = Counter()
+        self._deaths = Deaths(deaths.OF_DECISIONS if is_follower else deaths.OF_REPORTS)
         self._role = control_roles.create(
             config.site, config.control, services, addresses,
             bindings=self.bindings, paths=self.paths, sessions=self._sessions, counters=self.counters, rng=rng,
-            authenticator=authenticator, policy=lambda service: self._policy(service.policy), is_dead=self._is_dead,
+            authenticator=authenticator, policy=lambda service: self._policy(service.policy),
+            is_dead=self._deaths.is_dead,
         )  # fmt: skip
         self._selections = {
             d_sid: Selection(self._outlook(service, d_sid), policy, rng)
@@ -258,9 +224,6 @@ class DRouter(BindingKeeper):
     def _policy(self, name: str) -> Policy:
         return policies.create(name, **self.config.policy_parameters.get(name, {}))
 
-    def _is_dead(self, d_sid: Address, d_bid: Address) -> bool:
-        return self._down_reports[d_sid, d_bid] >= self._role.tellings_of_death
-
     def _decide(self, service: Service, flow: FlowKey, now_s: float) -> Decided | None:
         choice = self._selections[flow.dst].choose(now_s, lambda d_bid: self.affinity.has_way_home(flow, d_bid))
         if choice is None:
@@ -357,14 +320,9 @@ class DRouter(BindingKeeper):
         """Break the flows of instances that turn out to have died."""
         actions: list[Action] = []
         for told in bindings:
-            key = (told.d_sid, told.d_bid)
-            if told.state is State.DOWN:
-                self._down_reports[key] += 1
-            else:
-                del self._down_reports[key]  # of a Counter, which counts 0 then
-            if self._down_reports[key] == self._role.tellings_of_death:
-                actions += self._break(*key)
-            elif told.d_sid in self._pools and self._down_reports[key] < self._role.tellings_of_death:
+            if self._deaths.hear(told.d_sid, told.d_bid, told.state):
+                actions += self._break(told.d_sid, told.d_bid)
+            elif told.d_sid in self._pools and not self._deaths.is_dead(told.d_sid, told.d_bid):
                 self._pools[told.d_sid].add(told.d_bid)
         return actions
 
@@ -389,7 +347,7 @@ class DRouter(BindingKeeper):
             waiting = [d_sid for d_sid, pool in self._pools.items() if pool.is_waiting]
             return [action for d_sid in waiting for action in self._spread(d_sid, now_s)]
         self._next_spread_s = now_s + _SPREAD_INTERVAL_S
-        noticed = self._notice(now_s) + self._dispatching.withdraw(self._is_dead, now_s)
+        noticed = self._notice(now_s) + self._dispatching.withdraw(self._deaths.is_dead, now_s)
         noticed += self._learning.on_timer(self.bindings, now_s)
         return noticed + [action for d_sid in self._pools for action in self._spread(d_sid, now_s)]
 

@@ -71,7 +71,6 @@ class ToldOutlook(Outlook):
 class Follower(Role):
     """The role of an ingress that is not the controller."""
 
-    tellings_of_death = 1  # the controller says so when it is sure
     hears_reports = False
 
     def __init__(self, at: AtHand) -> None:

@@ -17,7 +17,8 @@ from typing import NamedTuple
 from testbed.dyncast.affinity import AffinityEntry
 from testbed.dyncast.bindings import Binding
 from testbed.dyncast.codec import Address
-from testbed.dyncast.d_router import DRouter, Peer
+from testbed.dyncast.d_router import DRouter
+from testbed.dyncast.d_router_config import Peer
 from testbed.dyncast.dispatcher import Dispatcher
 from testbed.dyncast.flows import Service
 from testbed.dyncast.network_state import PathState

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from testbed.dyncast.d_router import REPORT_RATE
+from testbed.dyncast.d_router_config import REPORT_RATE
 from testbed.dyncast.normalisation import MinMax, Normalisation, Normaliser, Sigmoid
 from testbed.dyncast.telling import Band, Dampening, Threshold
 from testbed.experiment.scenario_parts import LinkKeys, Part

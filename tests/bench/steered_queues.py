@@ -20,7 +20,8 @@ from testbed.agents.processor import SmoothedServiceTime
 from testbed.agents.work_queue import Accepted, WorkQueue
 from testbed.dyncast.actions import Action, Decided, InstallAffinity, SendMessage
 from testbed.dyncast.codec import Address
-from testbed.dyncast.d_router import DRouter, DRouterConfig, Peer
+from testbed.dyncast.d_router import DRouter
+from testbed.dyncast.d_router_config import DRouterConfig, Peer
 from testbed.dyncast.flows import TCP, FlowKey, Service
 from testbed.dyncast.metrics import RawMetrics
 from tests.dyncast_samples import D_SID, report_bytes, told

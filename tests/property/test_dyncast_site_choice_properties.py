@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from testbed.dyncast.actions import ForwardPacket
 from testbed.dyncast.codec import Address
-from testbed.dyncast.d_router import DRouter, DRouterConfig, Peer
+from testbed.dyncast.d_router import DRouter
+from testbed.dyncast.d_router_config import DRouterConfig, Peer
 from testbed.dyncast.flows import Service
 from testbed.dyncast.metrics import RawMetrics
 from tests.dyncast_samples import D_SID, flow, of_kind, report_bytes, told

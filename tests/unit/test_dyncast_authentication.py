@@ -13,7 +13,8 @@ from testbed.dyncast import codec
 from testbed.dyncast.actions import MetricsReceived, SendMessage
 from testbed.dyncast.authentication import Authenticator, Identity, Refused, ReplayWindow, Role
 from testbed.dyncast.codec import Address, MessageType, Probe
-from testbed.dyncast.d_router import DRouter, Peer
+from testbed.dyncast.d_router import DRouter
+from testbed.dyncast.d_router_config import Peer
 from testbed.dyncast.metrics import RawMetrics
 from testbed.dyncast.token_bucket import Rate
 from tests.authentication_samples import (

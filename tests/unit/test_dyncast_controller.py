@@ -12,7 +12,7 @@ from testbed.dyncast.actions import (
     SendMessage,
 )
 from testbed.dyncast.control_messages import WHOLE, Path, Shares
-from testbed.dyncast.d_router import Peer
+from testbed.dyncast.d_router_config import Peer
 from testbed.dyncast.metrics import RawMetrics, State
 from tests.control_samples import (
     CENTRALIZED,

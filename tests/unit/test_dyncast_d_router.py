@@ -20,7 +20,8 @@ from testbed.dyncast.actions import (
     WatchAnswers,
 )
 from testbed.dyncast.codec import Address, Probe
-from testbed.dyncast.d_router import DRouter, Peer
+from testbed.dyncast.d_router import DRouter
+from testbed.dyncast.d_router_config import Peer
 from testbed.dyncast.flows import THREE_TUPLE, UDP
 from testbed.dyncast.metrics import RawMetrics
 from testbed.dyncast.policies import Candidate

@@ -12,7 +12,8 @@ from testbed.dyncast.actions import Decided, MetricsReceived, SendMessage
 from testbed.dyncast.codec import Address, Report
 from testbed.dyncast.control import Control
 from testbed.dyncast.control_messages import WHOLE, Load, Loads, Share, Shares
-from testbed.dyncast.d_router import DRouter, Peer
+from testbed.dyncast.d_router import DRouter
+from testbed.dyncast.d_router_config import Peer
 from testbed.dyncast.metrics import RawMetrics, State
 from tests.control_samples import INGRESS, RAW, hears, sent
 from tests.dyncast_samples import (

@@ -9,7 +9,8 @@ import pytest
 
 from testbed.dyncast.actions import Action, Decided, DropPacket, ForwardPacket, InstallAffinity, RefusePacket
 from testbed.dyncast.codec import Address
-from testbed.dyncast.d_router import DRouter, DRouterConfig, Peer
+from testbed.dyncast.d_router import DRouter
+from testbed.dyncast.d_router_config import DRouterConfig, Peer
 from testbed.dyncast.flows import Service
 from testbed.dyncast.metrics import RawMetrics
 from testbed.dyncast.site_choice import summed

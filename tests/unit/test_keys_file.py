@@ -11,7 +11,7 @@ from ryu_apps.config import control_config
 from testbed import keys_file
 from testbed.agents.metric_agent_config import metric_agent_config
 from testbed.dyncast.authentication import Identity, Role
-from testbed.dyncast.d_router import REPORT_RATE
+from testbed.dyncast.d_router_config import REPORT_RATE
 from testbed.emulation import run_tag
 from testbed.experiment import node_keys, process_configs
 from testbed.experiment.plan import Plan

@@ -23,7 +23,8 @@ from testbed.dyncast.actions import (
 )
 from testbed.dyncast.affinity import HeldFlow
 from testbed.dyncast.codec import BindingReport, CodecError, Report, report_of
-from testbed.dyncast.d_router import DRouter, DRouterConfig
+from testbed.dyncast.d_router import DRouter
+from testbed.dyncast.d_router_config import DRouterConfig
 from testbed.dyncast.flows import FIVE_TUPLE, PORT_BLOCKS, THREE_TUPLE, FlowKey
 from testbed.dyncast.metrics import RawMetrics, State
 from testbed.dyncast.service_offer import ServiceOffer

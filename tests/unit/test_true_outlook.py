@@ -9,7 +9,8 @@ import pytest
 
 from testbed.dyncast.actions import Decided
 from testbed.dyncast.codec import Address
-from testbed.dyncast.d_router import DRouter, DRouterConfig
+from testbed.dyncast.d_router import DRouter
+from testbed.dyncast.d_router_config import DRouterConfig
 from testbed.dyncast.metrics import RawMetrics
 from tests.dyncast_samples import FAR, HERE, NEAR, PEER, States, d_router, flow, informed, only, service, told
 from tests.dyncast_samples import report_bytes as report
