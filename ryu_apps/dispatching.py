@@ -21,8 +21,6 @@ from testbed.dyncast.flows import FlowKey
 DispatchAction = AskNode | DropHeld | HoldPacket | ReleasePackets | ReturnPacket | WatchUplink
 
 _RETURNED_PRIORITY = 150
-_ANSWER_PRIORITY = 50
-_SCRATCH_REGISTER = 4
 
 
 class Dispatching:
@@ -52,14 +50,10 @@ class Dispatching:
         return self._watch(action)
 
     def _watch(self, action: WatchUplink) -> bytes:
-        one_by_one = wire.hash_of_flow(_SCRATCH_REGISTER) + wire.output(ofp.OFPP_NORMAL)
         entries = [
-            wire.add_entry(
-                flow_entries.SERVICE_COOKIE, _ANSWER_PRIORITY,
-                wire.network_match(self._uplink_port, prefix.version, dst=prefix), one_by_one,
-            )
+            flow_entries.switch_flow_by_flow(wire.network_match(self._uplink_port, prefix.version, dst=prefix))
             for prefix in action.prefixes
-        ]  # fmt: skip
+        ]
         if action.brings_back:
             entries += [
                 wire.add_entry(

@@ -1,4 +1,4 @@
-"""The Dyncast ingress app: OpenFlow events and datagrams → `DRouter` → Flow-Mods and datagrams.
+"""The Dyncast ingress app: OpenFlow events and datagrams → `DRouter` or `Dispatcher` → Flow-Mods and datagrams.
 
 A shim: it owns sockets, the clock and OpenFlow sessions, and decides nothing. Start it with
 `python -m ryu_apps.launcher CONFIG.json`, or with `ryu-manager --dyncast-config CONFIG.json`.
@@ -20,6 +20,7 @@ from ryu_apps import flow_entries, role
 from ryu_apps.datapath_mode import DatapathMode
 from ryu_apps.dispatching import DispatchAction, Dispatching
 from ryu_apps.framework import BaseApp, cfg, handler, hub, ofp_event, ofproto_v1_3
+from ryu_apps.inherited_sockets import inherited
 from ryu_apps.inspection import Inspection
 from ryu_apps.inspection_socket import InspectionSocket
 from ryu_apps.journal import Journal
@@ -49,7 +50,6 @@ from testbed.dyncast.actions import (
 )
 from testbed.dyncast.affinity import HeldFlow
 from testbed.dyncast.codec import Address
-from testbed.process_config import ConfigError
 from testbed.records import RecordWriter
 
 cfg.CONF.register_cli_opts([cfg.StrOpt("dyncast-config", help="configuration of this D-Router, a JSON file")])
@@ -61,7 +61,7 @@ _SWITCH_PATIENCE_S = 30.0  # it may have a million entries to delete
 
 
 class DyncastIngress(BaseApp):  # type: ignore[misc]
-    """One D-Router's control process."""
+    """The control process of one D-Router or CFN Dispatcher."""
 
     OFP_VERSIONS = [ofproto_v1_3.OFP_VERSION]
 
@@ -80,7 +80,7 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
         self._read_back: list[Any] | None = None  # of its entries, while they are being read
         self._unconfirmed: dict[int, Any] = {}  # barriers that were not answered yet, and who waits for each
         self._own_threads: list[Any] = []
-        self._in_band = _udp_socket(self.settings.in_band_fd)
+        self._in_band = inherited(self.settings.in_band_fd, "in_band_fd", socket.SOCK_DGRAM)
         self._datapath_mode = DatapathMode(self.settings, self.d_router, self.journal, self.logger)
         self._dispatching = Dispatching(self.settings.uplink_port)
         self._inspection_socket = self._open_inspection_socket()
@@ -327,15 +327,3 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
             return
         peer = self._site_of.get(message.to, str(message.to))
         self.journal.message("sent", peer, message.kind, len(message.data))
-
-
-def _udp_socket(descriptor: int) -> socket.socket:
-    """Return the socket that the starter left open. Raises ConfigError if that is none, or no UDP socket."""
-    try:
-        in_band = socket.socket(fileno=descriptor)
-    except OSError as error:
-        problem = f"in_band_fd: descriptor {descriptor} cannot be used: {error.strerror}"
-        raise ConfigError(f"{problem}; the starter must leave a bound UDP socket open") from error
-    if in_band.type != socket.SOCK_DGRAM:
-        raise ConfigError(f"in_band_fd: descriptor {descriptor} must be a UDP socket")
-    return in_band

@@ -67,12 +67,17 @@ def intercept_range(d_sids: Network) -> bytes:
 
 def watch_answers(d_bid: Address, prefixes: Iterable[Network]) -> bytes:
     """Switch packets of an instance to hosts in `prefixes` as usual, but have the switch know each flow by itself."""
-    actions = wire.hash_of_flow(_SCRATCH_REGISTER) + wire.output(ofp.OFPP_NORMAL)
     return b"".join(
-        wire.add_entry(SERVICE_COOKIE, _ANSWER_PRIORITY, wire.ip_match(d_bid.version, d_bid, prefix), actions)
+        switch_flow_by_flow(wire.ip_match(d_bid.version, d_bid, prefix))
         for prefix in prefixes
         if prefix.version == d_bid.version
     )
+
+
+def switch_flow_by_flow(answers: bytes) -> bytes:
+    """Switch what matches as usual, but have the switch know each flow by itself."""
+    actions = wire.hash_of_flow(_SCRATCH_REGISTER) + wire.output(ofp.OFPP_NORMAL)
+    return wire.add_entry(SERVICE_COOKIE, _ANSWER_PRIORITY, answers, actions)
 
 
 def affinity(entry: AffinityEntry, uplink_port: int, port_block: int = 1) -> bytes:

@@ -13,10 +13,10 @@ from collections.abc import Callable
 
 from ryu_apps import returned_messages
 from ryu_apps.config import ControlConfig
+from ryu_apps.inherited_sockets import inherited
 from ryu_apps.ports import Ports
 from testbed.dyncast.d_router import DRouter
 from testbed.dyncast.dispatcher import Dispatcher
-from testbed.process_config import ConfigError
 from testbed.records import RecordWriter
 
 
@@ -31,12 +31,12 @@ class Measuring:
         if not isinstance(core, DRouter):
             return
         if settings.ports is not None:
-            netlink = _inherited(settings.ports.netlink_fd, "ports.netlink_fd")
+            netlink = inherited(settings.ports.netlink_fd, "ports.netlink_fd", socket.SOCK_RAW)
             self._ports = Ports(settings.ports, netlink, core, settings.site, records, logger)
         if settings.icmp_fd is not None:
             self._d_router = core
             self._in_band_port = settings.in_band_port
-            self._icmp = _inherited(settings.icmp_fd, "icmp_fd")
+            self._icmp = inherited(settings.icmp_fd, "icmp_fd", socket.SOCK_RAW)
             returned_messages.hear_only_unreachable(self._icmp)
             self.loops.append(self._hear)
 
@@ -50,11 +50,3 @@ class Measuring:
             returned = returned_messages.receive(self._icmp, self._in_band_port)
             if returned is not None:
                 self._d_router.on_returned(returned.data, returned.to, time.monotonic())
-
-
-def _inherited(descriptor: int, key: str) -> socket.socket:
-    """Return the socket that the starter left open. Raises ConfigError if that is none."""
-    try:
-        return socket.socket(fileno=descriptor)
-    except OSError as error:
-        raise ConfigError(f"{key}: descriptor {descriptor} cannot be used: {error.strerror}") from error
