@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ryu_apps import pool_entries
-from ryu_apps.framework import ofproto_v1_5_parser
+from ryu_apps.framework import hub, ofproto_v1_5_parser
 from ryu_apps.pool_entries import BIND, SLOTS, Network, PoolEntries, PoolSpec, registers
 from ryu_apps.select_groups import GroupError, SelectGroups
 from testbed.conntrack import Conntrack
@@ -42,6 +42,7 @@ class Pools:
         self._refused_before: int | None = None
         self._numbered: dict[int, tuple[Address, Address]] = {}
         self._resetting: set[Address] = set()
+        self._one_at_a_time = hub.Semaphore(1)
         self._send: Send = _nowhere
         self._entries: PoolEntries | None = None
         self._forget()
@@ -70,7 +71,14 @@ class Pools:
         return self._entries is not None
 
     def spread(self, action: SpreadFlows, now_s: float) -> None:
-        """Have new flows spread as the core says. Raises GroupError; GroupRefused where the switch has none."""
+        """Have new flows spread as the core says. Raises GroupError; GroupRefused where the switch has none.
+
+        Others go on while the switch takes a group. What they want spread meanwhile waits for its turn, in their order.
+        """
+        with self._one_at_a_time:
+            self._spread(action, now_s)
+
+    def _spread(self, action: SpreadFlows, now_s: float) -> None:
         entries, spec = self._of(action.d_sid)
         present = self._members.setdefault(action.d_sid, set())
         for d_bid in action.members - present:
@@ -81,6 +89,8 @@ class Pools:
             self._hand_out_slots(entries, spec, action.shares)
         else:
             self._groups.set(spec.number, _buckets(action.shares))
+            if self._of(action.d_sid) != (entries, spec):
+                raise GroupError("the switch went away and came back")
         takes_flows = bool(action.shares)
         before = self._takes_flows.get(action.d_sid)
         self._takes_flows[action.d_sid] = takes_flows
@@ -185,6 +195,8 @@ class Pools:
     def _of(self, d_sid: Address) -> tuple[PoolEntries, PoolSpec]:
         if self._entries is None:
             raise GroupError("no switch is connected")
+        if d_sid not in self._specs:
+            raise GroupError(f"flows to {d_sid} are no longer bound by the switch")
         return self._entries, self._specs[d_sid]
 
     def _number(self, d_sid: Address, d_bid: Address) -> int:

@@ -148,6 +148,8 @@ class Edge:
             self.network.set_controller(ingress, port)
             self._controllers[ingress] = process.pid
             yield process.pid
+            if process.poll() is not None:
+                raise RuntimeError(f"the controller of {ingress} ended meanwhile: {log_path.read_text()}")
         finally:
             self._controllers.pop(ingress, None)
             process.terminate()
