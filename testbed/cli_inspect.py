@@ -150,7 +150,8 @@ def _metric(name: str, factor: float = 1.0) -> Callable[[Row], object]:
 
 
 def _flow_fields(row: Row) -> str:
-    return "5-tuple" if set(row["flow_fields"]) == set(FIVE_TUPLE) else " ".join(row["flow_fields"])
+    fields = "5-tuple" if set(row["flow_fields"]) == set(FIVE_TUPLE) else " ".join(row["flow_fields"])
+    return fields if row["port_block"] == 1 else f"{fields} by {row['port_block']} ports"
 
 
 def _flows(row: Row) -> object:

@@ -1,10 +1,9 @@
 """What a D-Router knows, as rows for people and programs who look inside: the documents of docs/inspect.md.
 
 Pure: reads a `DRouter` at a time it is given and changes nothing, but may look at instances before that is due
-(`selection`). A section comes in pages, each of which is made in
-some milliseconds, however many flows there are: a D-Router that is looked at goes on steering in between.
-What it was asked by and where the answer goes is not known here. The tables of sections 4.1 and 4.2 of the Dyncast
-architecture, and of figure 4 of the CFN-Dyncast architecture.
+(`selection`). A section comes in pages, each of which is made in some milliseconds, however many flows there are: a
+D-Router that is looked at goes on steering in between. What it was asked by and where the answer goes is not known
+here. The tables of sections 4.1 and 4.2 of the Dyncast architecture, and of figure 4 of the CFN-Dyncast architecture.
 """
 
 from __future__ import annotations
@@ -77,6 +76,7 @@ def _services(d_router: DRouter | Dispatcher, now_s: float) -> Iterable[Row]:
             "d_sid": str(d_sid),
             "policy": None if isinstance(d_router, Dispatcher) else service.policy,
             "flow_fields": list(service.flow_fields),
+            "port_block": service.port_block,
             "timeout_s": service.affinity_timeout_s,
             "mode": service.affinity_mode,
             "steering": service.steering,
