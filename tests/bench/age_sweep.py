@@ -16,33 +16,33 @@ from pathlib import Path
 from statistics import mean, median, quantiles
 from typing import NamedTuple
 
+from testbed.analysis.confidence import half_width
 from testbed.checkout import ROOT
 from testbed.dyncast import policies
 from testbed.dyncast.name_steering import DNS_TTL
 from testbed.emulation.capabilities import probe
 from testbed.experiment import plan, runner, scenario_file
 from testbed.experiment.progress import Silent
-from tests.bench.confidence import difference, half_width
+from tests.bench.confidence import difference
 from tests.bench.harness import Benchmark, Better, Goal, Row, Settings, Skipped
 from tests.bench.steered_queues import Served, dispersion
 
 _SCENARIO = ROOT / "docs" / "examples" / "age-sweep.yaml"
 _AGES_S, _QUICK_AGES_S = (0.1, 1.0, 5.0, 15.0), (5.0,)
 _OURS = "dyncast"
-# To those who do not go by metrics their age is nothing: one run of each, as long as the longest, serves all ages.
-_BLIND = ("static", "closest", "random", "round_robin", policies.ORACLE)
+# Metrics mean nothing to these, or little beside answers that clients keep for 30 s: one run of each serves all ages.
+_BLIND = ("static", "closest", "random", "round_robin", DNS_TTL, policies.ORACLE)
 _RIVALS = tuple(name for name in (*policies.POLICIES, DNS_TTL) if name != _OURS)
 _QUICK_RIVALS = ("weighted", "least_loaded")
 _SEEDS = range(1, 4)
-_WARM_UP_S, _WARM_UP_INTERVALS = 10.0, 2
-_MEASURED_S = 20.0
+_WARM_UP_S, _MEASURED_S = 15.0, 20.0
 _LIFETIMES = 4  # metrics live as many intervals
 _NAMED = {"dns.server": "Chicago", "policy_parameters.dns_ttl.answers": "least_loaded"}
 _GOAL = Goal(1.0, Better.HIGHER)
 
 
 class Figures(NamedTuple):
-    """What a stretch of a run came to."""
+    """What the measured stretch of a run came to."""
 
     mean_ms: float
     p95_ms: float
@@ -50,57 +50,41 @@ class Figures(NamedTuple):
     verdict: str
 
 
-class _Sweep(NamedTuple):
-    ages_s: tuple[float, ...]
-
-    def of(self, policy: str) -> dict[float, list[Figures]]:
-        """Run a policy that metrics mean nothing to; return its figures by the age whose stretch they are of."""
-        warm_ups_s = [_warm_up_s(age_s) for age_s in self.ages_s]
-        runs = [self._run(policy, 1.0, seed, warm_ups_s) for seed in _SEEDS]
-        return {age_s: list(of_age) for age_s, *of_age in zip(self.ages_s, *runs, strict=True)}
-
-    def at(self, policy: str, age_s: float) -> list[Figures]:
-        """Run a policy with metrics as old as that; return its figures, seed by seed."""
-        return [figures for seed in _SEEDS for figures in self._run(policy, age_s, seed, [_warm_up_s(age_s)])]
-
-    def _run(self, policy: str, interval_s: float, seed: int, warm_ups_s: Sequence[float]) -> list[Figures]:
-        changes = {
-            "policy": policy,
-            "seed": seed,
-            "metrics.interval_s": interval_s,
-            "metrics.lifetime_s": max(10.0, _LIFETIMES * interval_s),
-            "duration_s": max(warm_ups_s) + _MEASURED_S,
-            **(_NAMED if policy == DNS_TTL else {}),
-        }
-        with tempfile.TemporaryDirectory(prefix="dyncast-bench-") as folder:
-            planned = plan.make_plan(scenario_file.load(_SCENARIO, changes), _SCENARIO)
-            timeout_s = max(workload.timeout_s for workload in planned.scenario.workloads)
-            done = runner.run(planned, _SCENARIO, Path(folder), Silent())
-            return [figures(done, from_s, from_s + _MEASURED_S, timeout_s) for from_s in warm_ups_s]
-
-
-def _warm_up_s(age_s: float) -> float:
-    return max(_WARM_UP_S, _WARM_UP_INTERVALS * age_s)
-
-
 def _run(settings: Settings) -> Iterator[Row]:
     capabilities = probe()
     if not capabilities.has("root"):
         raise Skipped(f"capability root is missing: {capabilities.row('root').remedy}")
-    quick = settings.quick
-    sweep = _Sweep(_QUICK_AGES_S if quick else _AGES_S)
-    rivals = _QUICK_RIVALS if quick else _RIVALS
-    of_blind = {policy: sweep.of(policy) for policy in rivals if policy in _BLIND}
-    for age_s in sweep.ages_s:
-        ours = sweep.at(_OURS, age_s)
+    rivals = _QUICK_RIVALS if settings.quick else _RIVALS
+    of_blind = {policy: _measured(policy, 1.0) for policy in rivals if policy in _BLIND}
+    for age_s in _QUICK_AGES_S if settings.quick else _AGES_S:
+        ours = _measured(_OURS, age_s)
         yield _row(f"age_sweep/{_OURS}/{age_s:g}", ours)
         for policy in rivals:
-            theirs = of_blind[policy][age_s] if policy in of_blind else sweep.at(policy, age_s)
+            theirs = of_blind.get(policy) or _measured(policy, age_s)
             yield _row(f"age_sweep/{policy}/{age_s:g}", theirs, ours, None if policy == policies.ORACLE else _GOAL)
 
 
+def _measured(policy: str, interval_s: float) -> list[Figures]:
+    """Run a policy with metrics told at an interval; return its figures, seed by seed."""
+    changes = {
+        "policy": policy,
+        "metrics.interval_s": interval_s,
+        "metrics.lifetime_s": max(10.0, _LIFETIMES * interval_s),
+        "duration_s": _WARM_UP_S + _MEASURED_S,
+        **(_NAMED if policy == DNS_TTL else {}),
+    }
+    found = []
+    for seed in _SEEDS:
+        with tempfile.TemporaryDirectory(prefix="dyncast-bench-") as folder:
+            planned = plan.make_plan(scenario_file.load(_SCENARIO, {**changes, "seed": seed}), _SCENARIO)
+            timeout_s = max(workload.timeout_s for workload in planned.scenario.workloads)
+            done = runner.run(planned, _SCENARIO, Path(folder), Silent())
+            found.append(figures(done, _WARM_UP_S, _WARM_UP_S + _MEASURED_S, timeout_s))
+    return found
+
+
 def figures(done: runner.RunResult, from_s: float, until_s: float, timeout_s: float) -> Figures:
-    """Return what the flows that were due from then to then came to."""
+    """Return what the flows that were due from then to then came to; the verdict is of the whole run."""
     d_bids = {item["name"]: ip_address(item["d_bid"]) for item in done.manifest["instances"]}
     start_s = done.manifest["start_s"]
     with (done.run_dir / "flows.csv").open(newline="", encoding="utf-8") as stream:
@@ -115,7 +99,7 @@ def figures(done: runner.RunResult, from_s: float, until_s: float, timeout_s: fl
         1e3 * mean(took_s),
         1e3 * quantiles(took_s, n=20)[-1],
         dispersion(served, from_s, until_s),
-        done.manifest["fidelity"]["verdict"],
+        ": ".join([done.manifest["fidelity"]["verdict"], *done.manifest["fidelity"]["reasons"]]),
     )
 
 
@@ -123,7 +107,7 @@ def _row(name: str, theirs: Sequence[Figures], ours: Sequence[Figures] = (), goa
     means_ms, p95s_ms = [run.mean_ms for run in theirs], [run.p95_ms for run in theirs]
     note = (
         f"mean ± {half_width(means_ms):.0f}, p95 {mean(p95s_ms):.0f} ± {half_width(p95s_ms):.0f}, dispersion "
-        f"{mean(run.dispersion for run in theirs):.1f}; runs: {', '.join(run.verdict for run in theirs)}"
+        f"{mean(run.dispersion for run in theirs):.1f}; runs: {'; '.join(run.verdict for run in theirs)}"
     )
     baseline = ratio = None
     if ours:

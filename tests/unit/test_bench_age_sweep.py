@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from testbed.analysis.confidence import half_width
 from testbed.experiment.runner import RunResult
 from tests.bench.age_sweep import figures
-from tests.bench.confidence import difference, half_width
+from tests.bench.confidence import difference
 
 MANIFEST = {
     "start_s": 100.0,
-    "fidelity": {"verdict": "ok"},
+    "fidelity": {"verdict": "valid", "reasons": []},
     "instances": [{"name": "render-1@east", "d_bid": "10.1.0.10"}, {"name": "render-1@west", "d_bid": "10.2.0.10"}],
 }
 
@@ -42,5 +43,5 @@ def test_what_was_not_served_took_its_time_out(tmp_path: Path) -> None:
 
 
 def test_a_confidence_interval_is_student_s() -> None:
-    assert half_width([1.0, 2.0, 3.0]) == pytest.approx(4.303 / 3**0.5)
+    assert half_width([1.0, 2.0, 3.0]) == pytest.approx(4.30265 / 3**0.5, rel=1e-5)
     assert difference([1.0, 2.0, 3.0]) == "+2 ± 2"
