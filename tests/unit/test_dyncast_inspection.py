@@ -72,8 +72,8 @@ def test_a_service_says_what_identifies_its_flows_and_who_binds_them() -> None:
     v4, v6 = rows(router, "services", 1.0)
     assert v4 == {
         "service": "render", "d_sid": str(D_SID), "policy": "closest",
-        "flow_fields": ["src", "dst", "proto", "src_port", "dst_port"], "port_block": 1, "timeout_s": 7, "mode": "reactive",
-        "steering": "rewrite", "choice": "instance",
+        "flow_fields": ["src", "dst", "proto", "src_port", "dst_port"], "port_block": 1, "timeout_s": 7,
+        "mode": "reactive", "steering": "rewrite", "choice": "instance",
         "bound_by": "d_router", "instances": 2, "usable": 2, "flows_bound": 3, "flows_given": None,
     }  # fmt: skip
     assert (v6["d_sid"], v6["flows_bound"]) == (str(D_SID6), 0)
