@@ -1,6 +1,7 @@
 """What the testbed is as a Python package. Tool settings: pyproject.toml; tested releases: requirements.lock."""
 
 from pathlib import Path
+from runpy import run_path
 
 from setuptools import find_packages, setup
 
@@ -13,13 +14,16 @@ TEST = [
     "mypy>=1.11",
     "import-linter>=2.1",
     "types-PyYAML",
+    # Pages are opened in the distribution's Chromium; it is not asked to bring a browser.
+    "playwright>=1.45",
 ]
 
 readme = Path(__file__).with_name("README.md")
+package = run_path(str(Path(__file__).with_name("testbed") / "__init__.py"))
 
 setup(
     name="dyncast-testbed",
-    version="0.1.0",
+    version=package["__version__"],
     description="Emulates edge sites and networks on one machine, and steers real RTP and TCP flows by Dyncast",
     long_description=readme.read_text(encoding="utf-8") if readme.exists() else "",
     long_description_content_type="text/markdown",
@@ -28,7 +32,7 @@ setup(
     packages=find_packages(include=["testbed*", "topologies*", "traffic*", "ryu_apps*"]),
     package_data={
         "topologies": ["data/*.yaml"],
-        "testbed": ["**/*.yaml", "**/*.html"],
+        "testbed": ["**/*.yaml", "**/*.html", "**/*.css", "**/*.js"],
     },
     install_requires=[
         "mininet>=2.3.0.dev6",
@@ -43,6 +47,8 @@ setup(
         "numpy>=1.24",
         "pandas>=2.0",
         "matplotlib>=3.7",
+        "jinja2>=3.1",
+        "scipy>=1.11",
         "pydantic>=2.5",
         "PyYAML>=6.0",
         "typer>=0.12",

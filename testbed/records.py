@@ -14,6 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, TextIO
 
+MANIFEST_FORMAT = 1  # of manifest.json; it changes when old readers would misread new manifests, or the other way round
+
 TABLES: Mapping[str, tuple[str, ...]] = {
     # One row per flow offered by a generator. `requested_*` is what the schedule asked for. `dst`: the address that it
     # was sent to, for which the flow waited `resolution_ms` if the client looks the service's name up.
@@ -169,7 +171,25 @@ TABLES: Mapping[str, tuple[str, ...]] = {
     # Signalling: messages and payload bytes per node, direction (sent, received), peer and kind, cumulative; what
     # the node counted for itself has the direction local.
     "control": ("time_s", "node", "direction", "peer", "kind", "messages", "bytes"),
-    # Every flow key an instance saw: the ground truth for affinity.
+    # One row per command that a workload ran at a client. Outcome: ok, failed (it ended by itself, with an exit code
+    # other than 0), ended (by the testbed, as planned), overdue (the same, for it should have ended by itself) or
+    # interrupted. `figures` is JSON: what a known tool's output says; `output` names that, in the run's folder.
+    "commands": (
+        "workload",
+        "service",
+        "client",
+        "argv",
+        "due_s",
+        "started_s",
+        "finished_s",
+        "exit_code",
+        "outcome",
+        "figures",
+        "output",
+        "last_words",
+    ),
+    # Every flow key an instance saw: the ground truth for affinity. An instance that is somebody else's program does
+    # not say; there, rows come from the packets that reached it, of TCP without packets and bytes.
     "affinity": (
         "instance",
         "service",

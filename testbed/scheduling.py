@@ -32,14 +32,24 @@ class _SchedulingAttributes(ctypes.Structure):
 
 def run_promptly() -> str:
     """Raise this process's weight and shorten its slice; return what was granted, for the record."""
-    number = _SCHED_SETATTR.get(os.uname().machine)
-    attributes = _SchedulingAttributes(
-        size=ctypes.sizeof(_SchedulingAttributes), policy=_SCHED_OTHER, nice=_NICE, runtime_ns=_SLICE_NS
-    )
-    if number is not None and _LIBC.syscall(number, 0, ctypes.byref(attributes), 0) == 0:
+    if _set_attributes(_NICE, _SLICE_NS):
         return f"nice {_NICE}, slice {_SLICE_NS / 1e6:g} ms"
     try:
         os.setpriority(os.PRIO_PROCESS, 0, _NICE)
     except OSError:
         return "as started"
     return f"nice {_NICE}"
+
+
+def run_as_others() -> None:
+    """Undo `run_promptly`, for a child that is no part of the testbed."""
+    if not _set_attributes(0, 0):
+        os.setpriority(os.PRIO_PROCESS, 0, 0)
+
+
+def _set_attributes(nice: int, slice_ns: int) -> bool:
+    number = _SCHED_SETATTR.get(os.uname().machine)
+    attributes = _SchedulingAttributes(
+        size=ctypes.sizeof(_SchedulingAttributes), policy=_SCHED_OTHER, nice=nice, runtime_ns=slice_ns
+    )
+    return number is not None and bool(_LIBC.syscall(number, 0, ctypes.byref(attributes), 0) == 0)

@@ -10,6 +10,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import testbed
+
 _PACKAGES = ("os-ken", "ryu", "mininet", "scapy", "networkx", "topohub", "pandas", "pydantic", "eventlet")
 _ROOT = Path(__file__).resolve().parents[2]
 
@@ -17,6 +19,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 def describe() -> dict[str, Any]:
     """Return kernel, processors, memory, versions and the git commit."""
     return {
+        "testbed": testbed.__version__,
         "kernel": platform.release(),
         "distribution": _distribution(),
         "machine": platform.machine(),

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from testbed.experiment import call_keys, dispatchers, name_service
+from testbed.experiment.command_checks import check_places
 from testbed.experiment.fault_plan import PlacedInstance, PlannedFault, not_running_at_first, plan_faults
 from testbed.experiment.host_keys import InstanceKeys
 from testbed.experiment.name_service import PlannedNameServer
@@ -60,6 +61,7 @@ class Plan:
     clients: tuple[PlannedClient, ...]
     faults: tuple[PlannedFault, ...] = ()
     name_server: PlannedNameServer | None = None
+    folder: Path = Path()  # of the scenario file
 
     @property
     def first_instances(self) -> tuple[PlannedInstance, ...]:
@@ -110,7 +112,7 @@ def make_plan(scenario: Scenario, source: Path) -> Plan:
 
 
 def _make_plan(scenario: Scenario, source: Path) -> Plan:
-    topology = catalogue.load(_topology_reference(scenario.topology, source), rate_mbps=scenario.rate_mbps)
+    topology = catalogue.load(topology_reference(scenario.topology, source.parent), rate_mbps=scenario.rate_mbps)
     topology = with_sites(topology, [Site(name, keys.at, keys.link.spec()) for name, keys in scenario.sites.items()])
     topology, instances = _place_instances(topology, scenario)
     hosts = dispatchers.hosts(scenario, topology)
@@ -141,8 +143,11 @@ def _make_plan(scenario: Scenario, source: Path) -> Plan:
     }
     faults = plan_faults(scenario.faults, topology, by_name, scenario.duration_s)
     named = name_service.planned(scenario, topology, addresses)
-    plan = Plan(scenario, topology, addresses, _with_addresses(placed, scenario, addresses), clients, faults, named)
+    folder = source.parent.absolute()
+    located = _with_addresses(placed, scenario, addresses)
+    plan = Plan(scenario, topology, addresses, located, clients, faults, named, folder)
     _check_workloads(plan)
+    check_places(scenario.captures, topology)
     controller = scenario.control.controller
     if controller is not None and controller not in plan.sites:
         raise unknown_name("control.controller: there is no site", controller, plan.sites)
@@ -167,8 +172,9 @@ def _quiet_s(scenario: Scenario, service: str) -> float:
     return 2 * scenario.services[service].affinity.timeout_s + _SWITCH_LOOKS_S + poll_interval_s
 
 
-def _topology_reference(reference: str, source: Path) -> str:
-    beside = source.parent / reference
+def topology_reference(reference: str, folder: Path) -> str:
+    """Return what the catalogue is asked for: a file beside the scenario (in `folder`) before any other."""
+    beside = folder / reference
     return str(beside) if reference.endswith((".yaml", ".yml")) and beside.exists() else reference
 
 
@@ -237,7 +243,7 @@ def _check_rate(key: str, workload: WorkloadKeys, service: ServiceKeys, clients:
     rate = workload.arrivals.rate_per_s
     if rate is None:
         return
-    if service.kind == "http":
+    if service.kind != "rtp":
         offered, most, what = rate, MOST_REQUESTS_PER_CLIENT_PER_S * clients, "requests/s"
     else:
         per_call_per_s = call_keys.packets_per_s(workload.media, workload.video_kbps)

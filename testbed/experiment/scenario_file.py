@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from testbed.experiment.scenario import Scenario
+
+_Keys = TypeVar("_Keys", bound=BaseModel)
 
 
 class ScenarioError(ValueError):
@@ -21,6 +23,14 @@ class ScenarioError(ValueError):
 
 def load(path: Path, overrides: dict[str, Any] | None = None) -> Scenario:
     """Read a scenario file, with `overrides` by dotted key. Raises ScenarioError in one line."""
+    document = read(path)
+    for key, value in (overrides or {}).items():
+        override(document, key, value, f"--set {key}", path)
+    return parse(document, str(path))
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Return the document in a YAML file, unchecked. Raises ScenarioError in one line."""
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -31,19 +41,24 @@ def load(path: Path, overrides: dict[str, Any] | None = None) -> Scenario:
         mark = getattr(error, "problem_mark", None)
         where = f" line {mark.line + 1}" if mark else ""
         raise ScenarioError(f"{path}{where}: is no YAML: {getattr(error, 'problem', error)}") from error
+    except (ValueError, RecursionError) as error:  # a date that does not exist, nesting without end
+        raise ScenarioError(f"{path}: is no YAML: {error}") from error
     if not isinstance(document, dict):
         raise ScenarioError(f"{path}: must hold keys and values, such as 'name: my-first'")
-    for key, value in (overrides or {}).items():
-        _override(document, key, value, path)
-    return parse(document, str(path))
+    return document
 
 
 def parse(document: dict[str, Any], source: str) -> Scenario:
     """Check a document; `source` names it in errors. Raises ScenarioError in one line."""
+    return checked(Scenario, document, source)
+
+
+def checked(keys: type[_Keys], document: dict[str, Any], source: str) -> _Keys:
+    """Check a document against any of the schemas; `source` names it in errors. Raises ScenarioError in one line."""
     try:
-        return Scenario.model_validate(document)
+        return keys.model_validate(document)
     except ValidationError as error:
-        raise ScenarioError(f"{source}: {_worded(error)}") from error
+        raise ScenarioError(f"{source}: {_worded(error, keys)}") from error
 
 
 def parse_setting(text: str) -> tuple[str, Any]:
@@ -62,35 +77,36 @@ def dump(scenario: Scenario) -> str:
     return yaml.safe_dump(scenario.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
-def _override(document: dict[str, Any], key: str, value: Any, path: Path) -> None:
+def override(document: dict[str, Any], key: str, value: Any, said: str, source: Path) -> None:
+    """Set a dotted key of a document in place; errors name it as `said`. Raises ScenarioError in one line."""
     place: Any = document
     parts = key.split(".")
     for part in parts[:-1]:
         if isinstance(place, list):
             if not part.isdigit() or int(part) >= len(place):
-                raise ScenarioError(f"--set {key}: {path} has no element {part!r} there")
+                raise ScenarioError(f"{said}: {source} has no element {part!r} there")
             place = place[int(part)]
         elif isinstance(place, dict):
             place = place.setdefault(part, {})
         else:
-            raise ScenarioError(f"--set {key}: there is nothing below {part!r} in {path}")
+            raise ScenarioError(f"{said}: there is nothing below {part!r} in {source}")
     last = parts[-1]
     if isinstance(place, list):
         if not last.isdigit() or int(last) >= len(place):
-            raise ScenarioError(f"--set {key}: {path} has no element {last!r} there")
+            raise ScenarioError(f"{said}: {source} has no element {last!r} there")
         place[int(last)] = value
     elif isinstance(place, dict):
         place[last] = value
     else:
-        raise ScenarioError(f"--set {key}: there is nothing below {parts[-2]!r} in {path}")
+        raise ScenarioError(f"{said}: there is nothing below {parts[-2]!r} in {source}")
 
 
-def _worded(error: ValidationError) -> str:
+def _worded(error: ValidationError, keys: type[BaseModel]) -> str:
     problem = error.errors()[0]
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
     place = _place(problem["loc"])
     if problem["type"] == "extra_forbidden":
-        fields = _fields_at(problem["loc"][:-1])
+        fields = _fields_at(problem["loc"][:-1], keys)
         near = difflib.get_close_matches(str(problem["loc"][-1]), fields, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(fields)}"
         return f"{place}: unknown key; {hint}{more}"
@@ -110,9 +126,9 @@ def _place(location: tuple[Any, ...]) -> str:
     return text
 
 
-def _fields_at(location: tuple[Any, ...]) -> list[str]:
+def _fields_at(location: tuple[Any, ...], keys: type[BaseModel]) -> list[str]:
     """Return the keys the schema knows at a place, for the hint on a mistyped one."""
-    schema = Scenario.model_json_schema()
+    schema = keys.model_json_schema()
     here = schema
     for part in location:
         here = _dereferenced(here, schema)

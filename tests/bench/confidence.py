@@ -1,17 +1,11 @@
-"""Means of few runs, each with the half-width of its 95 % confidence interval (Student's t)."""
+"""How a mean of few differences is worded, with the half-width of its 95 % confidence interval (Student's t)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import sqrt
-from statistics import mean, stdev
+from statistics import mean
 
-_STUDENT_T = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 7: 2.447, 8: 2.365}  # two-sided 95 %, by runs
-
-
-def half_width(values: Sequence[float]) -> float:
-    """Return half the width of the confidence interval of the mean of two to eight independent values."""
-    return _STUDENT_T[len(values)] * stdev(values) / sqrt(len(values))
+from testbed.analysis.confidence import half_width
 
 
 def difference(differences_ms: Sequence[float]) -> str:

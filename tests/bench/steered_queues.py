@@ -7,7 +7,7 @@ depend on who is chosen: two policies face the same requests.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from heapq import heappop, heappush
@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from testbed.agents.processor import SmoothedServiceTime
 from testbed.agents.work_queue import Accepted, WorkQueue
+from testbed.analysis import steadiness
 from testbed.dyncast.actions import Action, Decided, InstallAffinity, SendMessage
 from testbed.dyncast.codec import Address
 from testbed.dyncast.d_router import DRouter
@@ -70,11 +71,18 @@ FOUR_SITES = Network(
 
 
 class Served(NamedTuple):
-    """A request: when it came, what was chosen for it, how long it took; a refused one takes its time-out."""
+    """A request: when it came, what was chosen for it, how long it took; a refused one takes its time-out.
+
+    And where it came to, when the instance had it, and how much work it was.
+    """
 
     arrived_s: float
     d_bid: Address
     took_s: float
+    ingress: str = ""
+    asked_s: float = 0.0
+    work_s: float = 0.0
+    is_refused: bool = False
 
 
 class _Instance:
@@ -159,6 +167,11 @@ class SteeredQueues:
         for site in self._sites:
             self._at(phases.random() * interval_s, self._report_of(site))
 
+    @property
+    def instances(self) -> dict[Address, str]:
+        """The site of each instance."""
+        return {address + 9: site for address, site in self._site_at.items()}
+
     def run(self, until_s: float) -> None:
         """Go on until then; requests come from when all instances have been heard of."""
         begin_s = self._interval_s + 1.0
@@ -206,7 +219,7 @@ class SteeredQueues:
             if job is not None:
                 took_s = job.finish_s + rtt_s / 2 - arrived_s
                 self._at(job.finish_s, lambda _: instance.on_done(job))
-            self.served.append(Served(arrived_s, d_bid, took_s))
+            self.served.append(Served(arrived_s, d_bid, took_s, ingress, asked_s, work_s, job is None))
             self._at(arrived_s + took_s, lambda _: on_end())
 
         self._at(now_s + 1.5 * rtt_s, ask)  # the request follows upon the handshake
@@ -248,14 +261,5 @@ def dispersion(served: list[Served], from_s: float, until_s: float, window_s: fl
 
     Variance over mean: 1 for a random split of Poisson arrivals, less for turns, far more where flows herd.
     """
-    windows = int((until_s - from_s) / window_s)
-    counts: dict[Address, Counter[int]] = defaultdict(Counter)
-    for flow in served:
-        window = int((flow.arrived_s - from_s) / window_s)
-        if 0 <= window < windows:
-            counts[flow.d_bid][window] += 1
-    indices = []
-    for per_window in counts.values():
-        mean = sum(per_window.values()) / windows
-        indices.append(sum((per_window[window] - mean) ** 2 for window in range(windows)) / windows / mean)
-    return sum(indices) / len(indices)
+    times_s, d_bids = [flow.arrived_s for flow in served], [flow.d_bid for flow in served]
+    return steadiness.dispersion(times_s, d_bids, from_s, until_s, window_s)

@@ -1,0 +1,43 @@
+"""A verdict on a run: `valid`, `suspect` or `invalid`, with its figures and reasons. Knows not what is judged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass
+class Fidelity:
+    """The verdict so far; `measured` keeps every figure that went into it."""
+
+    verdict: str = "valid"
+    reasons: list[str] = field(default_factory=list)
+    measured: dict[str, Any] = field(default_factory=dict)
+
+    def above(self, name: str, value: float | None, suspect: float, invalid: float | None, what: str) -> None:
+        """Judge a figure that should be small."""
+        if value is None:
+            return
+        self.note(name, value)
+        if invalid is not None and value > invalid:
+            self.say("invalid", f"{what} (limit {invalid:g})")
+        elif value > suspect:
+            self.say("suspect", f"{what} (limit {suspect:g})")
+
+    def note(self, name: str, value: float) -> None:
+        """Keep a figure."""
+        self.measured[name] = round(value, 6)
+
+    def fail(self, reason: str) -> None:
+        """Take note of something that makes the run invalid."""
+        self.say("invalid", reason)
+
+    def say(self, verdict: str, reason: str) -> None:
+        """Give a reason; the verdict only gets worse."""
+        self.reasons.append(reason)
+        if verdict == "invalid" or self.verdict == "valid":
+            self.verdict = verdict
+
+    def as_document(self) -> dict[str, Any]:
+        """Return it for the manifest."""
+        return {"verdict": self.verdict, "reasons": self.reasons, "measured": self.measured}
