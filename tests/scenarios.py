@@ -9,6 +9,7 @@ from testbed.experiment.plan import Plan, make_plan
 from testbed.experiment.scenario_file import parse
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "docs" / "examples"
+EXAMPLE_SCENARIOS = sorted(path for path in EXAMPLES.rglob("*.yaml") if path.parent.name != "studies")
 
 
 def small_document(**changes: Any) -> dict[str, Any]:

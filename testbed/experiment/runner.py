@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import time
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -18,19 +19,36 @@ from pathlib import Path
 from typing import Any
 
 from testbed.analysis import fault_effects
-from testbed.experiment import collect, environment, fidelity, process_configs, scenario_file, workload_files
+from testbed.emulation.stray_drops import StrayDrops
+from testbed.emulation.wiring import link_label
+from testbed.experiment import (
+    applications,
+    captures,
+    collect,
+    environment,
+    fidelity,
+    idle_measures,
+    process_configs,
+    scenario_file,
+    workload_files,
+)
 from testbed.experiment.faults import Breaker
+from testbed.experiment.link_fidelity import IdlePath
 from testbed.experiment.live_load import LiveLoad
 from testbed.experiment.plan import Plan
 from testbed.experiment.processes import RunError
 from testbed.experiment.progress import Progress
 from testbed.experiment.testbed import Testbed
-from testbed.records import RecordWriter
+from testbed.experiment.verdict import Fidelity
+from testbed.records import MANIFEST_FORMAT, RecordWriter
+from topologies import yaml_form
 
 _READY_TIMEOUT_S = 60.0
 _HEAD_START_S = 3.0  # the processes have started by then, and the paths were probed in peace
+_ASKING_ENDS_S = 0.5  # before the traffic
 _LEAST_FREE_BYTES = 200 * 2**20
-_FORMAT = 1
+
+Case = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -41,13 +59,21 @@ class RunResult:
     manifest: dict[str, Any]
 
 
-def run(plan: Plan, source: Path, results: Path, progress: Progress) -> RunResult:
-    """Carry out a plan read from `source`; leave its files under `results`.
+class NoRoomError(RunError):
+    """The disk is too full for a run."""
 
-    Raises RunError, or the adapters' errors, each in one line.
+
+def run(
+    plan: Plan, source: Path, results: Path, progress: Progress, *, folder: str | None = None, case: Case | None = None
+) -> RunResult:
+    """Carry out a plan read from `source`; leave its files under `results`, in `folder` (default: the scenario's name).
+
+    `case`: what the manifest says of the study that the run belongs to. Raises RunError, NoRoomError if the disk is too
+    full, or the adapters' errors, each in one line.
     """
-    run_dir = _new_run_dir(results / plan.scenario.name)
-    return _Run(plan, source, run_dir, progress).carry_out()
+    applications.check_programs(plan, source)
+    run_dir = _new_run_dir(results / (folder or plan.scenario.name))
+    return _Run(plan, source, run_dir, progress, case).carry_out()
 
 
 def _new_run_dir(parent: Path) -> Path:
@@ -56,7 +82,7 @@ def _new_run_dir(parent: Path) -> Path:
         parent.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(parent).free
         if free < _LEAST_FREE_BYTES:
-            raise RunError(
+            raise NoRoomError(
                 f"{parent}: {free // 2**20} MiB free; a run wants {_LEAST_FREE_BYTES // 2**20}: make room or use --out"
             )
         stamp = datetime.now(timezone.utc).strftime("%Y%m%d-%H%M%S")
@@ -73,20 +99,27 @@ def _new_run_dir(parent: Path) -> Path:
 
 
 class _Run:
-    def __init__(self, plan: Plan, source: Path, run_dir: Path, progress: Progress) -> None:
+    def __init__(self, plan: Plan, source: Path, run_dir: Path, progress: Progress, case: Case | None) -> None:
         self._plan = plan
         self._scenario = plan.scenario
         self._source = source
         self._run_dir = run_dir
         self._work = run_dir / "work"
         self._progress = progress
+        self._case = case
         self._manifest: dict[str, Any] = {}
         self._generators: list[str] = []
+        self._commands: list[str] = []  # processes of clients whose load somebody else's program makes
+        self._idle_paths: list[IdlePath] = []
+        self._dropped_before = StrayDrops()
+        # Who does real work is meant to be too slow for what it is offered.
+        self._deaf = [item.host for item in plan.instances if item.keys.mode == "burn" or item.keys.command]
 
     def carry_out(self) -> RunResult:
         begun_s = time.monotonic()
         self._work.mkdir()
         (self._run_dir / "scenario.yaml").write_text(scenario_file.dump(self._scenario), encoding="utf-8")
+        (self._run_dir / "topology.yaml").write_text(yaml_form.dump(self._plan.topology), encoding="utf-8")
         self._manifest = self._first_manifest()
         self._write_manifest()
         try:
@@ -110,16 +143,21 @@ class _Run:
         with testbed:
             self._manifest["durations_s"] |= testbed.durations_s
             cpu_before = environment.CpuTimes.now()
-            self._load(testbed, configured)
+            with captures.taken(self._plan, testbed.network, self._run_dir / "captures") as taken:
+                self._load(testbed, configured)
             busy, steal = environment.CpuTimes.now().shares_since(cpu_before)
             self._progress.phase("ending the run")
-            unclean = testbed.processes.end(self._generators) + testbed.end_processes()
+            dropped = testbed.network.stray_drops(self._deaf).since(self._dropped_before)
+            unclean = testbed.processes.end([*self._generators, *self._commands]) + testbed.end_processes()
             switch_lost = testbed.network.lost_at_switches()
         links = testbed.network.links.statistics()
-        self._manifest["fidelity"] = self._judge(links, switch_lost, busy, steal, unclean).as_document()
+        self._manifest["fidelity"] = self._judge(links, switch_lost, busy, steal, unclean, dropped).as_document()
+        self._manifest["switch_lost_packets"] = switch_lost
+        self._manifest["stray_drops"] = dict(+dropped.dropped)
         self._progress.phase("collecting the tables")
         self._manifest["rows"] = collect.collect(self._work, self._run_dir, self._plan)
         self._manifest["links"] = links
+        self._manifest["captures"] = taken
         if self._plan.faults:
             self._progress.phase("working out what the faults did")
             self._write_manifest()
@@ -132,7 +170,7 @@ class _Run:
     def _first_manifest(self) -> dict[str, Any]:
         plan = self._plan
         return {
-            "format": _FORMAT,
+            "format": MANIFEST_FORMAT,
             "status": "running",
             "scenario": self._scenario.name,
             "description": self._scenario.description,
@@ -140,6 +178,7 @@ class _Run:
             "policies": {name: self._scenario.policy_of(name) for name in self._scenario.services},
             "steered_out_of_band": self._steered_out_of_band(),
             "seed": self._scenario.seed,
+            "case": self._case,
             "duration_s": self._scenario.duration_s,
             "topology": self._scenario.topology,
             "begun_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -152,22 +191,36 @@ class _Run:
                     "name": item.name,
                     "service": item.service,
                     "site": item.site,
+                    "host": item.host,
                     "d_bid": item.d_bid,
                     "workers": item.keys.workers,
+                    "queue_limit": item.keys.queue_limit,
                     "speed": item.keys.speed,
+                    "mode": item.keys.mode,
                 }
                 for item in plan.instances
             ],
             "clients": [
-                {"name": client.name, "site": client.site, "address": str(plan.addresses.host(client.name).ipv4.ip)}
+                {
+                    "name": client.name,
+                    "site": client.site,
+                    "dispatcher": plan.topology.dispatcher_of(client.name),
+                    "address": str(plan.addresses.host(client.name).ipv4.ip),
+                }
                 for client in plan.clients
             ],
+            "round_trip_ms": {
+                site: {to: plan.path_cost_ms(site, to) for to in sorted({item.site for item in plan.instances})}
+                for site in plan.sites
+            },
             "services": {
                 name: {
                     "d_sid": str(item.d_sid),
                     "kind": item.kind,
                     "flow_fields": list(item.affinity.fields),
                     "port_block": item.affinity.port_block,
+                    "affinity_mode": item.affinity.mode,
+                    "affinity_timeout_s": item.affinity.timeout_s,
                 }
                 for name, item in self._scenario.services.items()
             },
@@ -187,17 +240,25 @@ class _Run:
     def _load(self, testbed: Testbed, configured: dict[str, list[dict[str, Any]]]) -> None:
         processes = testbed.processes
         active = [client for client in self._plan.clients if configured[client.name]]
-        start_s = time.monotonic() + _HEAD_START_S + 0.15 * len(active)
+        commands = sum(len(self._plan.clients_of(item)) for item in self._scenario.workloads if item.command)
+        start_s = time.monotonic() + _HEAD_START_S + 0.15 * (len(active) + commands)
         self._manifest["start_s"] = start_s
         for client in active:
             document = process_configs.generator(self._plan, client, configured[client.name], start_s, self._work)
             processes.start(client.name, "traffic.generator", document, may_end=True)
         self._generators = [client.name for client in active]
-        processes.wait_ready(self._generators, _READY_TIMEOUT_S)
+        for client, document in applications.loads(self._plan, start_s, self._work, self._run_dir / "logs"):
+            processes.start(client.name, applications.CLIENT_MODULE, document, may_end=True)
+            self._commands.append(document["name"])
+        loads = [*self._generators, *self._commands]
+        processes.wait_ready(loads, _READY_TIMEOUT_S)
+        self._idle_paths = idle_measures.idle_paths(testbed, self._plan, start_s - _ASKING_ENDS_S)
+        self._dropped_before = testbed.network.stray_drops(self._deaf)
         if time.monotonic() > start_s:
             raise RunError("the generators were not ready in time; the machine is overloaded: fewer clients, or wait")
-        flows = f"{len(active)} clients, {self._scenario.duration_s:g} s, policy {self._scenario.policy}"
+        flows = f"{len(loads)} clients, {self._scenario.duration_s:g} s, policy {self._scenario.policy}"
         self._progress.phase(f"traffic: {flows}; results go to {self._run_dir}")
+        self._progress.traffic(self._work, start_s)
         live = LiveLoad(self._work, [item.name for item in self._plan.instances])
         longest_s = max((item.timeout_s for item in self._scenario.workloads), default=0.0)
 
@@ -207,7 +268,7 @@ class _Run:
         def done() -> bool:
             breaker.go_on()
             self._progress.load(time.monotonic() - start_s, self._scenario.duration_s, live.read())
-            return processes.have_ended(self._generators) and time.monotonic() >= start_s + self._scenario.duration_s
+            return processes.have_ended(loads) and time.monotonic() >= start_s + self._scenario.duration_s
 
         with RecordWriter(self._work, "faults") as records:
             breaker = Breaker(self._plan, testbed, records, self._progress, start_s)
@@ -234,22 +295,36 @@ class _Run:
     # -- after -------------------------------------------------------------------------------------
 
     def _judge(
-        self, links: dict[str, Any], switch_lost: int, busy: float, steal: float, unclean: list[str]
-    ) -> fidelity.Fidelity:
+        self,
+        links: dict[str, Any],
+        switch_lost: int,
+        busy: float,
+        steal: float,
+        unclean: list[str],
+        dropped: StrayDrops,
+    ) -> Fidelity:
         generators = {}
         for name in self._generators:
             path = self._work / f"{name}.generator.json"
             document = json.loads(path.read_text(encoding="utf-8"))
             for workload, summary in document["workloads"].items():
                 generators[f"{name}/{workload}"] = summary["sending"]
-        return fidelity.judge(
+        judged = fidelity.judge(
             generators=generators,
             links=links,
             switch_lost=switch_lost,
             cpu_share=busy,
             steal_share=steal,
             unclean=unclean,
+            link_specs={link_label(link): link.spec for link in self._plan.topology.links},
+            paths=self._idle_paths,
+            control_delays_ms=idle_measures.control_delays_ms(self._work, self._manifest["start_s"]),
+            stray_drops=dropped.dropped,
+            received=dropped.received,
         )
+        for failure in applications.failed_loads(self._work):
+            judged.fail(failure)
+        return judged
 
     def _write_manifest(self) -> None:
         partial = self._run_dir / "manifest.json.part"
@@ -259,7 +334,12 @@ class _Run:
 
 def give_to_caller(run_dir: Path) -> None:
     """Hand the results to who called sudo, as the launcher names them in DYNCAST_OWNER (uid:gid)."""
+    give((run_dir.parent, run_dir, *run_dir.rglob("*")))
+
+
+def give(paths: Iterable[Path]) -> None:
+    """Hand these to who called sudo."""
     uid, _, gid = os.environ.get("DYNCAST_OWNER", "").partition(":")
     if uid.isdigit() and gid.isdigit():
-        for path in (run_dir.parent, run_dir, *run_dir.rglob("*")):
-            os.chown(path, int(uid), int(gid))
+        for path in paths:
+            os.chown(path, int(uid), int(gid), follow_symlinks=False)  # a program may have left some
