@@ -10,10 +10,14 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import pandas as pd
-
+from testbed.analysis import run_measures
 from testbed.analysis.load import RunData
-from testbed.analysis.summary import MEDIA_KIND_PREFIXES, Summary, summarise
+from testbed.analysis.summary import Summary, summarise
+
+_SHOWN = (
+    *("completion_mean_ms", "completion_p95_ms", "refused_percent", "failed_percent"),
+    *("rtp_loss_percent", "rtp_jitter_mean_ms", "rtp_jitter_p95_ms", "rtp_delay_mean_ms"),
+)
 
 
 @dataclass(frozen=True)
@@ -45,63 +49,26 @@ def labels(runs: Sequence[RunData]) -> list[str]:
 
 
 def measures(runs: Sequence[RunData]) -> list[Measure]:
-    """Work out completion, refusals, RTP quality and the share of flows per site, in that order."""
-    summaries = [summarise(run) for run in runs]
-    return [*_requests(summaries), *_streams(summaries), *_sites(summaries)]
+    """Work out completion, refusals and RTP quality of each service, then the share of flows per site."""
+    return [*_services(runs), *_sites([summarise(run) for run in runs])]
 
 
-def _requests(summaries: Sequence[Summary]) -> list[Measure]:
-    found: list[Measure] = []
-    for service, kind in _keys(summaries, "services", ("service", "kind")):
-        rows = [_row(item.services, service=service, kind=kind) for item in summaries]
-        if not kind.startswith(MEDIA_KIND_PREFIXES):
-            for column, name in (
-                ("completion_mean_ms", "completion, mean"),
-                ("completion_p95_ms", "completion, p95"),
-            ):
-                found.append(Measure(service, name, "ms", tuple(row.get(column, math.nan) for row in rows)))
-        for name, outcomes in (("refused", ("refused",)), ("timed out or failed", ("timeout", "failed"))):
-            values = tuple(
-                100 * sum(row[outcome] for outcome in outcomes) / row["offered"] if row else math.nan for row in rows
-            )
-            if any(value > 0 for value in values):
-                found.append(Measure(service, name, "%", values))
+def _services(runs: Sequence[RunData]) -> list[Measure]:
+    tables = [run_measures.of_services(run) for run in runs]
+    found = []
+    for service in sorted({service for table in tables for service in table.index}):
+        for key in _SHOWN:
+            known = run_measures.BY_KEY[key]
+            values = tuple(float(table[key].get(service, math.nan)) for table in tables)
+            is_known = any(map(math.isfinite, values)) if key.startswith("rtp_") else any(value > 0 for value in values)
+            if is_known:
+                found.append(Measure(service, known.title, known.unit, values))
     return found
-
-
-def _streams(summaries: Sequence[Summary]) -> list[Measure]:
-    columns = (
-        ("loss_percent", "RTP loss", "%"),
-        ("jitter_mean_ms", "RTP jitter, mean", "ms"),
-        ("jitter_p95_ms", "RTP jitter, p95", "ms"),
-        ("delay_mean_ms", "RTP round trip, mean", "ms"),
-    )
-    return [
-        Measure(
-            service,
-            name,
-            unit,
-            tuple(_row(item.rtp, service=service, direction="echo").get(column, math.nan) for item in summaries),
-        )
-        for (service,) in _keys(summaries, "rtp", ("service",))
-        for column, name, unit in columns
-    ]
 
 
 def _sites(summaries: Sequence[Summary]) -> list[Measure]:
     found = []
-    for (site,) in _keys(summaries, "sites", ("site",)):
-        shares = (_row(item.sites, site=site).get("share", 0.0) for item in summaries)
-        found.append(Measure("share of flows", site, "%", tuple(100 * share for share in shares)))
+    tables = [summary.sites.set_index("site")["share"] for summary in summaries]
+    for site in sorted({site for shares in tables for site in shares.index}):
+        found.append(Measure("share of flows", site, "%", tuple(100 * shares.get(site, 0.0) for shares in tables)))
     return found
-
-
-def _keys(summaries: Sequence[Summary], table: str, columns: tuple[str, ...]) -> list[tuple[str, ...]]:
-    rows = (row for item in summaries for row in getattr(item, table)[list(columns)].itertuples(index=False, name=None))
-    return sorted({tuple(str(value) for value in row) for row in rows})
-
-
-def _row(table: pd.DataFrame, **key: str) -> dict[str, float]:
-    for column, value in key.items():
-        table = table[table[column] == value]
-    return {} if table.empty else dict(table.iloc[0])
