@@ -61,6 +61,10 @@ def distance_ms(a: str, b: str) -> float:
     return 0.3 if a == b else DISTANCE_MS[min(a, b), max(a, b)]
 
 
+def _d_bid(service: str, site: str) -> str:
+    return f"10.{list(WORKERS).index(site) + 1}.0.{10 if service == 'render' else 11}"
+
+
 def write_run(
     run_dir: Path,
     *,
@@ -92,7 +96,15 @@ def write_run(
         "duration_s": duration_s,
         "sites": [{"name": site, "at": site} for site in WORKERS],
         "instances": [
-            {"name": f"{service}-1@{site}", "service": service, "site": site, "workers": workers, "speed": 1.0}
+            {
+                "name": f"{service}-1@{site}",
+                "service": service,
+                "site": site,
+                "d_bid": _d_bid(service, site),
+                "workers": workers,
+                "queue_limit": QUEUE_LIMIT,
+                "speed": 1.0,
+            }
             for service in ("render", "conference")
             for site, workers in WORKERS.items()
         ],
@@ -178,7 +190,7 @@ def _write_requests(
                 "outcome": "ok" if done_s else "refused",
             },
         )
-        times = {"first_s": now_s + rtt_s, "last_s": done_s or arrived_s, "packets": 6, "bytes": 200}
+        times = {"first_s": now_s + rtt_s, "last_s": arrived_s, "packets": 6, "bytes": 200}
         writer.write(
             "affinity",
             {
@@ -304,7 +316,7 @@ def _write_decision(
             **source,
             "d_sid": "203.0.113.10",
             "dst_port": 80,
-            "d_bid": f"10.{list(WORKERS).index(site) + 1}.0.10",
+            "d_bid": _d_bid(service, site),
             "egress": site,
             "metrics_age_s": now_s % 1.0,
             "candidates": json.dumps([{"site": name, "rtt_ms": 2 * distance_ms(home, name)} for name in WORKERS]),

@@ -24,30 +24,45 @@ _STAMP_SLACK_S = 0.001
 
 
 def seen_flows(run: RunData) -> pd.DataFrame:
-    """Return the `affinity` rows with `flow`, the row number in `flows` they belong to (-1: none), and `key`.
+    """Return the `affinity` rows with `flow`, the row number in `flows` they belong to (below 0: none), and `key`.
 
     Ports are used again, so a key alone does not name a flow: a row belongs to the flow that was the
-    last to start with its key. Traffic that no generator offered (somebody's curl) has no flow.
+    last to start with its key. Traffic that no generator offered (somebody's curl) has no flow; there, a key that
+    comes back when its binding may be no more has another number below 0.
     """
-    key_of_flow, key_of_row = _key_numbers(run.flows, run.affinity)
-    started = pd.DataFrame(
-        {"key": key_of_flow, "time_s": run.flows["started_s"].to_numpy(), "flow": np.arange(len(run.flows))}
-    )
-    seen = pd.DataFrame(
-        {
-            "key": key_of_row,
-            "time_s": run.affinity["first_s"].to_numpy() + _STAMP_SLACK_S,
-            "row": np.arange(len(run.affinity)),
-        }
-    )
+    key, flow = flows_of(run.flows, run.affinity, run.affinity["first_s"])
+    seen = run.affinity.assign(key=key, flow=flow)
+    strangers = seen[seen["flow"] < 0].sort_values(["key", "first_s"])
+    if len(strangers):
+        seen.loc[strangers.index, "flow"] = -1 - _lives(run, strangers)
+    return seen
+
+
+def _lives(run: RunData, strangers: pd.DataFrame) -> pd.Series:
+    """Return how often each row's key had been silent for longer than a binding lasts; rows in the order of time."""
+    services = run.manifest.raw.get("services", {})
+    timeouts_s = {name: of["affinity_timeout_s"] for name, of in services.items() if "affinity_timeout_s" in of}
+    heard_s = strangers[["first_s", "last_s"]].max(axis=1).groupby(strangers["key"])
+    silent_s = strangers["first_s"] - heard_s.cummax().groupby(strangers["key"]).shift()
+    is_new = silent_s > strangers["service"].astype(object).map(timeouts_s).fillna(np.inf).astype("float64")
+    return is_new.groupby(strangers["key"]).cumsum().astype("int64")
+
+
+def flows_of(flows: pd.DataFrame, rows: pd.DataFrame, times_s: pd.Series) -> tuple[np.ndarray, np.ndarray]:
+    """Return for each of `rows`, which have a FLOW_KEY and were so at `times_s`, a number for its key and its flow.
+
+    That is the row number in `flows` of the last to start with that key, -1 if none did.
+    """
+    key_of_flow, key_of_row = _key_numbers(flows, rows)
+    started = pd.DataFrame({"key": key_of_flow, "time_s": flows["started_s"].to_numpy(), "flow": np.arange(len(flows))})
+    seen = pd.DataFrame({"key": key_of_row, "time_s": times_s.to_numpy() + _STAMP_SLACK_S, "row": np.arange(len(rows))})
     matched = pd.merge_asof(
         seen.sort_values("time_s", kind="stable"),
         started.dropna(subset="time_s").sort_values("time_s", kind="stable"),
         on="time_s",
         by="key",
     ).sort_values("row")
-    flow = matched["flow"].fillna(-1).astype("int64").to_numpy()
-    return run.affinity.assign(key=key_of_row, flow=flow)
+    return key_of_row, matched["flow"].fillna(-1).astype("int64").to_numpy()
 
 
 def affinity_violations(run: RunData, seen: pd.DataFrame) -> pd.DataFrame:

@@ -51,7 +51,7 @@ def checks(run: RunData) -> list[Check]:
 
 def checks_of(run: RunData, flows: pd.DataFrame, seen: pd.DataFrame) -> list[Check]:
     """Do what `checks` does, for who has `flows` (served and classified) and `seen` at hand."""
-    killed = _hit_by(run, _KILLING)
+    killed = _hit_by(run, _KILLING) | _saw_not_all(run)
     return [
         _every_flow_is_accounted_for(flows),
         _flow_ids_are_unique(flows),
@@ -68,6 +68,19 @@ def _hit_by(run: RunData, kinds: Collection[str]) -> set[str]:
     """Return the instances that the run's faults of some kinds hit."""
     faults = run.manifest.raw.get("faults", ())
     return {fault[key] for fault in faults if fault["kind"] in kinds for key in ("instance", "to") if fault.get(key)}
+
+
+def _saw_not_all(run: RunData) -> set[str]:
+    """Return the instances at which the machine had no time to look at all packets (docs/applications.md)."""
+    control = run.control
+    return set(control.loc[control["kind"] == "flow_packets_unseen", "node"].astype(str))
+
+
+def _commands(run: RunData) -> set[str]:
+    """Return the instances that are somebody else's program: they count connections, not answers."""
+    services = run.manifest.raw.get("services", {})
+    commands = {name for name, service in services.items() if service.get("kind") == "command"}
+    return {item["name"] for item in run.manifest.instances if item.get("service") in commands}
 
 
 def _protocols(flows: pd.DataFrame) -> list[str]:
@@ -105,7 +118,7 @@ def _ok_flows_were_seen(flows: pd.DataFrame, seen: pd.DataFrame, proto: str, kil
     elsewhere = ok & flows.index.isin(agrees.index[~agrees])
     detail = f"{ok.sum():,} ok flows"
     if killed:
-        detail += f", without those of what a fault killed before it wrote them down ({', '.join(sorted(killed))})"
+        detail += f", without those of instances that could not write down all ({', '.join(sorted(killed))})"
     if unseen.any():
         detail += f", {unseen.sum():,} that no instance saw, such as {_example(flows, unseen)}"
     if elsewhere.any():
@@ -138,6 +151,7 @@ def _instances_counted_what_they_answered(run: RunData, flows: pd.DataFrame, see
     """Compare each instance's own counters with the answers clients got before its last sample."""
     left_out = set(seen.loc[seen["proto"] != "tcp", "instance"])  # there, packets are counted too
     left_out |= _hit_by(run, _ENDING)  # it may have begun to count anew
+    left_out |= _commands(run)
     last = run.instances.sort_values("time_s").drop_duplicates("instance", keep="last").set_index("instance")
     faults, compared = [], 0
     by_instance = flows[flows["proto"] == "tcp"].groupby("instance", observed=True)

@@ -16,15 +16,18 @@ from typing import Any
 
 import pandas as pd
 
-from testbed.records import TABLES
+from testbed.records import MANIFEST_FORMAT, TABLES
 
-_TEXT = frozenset({"flow_id", "call", "candidates"})  # nearly every value differs: no use as categories
+# Nearly every value differs: no use as categories.
+_TEXT = frozenset({"flow_id", "call", "candidates", "argv", "figures", "output", "last_words"})
 _CATEGORIES = frozenset(
     {"workload", "kind", "service", "client", "ingress", "instance", "site", "proto", "src", "d_sid", "outcome"}
     | {"receiver", "direction", "d_router", "policy", "d_bid", "egress", "node", "event", "reason", "source", "peer"}
     | {"dst", "fault", "target", "detail", "host_name", "type", "server", "answer", "port"}
 )
-_NULLABLE_INTEGERS = frozenset({"number", "flows_broken", "src_port", "dst_port", "ssrc", "payload_type", "sequence"})
+_NULLABLE_INTEGERS = frozenset(
+    {"number", "flows_broken", "src_port", "dst_port", "ssrc", "payload_type", "sequence", "exit_code"}
+)
 
 # What a row must have for anything to be made of it; a row cut short by a crash lacks it.
 _REQUIRED: Mapping[str, tuple[str, ...]] = {
@@ -39,7 +42,9 @@ _REQUIRED: Mapping[str, tuple[str, ...]] = {
     "control": ("time_s", "node", "direction", "kind", "messages", "bytes"),
     "affinity": ("instance", "service", "proto", "src", "first_s"),
     "faults": ("time_s", "fault"),
+    "commands": ("workload", "client", "outcome"),
 }
+_LATER = frozenset({"commands"})  # tables that runs of this format may lack, for there was nothing of the kind yet
 _RUN_AGAIN = "run the scenario again"
 
 
@@ -64,9 +69,9 @@ class Manifest:
     clients: tuple[Mapping[str, Any], ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RunData:
-    """One run: its manifest and one data frame per table of `testbed.records`, rows as written."""
+    """One run: its manifest and one data frame per table of `testbed.records`, rows as written. Equals only itself."""
 
     run_dir: Path
     manifest: Manifest
@@ -79,6 +84,7 @@ class RunData:
     instances: pd.DataFrame
     ports: pd.DataFrame
     control: pd.DataFrame
+    commands: pd.DataFrame
     affinity: pd.DataFrame
     faults: pd.DataFrame
 
@@ -134,7 +140,7 @@ def load(run_dir: Path | str) -> RunData:
     if not run_dir.is_dir():
         what = "is not a folder" if run_dir.exists() else "does not exist"
         raise RunDataError(f"{run_dir} {what}; name a run folder: results/<scenario>/<run-id>")
-    manifest = _read_manifest(run_dir / "manifest.json")
+    manifest = read_manifest(run_dir / "manifest.json")
     return RunData(run_dir, manifest, **{table: _read_table(run_dir, table) for table in TABLES})
 
 
@@ -142,7 +148,8 @@ def _absent_last(value: float) -> float:
     return float("inf") if pd.isna(value) else value
 
 
-def _read_manifest(path: Path) -> Manifest:
+def read_manifest(path: Path) -> Manifest:
+    """Read a run's manifest.json. Raises RunDataError where it is missing, corrupt or of another version."""
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -151,6 +158,10 @@ def _read_manifest(path: Path) -> Manifest:
         raise RunDataError(f"{path} cannot be read ({_one_line(error)}); {_RUN_AGAIN}") from None
     if not isinstance(raw, dict):
         raise RunDataError(f"{path} is not a JSON object; {_RUN_AGAIN}")
+    if raw.get("format", MANIFEST_FORMAT) != MANIFEST_FORMAT:
+        raise RunDataError(
+            f"{path} is of format {raw['format']!r}, not {MANIFEST_FORMAT}; read it with the version that wrote it"
+        )
     fidelity = _key(path, raw, "fidelity", dict) or {}
     return Manifest(
         raw=raw,
@@ -186,6 +197,8 @@ def _read_table(run_dir: Path, table: str) -> pd.DataFrame:
     path = run_dir / f"{table}.csv"
     if not path.is_file():
         parts = any(run_dir.rglob(f"{table}.*.part.csv"))
+        if table in _LATER and not parts:
+            return pd.DataFrame({column: pd.Series(dtype=_dtype(column)) for column in TABLES[table]})
         why = "its parts were never merged, so the run did not finish" if parts else "the run is not complete"
         raise RunDataError(f"{path} is missing: {why}; {_RUN_AGAIN}")
     _check_ends(path, TABLES[table])

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from testbed.analysis import completion_plot, load_plot, placement_plot, rtp_plot
+from testbed.analysis import completion_plot, load_plot, placement_plot, regret_plot, rtp_plot
 from testbed.analysis.compare_plot import compare
 from testbed.analysis.drawing import NothingToDrawError, Picture
 from testbed.analysis.load import RunData, load
 
 __all__ = ["PICTURES", "Picture", "compare", "pictures", "report"]
 
-PICTURES = {module.NAME: module.draw for module in (completion_plot, load_plot, placement_plot, rtp_plot)}
+PICTURES = {module.NAME: module.draw for module in (completion_plot, load_plot, placement_plot, regret_plot, rtp_plot)}
 
 
 def pictures(run: RunData, folder: Path) -> list[Picture]:

@@ -11,7 +11,6 @@ Owns the definitions of the figures. Computes from loaded tables only; drawing a
   instance by RFC 3550, which cannot know of packets lost before the first or after the last.
   Jitter is the RFC 3550 estimate at the end of each stream, over streams. Delay is over packets; its p95 is
   the mean, over packets, of the 95th percentiles of streams.
-* Signalling counts messages where they are sent, while workloads ran.
 """
 
 from __future__ import annotations
@@ -24,10 +23,10 @@ import pandas as pd
 from testbed.analysis.attribution import affinity_violations, directory, seen_flows, served_flows
 from testbed.analysis.calls import call_table, calls_by_service
 from testbed.analysis.checks import OUTCOMES, Check, checks_of, classified
+from testbed.analysis.judgement import Judgement, judge
+from testbed.analysis.kinds import is_request, is_rtp
 from testbed.analysis.load import RunData
-
-RTP_KIND_PREFIX = "rtp"
-MEDIA_KIND_PREFIXES = (RTP_KIND_PREFIX, "rtcp")
+from testbed.analysis.signalling import signalling
 
 
 @dataclass(frozen=True)
@@ -35,6 +34,7 @@ class Summary:
     """The figures of one run; every frame is tidy, one row per thing its name says."""
 
     run: RunData
+    flows: pd.DataFrame  # those of the run, with the instance and site that served each, and its outcome_class
     services: pd.DataFrame  # service, kind, offered, one count per outcome, completion_*_ms, connect_mean_ms
     sites: pd.DataFrame  # site, instances, flows, share, utilisation, refused
     instances: (
@@ -46,6 +46,7 @@ class Summary:
     faults: pd.DataFrame  # fault, target, begin_s, end_s, and its effects as in faults.csv
     signalling: pd.DataFrame  # kind, nodes, messages, bytes, bytes_per_s
     affinity_violations: pd.DataFrame  # service, proto, src, src_port, dst_port, instances, first_s
+    judgement: Judgement
     checks: tuple[Check, ...]
 
 
@@ -56,30 +57,23 @@ def summarise(run: RunData) -> Summary:
     instances = _instances(run, flows)
     return Summary(
         run=run,
-        services=_services(flows),
+        flows=flows,
+        services=services_of(flows),
         sites=_sites(instances),
         instances=instances,
-        rtp=_rtp(run),
+        rtp=rtp_of(run),
         calls=calls_by_service(call_table(flows, seen)),
         decisions=_decisions(run),
         faults=_faults(run),
-        signalling=_signalling(run),
+        signalling=signalling(run),
         affinity_violations=affinity_violations(run, seen),
+        judgement=judge(run),
         checks=tuple(checks_of(run, flows, seen)),
     )
 
 
-def is_rtp(flows: pd.DataFrame) -> pd.Series:
-    """Tell which flows are RTP streams."""
-    return flows["kind"].astype(object).map(lambda kind: kind.startswith(RTP_KIND_PREFIX)).astype(bool)
-
-
-def is_request(flows: pd.DataFrame) -> pd.Series:
-    """Tell which flows are requests: neither RTP streams nor their RTCP."""
-    return ~flows["kind"].astype(object).map(lambda kind: kind.startswith(MEDIA_KIND_PREFIXES)).astype(bool)
-
-
-def _services(flows: pd.DataFrame) -> pd.DataFrame:
+def services_of(flows: pd.DataFrame) -> pd.DataFrame:
+    """Return the `services` of a summary; takes flows that are `classified`."""
     keys = ["service", "kind"]
     counts = flows.groupby([*keys, "outcome_class"], observed=True).size().unstack(fill_value=0)
     counts = counts.reindex(columns=list(OUTCOMES), fill_value=0)
@@ -138,14 +132,15 @@ def streams(run: RunData) -> pd.DataFrame:
     others = rtp[rtp["direction"] != "echo"]
     others = others.assign(service=others["receiver"].map(directory(run)["service"]))
     columns = ["flow_id", "service", "direction", "packets_expected", "packets_received", "packets_lost", "jitter_ms"]
-    columns += ["delay_mean_ms", "delay_p95_ms", "delay_max_ms"]
+    columns += ["payload_type", "delay_mean_ms", "delay_p95_ms", "delay_max_ms"]
     parts = [part[columns] for part in (echo, others) if not part.empty]
     table = pd.concat(parts, ignore_index=True) if parts else echo[columns]
     expected = table["packets_expected"]
     return table.assign(loss_percent=100 * table["packets_lost"] / expected.where(expected > 0))
 
 
-def _rtp(run: RunData) -> pd.DataFrame:
+def rtp_of(run: RunData) -> pd.DataFrame:
+    """Return the `rtp` of a summary."""
     rows = []
     for (service, direction), group in streams(run).groupby(["service", "direction"]):
         expected = group["packets_expected"].sum()
@@ -184,22 +179,3 @@ def _faults(run: RunData) -> pd.DataFrame:
     faults = begins.assign(begin_s=begins["time_s"] - run.start_s, end_s=begins["number"].map(ends) - run.start_s)
     effects = ["time_to_detect_s", "time_to_tell_all_s", "time_to_steer_away_s", "flows_broken"]
     return faults[["fault", "target", "begin_s", "end_s", *effects]].reset_index(drop=True)
-
-
-def _signalling(run: RunData) -> pd.DataFrame:
-    """Difference the cumulative counters over the time of the workloads."""
-    sent = run.control[run.control["direction"] == "sent"].sort_values("time_s", kind="stable")
-    counter = ["node", "peer", "kind"]
-    counts = ["messages", "bytes"]
-
-    def as_of(time_s: float) -> pd.DataFrame:
-        past = sent[sent["time_s"] <= time_s]
-        return past.groupby(counter, observed=True, dropna=False)[counts].last()
-
-    at_end = as_of(run.end_s)
-    during = at_end - as_of(run.start_s).reindex(at_end.index).fillna(0)
-    by_kind = during.groupby("kind", observed=True)[counts].sum()
-    by_kind.insert(0, "nodes", during.reset_index().groupby("kind", observed=True)["node"].nunique())
-    duration_s = run.end_s - run.start_s
-    by_kind["bytes_per_s"] = by_kind["bytes"] / duration_s if duration_s > 0 else np.nan
-    return by_kind.reset_index()

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from testbed.analysis.comparison import labels, measures
+from testbed.analysis.judgement import Judgement
 from testbed.analysis.load import RunData
 from testbed.analysis.summary import Summary
 
@@ -76,6 +77,25 @@ _DECISIONS = {
     "decisions": ("decisions", ",d"),
     "metrics_age_mean_s": ("metrics' age s: mean", ".3f"),
 }
+_JUDGED = {
+    "service": ("service", ""),
+    "decisions": ("decisions", ",d"),
+    "best_percent": ("within 1 ms of the best %", ".1f"),
+    "regret_mean_ms": ("regret ms: mean", ",.1f"),
+    "regret_p50_ms": ("p50", ",.1f"),
+    "regret_p95_ms": ("p95", ",.1f"),
+    "regret_p99_ms": ("p99", ",.1f"),
+    "imbalance_mean": ("imbalance", ".2f"),
+    "dispersion": ("dispersion", ".2f"),
+    "swing": ("swing", ".2f"),
+}
+_COMMANDS = {
+    "workload": ("workload", ""),
+    "client": ("client", ""),
+    "outcome": ("outcome", ""),
+    "exit_code": ("exit code", ",d"),
+    "figures": ("its figures", ""),
+}
 _FAULTS = {
     "fault": ("fault", ""),
     "target": ("target", ""),
@@ -103,8 +123,7 @@ def print_summary(summary: Summary, console: Console) -> None:
     console.print(
         Text(f"{run.scenario} under {run.policy}: {run.run_id}, {run.end_s - run.start_s:.0f} s{seed}", "bold")
     )
-    if run.mark:
-        console.print(Text(run.mark, "bold red"))
+    console.print(Text(run.mark, "bold red") if run.mark else Text("fidelity: valid", "green"))
     for title, frame, columns in (
         ("Services", summary.services, _SERVICES),
         ("Sites", summary.sites, _SITES),
@@ -112,6 +131,8 @@ def print_summary(summary: Summary, console: Console) -> None:
         ("RTP (echo: round trip; up: to the instance)", summary.rtp, _RTP),
         ("Calls of several streams", summary.calls, _CALLS),
         ("Decisions", summary.decisions, _DECISIONS),
+        ("Decisions against an oracle (docs/judging.md)", _judged(summary.judgement), _JUDGED),
+        ("Commands at clients", _readable(run.commands), _COMMANDS),
         ("Faults", summary.faults, _FAULTS),
         ("Signalling sent while workloads ran", summary.signalling, _SIGNALLING),
     ):
@@ -150,6 +171,15 @@ def comparison_table(runs: Sequence[RunData]) -> Table:
     if marks:
         table.caption, table.caption_justify = Text("\n".join(marks), "red"), "left"
     return table
+
+
+def _judged(judgement: Judgement) -> pd.DataFrame:
+    return judgement.regret.merge(judgement.steadiness, on="service")
+
+
+def _readable(commands: pd.DataFrame) -> pd.DataFrame:
+    """Return commands with their figures, which are JSON, in a form for people."""
+    return commands.assign(figures=commands["figures"].str.strip("{}").str.replace('"', ""))
 
 
 def _table(title: str, frame: pd.DataFrame, columns: Mapping[str, tuple[str, str]]) -> Table:
