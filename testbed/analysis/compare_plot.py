@@ -16,8 +16,9 @@ from matplotlib.patches import Patch
 from testbed.analysis import drawing
 from testbed.analysis.comparison import labels
 from testbed.analysis.completion_plot import quantile_guides
+from testbed.analysis.kinds import is_request
 from testbed.analysis.load import RunData
-from testbed.analysis.summary import Summary, is_request, streams, summarise
+from testbed.analysis.summary import Summary, streams, summarise
 
 
 def compare(runs: Sequence[RunData], path: Path) -> Path:

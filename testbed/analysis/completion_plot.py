@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 
 from testbed.analysis import drawing
 from testbed.analysis.checks import classified
+from testbed.analysis.kinds import is_request
 from testbed.analysis.load import RunData
-from testbed.analysis.summary import is_request
 
 NAME = "completion_cdf.png"
 

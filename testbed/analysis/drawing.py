@@ -16,6 +16,7 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
@@ -38,9 +39,9 @@ _POLICY_COLOURS = {
     "random": GREY,
 }
 
-_MARK_COLOUR = "#B00020"
-_WIDE_SPREAD = 20.0  # largest over smallest value from which a logarithmic axis reads better
-_CURVE_POINTS = 2000
+MARK_COLOUR = "#B00020"
+WIDE_SPREAD = 20.0  # largest over smallest value from which a logarithmic axis reads better
+_CURVE_POINTS = 1500
 _MARK_CHARACTERS = 300
 _STYLE = {
     "font.family": "DejaVu Sans",  # comes with matplotlib
@@ -84,7 +85,7 @@ def canvas(path: Path, width_in: float, height_in: float, title: str, marks: Ite
     with mpl.rc_context(_STYLE):  # type: ignore[arg-type]
         figure = Figure(figsize=(width_in, height_in))
         FigureCanvasAgg(figure)
-        lines = [(title, "black", "bold", 11.0), *((_cut(mark), _MARK_COLOUR, "bold", 9.0) for mark in marks)]
+        lines = [(title, "black", "bold", 11.0), *((_cut(mark), MARK_COLOUR, "bold", 9.0) for mark in marks)]
         header_in = 0.06
         for text, colour, weight, size in lines:
             wrapped = _wrapped(text, width_in, size)
@@ -135,16 +136,21 @@ def value_axis(axes: Axes, label: str, values: np.ndarray) -> float:
     positive = values[values > 0]
     if len(positive) and len(positive) == len(values):
         low, high = np.quantile(positive, [0.01, 0.99])
-        if high / low > _WIDE_SPREAD:
+        if high / low > WIDE_SPREAD:
             axes.set_xscale("log")
-            axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if positive.max() / low < 3000 else (1.0,)))
-            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
-            axes.xaxis.set_minor_formatter(NullFormatter())
+            plain_ticks(axes.xaxis, positive.max() / low)
             axes.set_xlim(low / 2, top * 1.3)
             return top * 1.3
     end = top * 1.05 or 1.0
     axes.set_xlim(0, end)
     return end
+
+
+def plain_ticks(axis: Axis, spread: float) -> None:
+    """Label a logarithmic axis with plain numbers, as many as its spread (largest over smallest) has room for."""
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if spread < 3000 else (1.0,)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def nothing(axes: Axes, why: str) -> None:

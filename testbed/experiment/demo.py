@@ -8,7 +8,9 @@ from pathlib import Path
 from rich.console import Console
 
 from testbed.analysis import plots, tables
+from testbed.analysis.html_report import files
 from testbed.analysis.load import RunData, load
+from testbed.analysis.summary import summarise
 from testbed.experiment import runner, scenario_file
 from testbed.experiment.plan import make_plan
 from testbed.experiment.progress import Terminal
@@ -24,7 +26,7 @@ def run(results: Path, duration_s: float | None, seed: int | None, console: Cons
     picture = plots.compare(runs, runs[-1].run_dir / "comparison.png")
     runner.give_to_caller(runs[-1].run_dir)
     console.print(f"The picture: [bold]{picture}[/bold]")
-    console.print(f"Tables and pictures of each run: {', '.join(str(data.run_dir) for data in runs)}")
+    console.print(f"Tables, pictures and report.html of each run: {', '.join(str(data.run_dir) for data in runs)}")
     console.print("Next: copy the scenario (scenario.yaml in either folder), change it, and `dyncast run` it.")
     return picture
 
@@ -41,6 +43,8 @@ def _run_under(
     plan = make_plan(scenario_file.load(source, overrides), source)
     with Terminal(console).showing() as terminal:
         result = runner.run(plan, source, results, terminal)
-        plots.report(result.run_dir)
+        data = load(result.run_dir)
+        plots.pictures(data, result.run_dir)
+        files.write_run(summarise(data))
     runner.give_to_caller(result.run_dir)
-    return load(result.run_dir)
+    return data

@@ -18,6 +18,7 @@ from testbed.analysis.load import load
 from testbed.records import TABLES
 from tests.machine import dyncast, start_dyncast, unchanged
 from tests.polling import wait_until
+from tests.report_page import ReportPage
 from tests.scenarios import small_document
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(240)]
@@ -59,6 +60,8 @@ def test_a_run_leaves_tables_that_agree_and_nothing_else(scenario: Path, tmp_pat
     assert all(decided[row["src"], row["src_port"]] == row["site"] for row in flows)
     assert [check.name for check in checks(load(run_dir)) if not check.ok] == []
     assert {path.name for path in run_dir.glob("*.png")} >= {"completion_cdf.png", "instance_load.png"}
+    page = ReportPage.of((run_dir / "report.html").read_text(encoding="utf-8"))
+    assert {"Network", "Requests", "RTP streams", "Decisions"} <= {title for _, title in page.headings}
 
     again = dyncast("report", str(run_dir))
     assert again.returncode == 0, again.stderr

@@ -1,0 +1,84 @@
+"""Which page a folder gets, and the writing of it: `report.html` in the folder itself.
+
+Owns how a run's folder is told from a study's. A page is written whole or not at all.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from testbed.analysis import study_figures
+from testbed.analysis.html_report.page import Page, render
+from testbed.analysis.html_report.run_page import run_page
+from testbed.analysis.html_report.study_page import study_page
+from testbed.analysis.load import RunDataError, load
+from testbed.analysis.study_figures import StudyFigures
+from testbed.analysis.summary import Summary, summarise
+from testbed.records import TABLES
+
+NAME = "report.html"
+_RUN_FILES = {"manifest.json", "scenario.yaml", *(f"{table}.csv" for table in TABLES)}
+_STUDY_FILES = {"study.yaml", "sweep.json"}
+
+Told = Callable[[int, int], object]
+
+
+def _to_nobody(done: int, of: int) -> None:
+    del done, of
+
+
+def is_study(folder: Path) -> bool:
+    """Tell a folder that runs lie below from that of a run, whole or half. Raises RunDataError if it is neither."""
+    names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    if names & _STUDY_FILES:
+        return True
+    if names & _RUN_FILES or not folder.is_dir():
+        return False  # what a run's folder lacks is said when it is read
+    if any(folder.glob("**/manifest.json")):
+        return True
+    raise RunDataError(f"{folder} is no run, and there is none below; name results/<study> or a run's folder")
+
+
+def write_run(summary: Summary) -> Path:
+    """Write the report of a run into its folder. Raises RunDataError, OSError."""
+    return _write(run_page(summary), summary.run.run_dir)
+
+
+def read_study(folder: Path, told: Told = _to_nobody) -> StudyFigures:
+    """Read the runs below a folder; `told` hears how many of how many. Raises RunDataError if none can be read."""
+    figures = study_figures.read([folder], told)
+    if figures.runs.empty:
+        why = f": {figures.skipped[0]}" if figures.skipped else ""
+        raise RunDataError(f"{folder}: there is no finished run below{why}")
+    return figures
+
+
+def write_runs(figures: StudyFigures, told: Told = _to_nobody) -> list[Path]:
+    """Write the report of each run of a study into the run's folder. Raises RunDataError, OSError."""
+    run_dirs = list(dict.fromkeys(figures.runs["run_dir"]))
+    written = []
+    for number, run_dir in enumerate(run_dirs):
+        told(number, len(run_dirs))
+        written.append(write_run(summarise(load(run_dir))))
+    told(len(run_dirs), len(run_dirs))
+    return written
+
+
+def write_study(folder: Path, figures: StudyFigures, baseline: str | None = None) -> Path:
+    """Write the report of a study into its folder. Raises RunDataError for a `baseline` that no run has, OSError."""
+    return _write(study_page(folder, figures, baseline), folder)
+
+
+def _write(page: Page, folder: Path) -> Path:
+    path = folder / NAME
+    partial = path.with_name(f"{NAME}.{os.getpid()}.part")
+    try:
+        partial.write_text(render(page), encoding="utf-8")
+        partial.replace(path)
+    finally:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+    return path
