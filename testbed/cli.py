@@ -19,6 +19,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from testbed import cli_calibrate, cli_check, cli_compare, cli_report, cli_sweep
+
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -57,22 +59,34 @@ def run(
     out: Out = Path("results"),
     settings: Settings = [],
     seed: Seed = None,
+    live: Annotated[bool, typer.Option("--live", help="Draw loads, flows and faults in the terminal.")] = False,
+    serve: Annotated[bool, typer.Option("--serve", help="Show them on a web page, for this machine alone.")] = False,
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help="Of the page; default: a free one.")] = None,
 ) -> None:
-    """Run a scenario and leave tables, pictures and a manifest under results/<scenario>/<run-id>."""
+    """Run a scenario and leave tables, pictures, a report and a manifest under results/<scenario>/<run-id>.
+
+    Watch it: dyncast run docs/examples/faults.yaml --live --serve --port 8080
+    """
     _need_root("run")
+    if port is not None and not serve:
+        raise _Refused("--port goes with --serve")
     from testbed.analysis import plots, tables
+    from testbed.analysis.html_report import files
     from testbed.analysis.load import load
     from testbed.analysis.summary import summarise
     from testbed.experiment import runner
-    from testbed.experiment.progress import Terminal
+    from testbed.experiment.live import watching
 
     plan = _plan(scenario, settings, seed)
-    with Terminal(_out).showing() as terminal:
-        result = runner.run(plan, scenario, out, terminal)
-        terminal.phase("drawing")
+    cli_calibrate.warn(plan, out, _err)
+    with watching.shown(plan, _out, live=live, port=(port or 0) if serve else None) as progress:
+        result = runner.run(plan, scenario, out, progress)
+        progress.phase("drawing")
         data = load(result.run_dir)
-        tables.print_summary(summarise(data), _out)
-        plots.report(result.run_dir)
+        summary = summarise(data)
+        tables.print_summary(summary, _out)
+        plots.pictures(data, result.run_dir)
+        files.write_run(summary)
     runner.give_to_caller(result.run_dir)
     _out.print(f"[bold]{result.run_dir}[/bold]")
 
@@ -80,26 +94,16 @@ def run(
 @app.command()
 def validate(scenario: ScenarioPath, settings: Settings = [], seed: Seed = None) -> None:
     """Check a scenario and say what it would build. Touches nothing and needs no root."""
+    from testbed.experiment import applications
     from topologies.spec import Role
 
     plan = _plan(scenario, settings, seed)
+    applications.check_programs(plan, scenario)
     routers = len(plan.topology.with_role(Role.ROUTER))
     _out.print(
         f"{scenario}: good. {routers} routers, {len(plan.sites)} sites, {len(plan.instances)} instances, "
         f"{len(plan.clients)} clients, {len(plan.topology.links)} links, {plan.scenario.duration_s:g} s."
     )
-
-
-@app.command()
-def report(run_dir: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="Folder of a run.")]) -> None:
-    """Print the summary of a run again and redraw its pictures, from its files alone."""
-    from testbed.analysis import plots, tables
-    from testbed.analysis.load import load
-    from testbed.analysis.summary import summarise
-
-    tables.print_summary(summarise(load(run_dir)), _out)
-    for path in plots.report(run_dir):
-        _out.print(str(path))
 
 
 @app.command()
@@ -235,11 +239,13 @@ def inspect(
 
 
 @app.command()
-def schema() -> None:
-    """Print the JSON Schema of scenario files, with every key described."""
+def schema(of_study: Annotated[bool, typer.Option("--study", help="That of study files.")] = False) -> None:
+    """Print the JSON Schema of scenario files, or of study files, with every key described."""
     from testbed.experiment.scenario import Scenario
+    from testbed.experiment.study_keys import StudyKeys
 
-    sys.stdout.write(json.dumps(Scenario.model_json_schema(), indent=2) + "\n")
+    keys = StudyKeys if of_study else Scenario
+    sys.stdout.write(json.dumps(keys.model_json_schema(), indent=2) + "\n")
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -264,13 +270,20 @@ def bench(
     """Measure how fast the testbed's parts are, each against a baseline in the same run (22 minutes in all).
 
     There are: age_sweep, binding_table, convergence, decision, demo_ingress, flow_setup_datapath, flow_setup_reactive,
-    generator, link, scale, staleness, startup, throughput, weight_update. age_sweep takes 75 minutes, and runs only
+    generator, link, scale, staleness, startup, throughput, weight_update. age_sweep takes an hour, and runs only
     when it is named.
     """
     from testbed import checkout
 
     main, harness = checkout.benchmarks()
     raise typer.Exit(main.run(names or [], harness.Settings(quick=quick), as_json=as_json))
+
+
+app.command()(cli_sweep.sweep)
+app.command()(cli_compare.compare)
+app.command()(cli_report.report)
+app.command()(cli_check.check)
+app.command()(cli_calibrate.calibrate)
 
 
 class _Refused(Exception):
@@ -303,6 +316,7 @@ _EXPECTED: dict[str, int] = {
     "StreamError": 2,
     "RunDataError": 2,
     "RunError": 1,
+    "SweepError": 1,
     "CapabilityError": 1,
     "NetworkError": 1,
     "NamespaceError": 1,

@@ -11,6 +11,7 @@ from testbed.experiment.progress import InstanceLoad
 from testbed.records import TABLES
 
 _TAIL_BYTES = 1024
+_COUNTS = ("busy_workers", "workers", "queue_length", "completed", "refused", "sessions")
 
 
 class LiveLoad:
@@ -38,7 +39,7 @@ def _latest(name: str, path: Path) -> InstanceLoad | None:
         return None
     row = dict(zip(TABLES["instances"], next(csv.reader([whole[-1]])), strict=False))
     try:
-        figures = [int(row[key]) for key in ("busy_workers", "workers", "queue_length", "completed", "refused")]
+        counts = {key: int(row[key]) for key in _COUNTS}
+        return InstanceLoad(name, **counts, utilisation=float(row["utilisation"]), time_s=float(row["time_s"]))
     except (KeyError, ValueError):  # the header, or a line cut in two
         return None
-    return InstanceLoad(name, *figures)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from rich.console import Console
@@ -17,7 +18,7 @@ _PLAIN_EVERY_S = 10.0
 
 @dataclass(frozen=True)
 class InstanceLoad:
-    """Load of one instance at the latest sample."""
+    """Load of one instance at its latest sample, at `time_s`; `utilisation` of its workers from 0 to 1."""
 
     name: str
     busy_workers: int
@@ -25,6 +26,9 @@ class InstanceLoad:
     queue_length: int
     completed: int
     refused: int
+    sessions: int
+    utilisation: float
+    time_s: float
 
 
 class Progress(Protocol):
@@ -32,6 +36,9 @@ class Progress(Protocol):
 
     def phase(self, text: str) -> None:
         """Say what is being done now."""
+
+    def traffic(self, work: Path, start_s: float) -> None:
+        """Take note that flows arrive from `start_s` on, and that `work` has what the processes write meanwhile."""
 
     def load(self, elapsed_s: float, duration_s: float, loads: Sequence[InstanceLoad]) -> None:
         """Show the load per instance."""
@@ -42,6 +49,9 @@ class Silent:
 
     def phase(self, text: str) -> None:
         """Say nothing."""
+
+    def traffic(self, work: Path, start_s: float) -> None:
+        """Need no files."""
 
     def load(self, elapsed_s: float, duration_s: float, loads: Sequence[InstanceLoad]) -> None:
         """Show nothing."""
@@ -67,6 +77,9 @@ class Terminal:
         """Print a line."""
         self._end_live()
         self._console.print(f"[dim]·[/dim] {text}", highlight=False)
+
+    def traffic(self, work: Path, start_s: float) -> None:
+        """Need no files: the loads say enough for a table."""
 
     def load(self, elapsed_s: float, duration_s: float, loads: Sequence[InstanceLoad]) -> None:
         """Redraw the table, or print a line every ten seconds."""
