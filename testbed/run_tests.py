@@ -20,7 +20,8 @@ from testbed import checkout
 
 # What a machine may lack without fault, as the reason of a skip says it: `capability netem is missing: …`.
 # Everything else the launcher installs or starts, so that its absence in CI is a tier that silently did not run.
-OPTIONAL_CAPABILITIES = ("netem", "datapath_system", "cgroup")
+# Chromium it installs on Debian; Ubuntu has none that runs in a container.
+OPTIONAL_CAPABILITIES = ("netem", "datapath_system", "cgroup", "chromium")
 
 CHECKS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("ruff check", ("-m", "ruff", "check", ".")),

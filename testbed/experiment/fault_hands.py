@@ -15,8 +15,8 @@ from typing import NamedTuple, Protocol
 
 from testbed.emulation import namespaces
 from testbed.emulation.inspection import InspectionError
-from testbed.experiment import process_configs
 from testbed.experiment.plan import Plan
+from testbed.experiment.service_keys import ADMIN_PORT
 from testbed.experiment.testbed import Testbed
 
 _ADMIN_TIMEOUT_S = 2.0
@@ -169,11 +169,11 @@ class TestbedHands:
     def _ask(self, instance: str, method: str, path: str) -> tuple[int, bytes]:
         item = next(item for item in self._plan.instances if item.name == instance)
         address = str(self._plan.addresses.host(item.host).ipv4.ip)
-        connection = http.client.HTTPConnection(address, process_configs.ADMIN_PORT)
+        connection = http.client.HTTPConnection(address, ADMIN_PORT)
         pid = self._testbed.network.pid(item.host)
         with closing(namespaces.socket_in(pid, socket.AF_INET, socket.SOCK_STREAM)) as opened:
             opened.settimeout(_ADMIN_TIMEOUT_S)
-            opened.connect((address, process_configs.ADMIN_PORT))
+            opened.connect((address, ADMIN_PORT))
             connection.sock = opened
             connection.request(method, path)
             answer = connection.getresponse()

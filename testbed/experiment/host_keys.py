@@ -9,6 +9,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from testbed.experiment.command_keys import ApplicationKeys
 from testbed.experiment.scenario_parts import DistributionKeys, LinkKeys, Name, Part
 
 
@@ -21,7 +22,7 @@ class SiteKeys(Part):
     """The link between the two."""
 
 
-class InstanceKeys(Part):
+class InstanceKeys(ApplicationKeys):
     """Service instances of one kind at one place."""
 
     service: str
@@ -33,19 +34,22 @@ class InstanceKeys(Part):
     count: int = Field(1, ge=1, le=200)
     """How many, each on a host of its own."""
     workers: int = Field(1, ge=1, le=1024)
-    """Requests (or RTP packets) served at once."""
+    """Requests (or RTP packets) served at once; kind command: sessions that the program serves at once, as policies
+    are told."""
     queue_limit: int = Field(50, ge=0)
-    """Requests that wait for a worker before more are refused."""
+    """Requests that wait for a worker before more are refused; kind command: sessions that can wait, as policies are
+    told."""
     speed: float = Field(1.0, gt=0)
     """Work takes work / speed."""
     service_time: DistributionKeys = DistributionKeys(mean_ms=50.0)
-    """Work of a request that brings none of its own."""
+    """Work of a request that brings none of its own; kind command: its mean is what policies are told, unless the
+    program tells (metrics.values.service_time_ms)."""
     packet_time: DistributionKeys = DistributionKeys(distribution="constant", mean_ms=0.1)
     """Work of one RTP packet."""
     mode: Literal["clock", "burn"] = "clock"
     """clock: service is modelled by waiting. burn: real CPU, under `cpu_limit`."""
     cpu_limit: float | None = Field(None, gt=0)
-    """burn: cores the instance may use."""
+    """burn, and kind command: cores the instance may use."""
     link: LinkKeys = LinkKeys()
     """Link between the instance and its D-Router."""
 

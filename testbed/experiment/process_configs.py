@@ -17,10 +17,10 @@ from testbed.experiment import learnt_services
 from testbed.experiment.measuring import Measuring
 from testbed.experiment.name_service import DNS_PORT
 from testbed.experiment.plan import Plan, PlannedClient, PlannedInstance
+from testbed.experiment.service_keys import ADMIN_PORT
 from testbed.true_state import path_of
 
 IN_BAND_PORT = 7000
-ADMIN_PORT = 9100
 
 Document = dict[str, Any]
 

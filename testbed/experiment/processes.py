@@ -7,15 +7,18 @@ the last lines of its log.
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from testbed.command import descendants, has_ended
 from testbed.emulation.network import EmulatedNetwork
 from testbed.records import set_aside
 
@@ -133,8 +136,7 @@ class Processes:
     def kill(self, name: str) -> None:
         """Kill a process on purpose; what it wrote so far is kept, and `start` may start it again."""
         process = self._processes.pop(name)
-        process.popen.kill()
-        process.popen.wait()
+        _kill_with_children(process.popen)
         set_aside(self._folder, name)
 
     def dismiss(self, name: str) -> None:
@@ -152,6 +154,21 @@ class Processes:
     def names(self, prefix: str = "") -> list[str]:
         """Return the names of those that run, by prefix."""
         return [name for name in self._processes if name.startswith(prefix)]
+
+
+def _kill_with_children(popen: subprocess.Popen[bytes]) -> None:
+    """Kill a process and all that descends from it; halted first, it cannot tell what happens to them."""
+    popen.send_signal(signal.SIGSTOP)
+    deadline_s = time.monotonic() + _GRACE_S
+    while (children := descendants(popen.pid)) and time.monotonic() < deadline_s:
+        for pid in children:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        if all(map(has_ended, children)):
+            break
+        time.sleep(_POLL_S)
+    popen.kill()
+    popen.wait()
 
 
 def _wait_or_kill(process: _Process, deadline_s: float) -> int:

@@ -16,6 +16,8 @@ from testbed.dyncast import name_steering, policies
 from testbed.dyncast.name_steering import DNS_TTL
 from testbed.dyncast.policies import ORACLE, POLICIES
 from testbed.experiment.call_keys import check_service
+from testbed.experiment.command_checks import check_commands
+from testbed.experiment.command_keys import CaptureKeys
 from testbed.experiment.control_keys import ControlKeys
 from testbed.experiment.d_sid_ranges import outside, with_d_sids
 from testbed.experiment.dispatcher_keys import DispatcherKeys
@@ -69,6 +71,8 @@ class Scenario(Part):
     """What clients do."""
     faults: tuple[FaultKeys, ...] = ()
     """What breaks meanwhile."""
+    captures: tuple[CaptureKeys, ...] = ()
+    """Packets to keep, each capture in a pcap file of its own."""
     policy: str = "dyncast"
     """Policy of every service that names none. oracle: by the true state of instances at each flow, told out of band,
     as no network could: a bound to judge others by. dns_ttl: no D-SID is steered; a name server (`dns`) answers each
@@ -153,6 +157,11 @@ class Scenario(Part):
             if service.d_sid in d_sids:
                 raise ValueError(f"services.{name}.d_sid: {service.d_sid} is that of {d_sids[service.d_sid]!r} too")
             d_sids[service.d_sid] = name
+        return self
+
+    @model_validator(mode="after")
+    def _commands_can_be(self) -> Scenario:
+        check_commands(self)
         return self
 
     @model_validator(mode="after")

@@ -14,6 +14,8 @@ from testbed.experiment.metric_keys import NormalisationKeys
 from testbed.experiment.scenario_parts import Part
 from testbed.experiment.steering_keys import SteeringKeys
 
+ADMIN_PORT = 9100  # where instances tell their metrics, beside what they serve
+
 
 class AffinityKeys(Part):
     """What a flow is, and how long its binding outlives its last packet."""
@@ -60,10 +62,12 @@ class ServiceKeys(SteeringKeys):
     d_sid: IPvAnyAddress
     """Dyncast Service ID: the address clients use. Must overlap no address of the network. Default: the next free one
     of `d_sid_ranges`."""
-    kind: Literal["http", "rtp"] = "http"
-    """What the instances serve."""
+    kind: Literal["http", "rtp", "command"] = "http"
+    """What the instances serve; command: whatever the program does that they run (docs/applications.md)."""
     port: int | None = Field(None, ge=1, le=65534)
-    """TCP (http, default 80) or UDP (rtp, default 5004; RTCP one above) port."""
+    """TCP (http, default 80) or UDP (rtp, default 5004; RTCP one above) port; command: that of the program, needed."""
+    protocol: Literal["tcp", "udp"] | None = None
+    """command: what the program speaks at its port; default: tcp."""
     policy: str | None = None
     """Policy of this service; default: the scenario's."""
     affinity: AffinityKeys = AffinityKeys()
@@ -73,7 +77,20 @@ class ServiceKeys(SteeringKeys):
     normalisation: NormalisationKeys | None = None
     """How raw metrics of its instances become scores; default: metrics.normalisation."""
 
+    @model_validator(mode="after")
+    def _commands_have_ports(self) -> ServiceKeys:
+        if self.kind == "command" and self.port is None:
+            raise ValueError("kind command needs port: where the program serves")
+        if self.kind != "command" and self.protocol is not None:
+            raise ValueError(f"protocol goes with kind command; {self.kind} has its own")
+        return self
+
     @property
     def service_port(self) -> int:
         """The port, or the default of the kind."""
         return self.port or {"http": 80, "rtp": 5004}[self.kind]
+
+    @property
+    def transport(self) -> str:
+        """The protocol of its port: tcp or udp."""
+        return self.protocol or ("udp" if self.kind == "rtp" else "tcp")

@@ -23,7 +23,7 @@ from testbed.emulation import capabilities, inspection, namespaces, run_tag
 from testbed.emulation.bridges import RunningBridge
 from testbed.emulation.capabilities import Backends
 from testbed.emulation.network import EmulatedNetwork
-from testbed.experiment import dispatcher_configs, measuring, name_service, node_keys, process_configs
+from testbed.experiment import applications, dispatcher_configs, measuring, name_service, node_keys, process_configs
 from testbed.experiment.plan import Plan
 from testbed.experiment.processes import Processes, RunError
 from testbed.experiment.progress import Progress, Silent
@@ -40,6 +40,7 @@ class Testbed:
     def __init__(self, plan: Plan, folder: Path, logs: Path, progress: Progress | None = None) -> None:
         self._plan = plan
         self._folder = folder
+        self._logs = logs
         self._progress = progress or Silent()
         self._progress.phase("looking at the machine")
         self.backends = _backends(plan.scenario)
@@ -108,7 +109,7 @@ class Testbed:
             self.start_control(name)
         self._start_name_server()
         self.network.set_controllers(self._openflow_ports)
-        processes.wait_ready(processes.names(), _READY_TIMEOUT_S)
+        processes.wait_ready(processes.names(), applications.ready_timeout_s(plan, _READY_TIMEOUT_S))
         for site in plan.sites:
             agent = process_configs.metric_agent(plan, site, self._folder, self._keys_folder)
             if agent is not None:
@@ -127,6 +128,10 @@ class Testbed:
     def start_instance(self, name: str) -> None:
         """Start a service instance, for the first time or again."""
         number, item = next(pair for pair in enumerate(self._plan.instances) if pair[1].name == name)
+        if self._plan.scenario.services[item.service].kind == "command":
+            document = applications.instance(self._plan, item, self._folder, self._logs)
+            self.processes.start(item.host, applications.INSTANCE_MODULE, document)
+            return
         document = process_configs.instance(self._plan, item, number, self._folder)
         self.processes.start(item.host, "testbed.agents.instance", document)
 

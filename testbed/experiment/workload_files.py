@@ -28,6 +28,8 @@ def write(plan: Plan, folder: Path, base: Path) -> dict[str, list[dict[str, Any]
     folder.mkdir(parents=True, exist_ok=True)
     configured: dict[str, list[dict[str, Any]]] = {client.name: [] for client in plan.clients}
     for workload in plan.scenario.workloads:
+        if workload.command is not None:
+            continue
         rng = random.Random(f"{plan.scenario.seed}/{workload.name}")
         rows = _draw(plan, workload, rng, base)
         clients = plan.clients_of(workload)
@@ -64,7 +66,7 @@ def _distribution(keys: DistributionKeys) -> ServiceTime:
 def _configuration(plan: Plan, workload: WorkloadKeys, folder: Path, rows: list[Arrival]) -> dict[str, Any]:
     service = plan.scenario.services[workload.service]
     shared: dict[str, Any] = {
-        "kind": service.kind,
+        "kind": "rtp" if service.kind == "rtp" else "http",
         "name": workload.name,
         "service": workload.service,
         "d_sid": str(service.d_sid),
@@ -73,7 +75,7 @@ def _configuration(plan: Plan, workload: WorkloadKeys, folder: Path, rows: list[
     }
     if plan.name_server is not None:
         shared["host_name"] = plan.name_server.host_name(workload.service)
-    if service.kind == "http":
+    if service.kind != "rtp":
         return {**shared, "request_bytes": workload.request_bytes, "response_bytes": workload.response_bytes}
     longest_s = max((row.amount for row in rows if row.amount), default=1.0)
     if workload.media != "call":

@@ -9,10 +9,10 @@ import pytest
 from testbed.experiment import process_configs, workload_files
 from testbed.experiment.plan import make_plan
 from testbed.experiment.scenario_file import ScenarioError, load
-from tests.scenarios import EXAMPLES, small_document, small_plan
+from tests.scenarios import EXAMPLE_SCENARIOS, EXAMPLES, small_document, small_plan
 
 
-@pytest.mark.parametrize("path", sorted(EXAMPLES.rglob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", EXAMPLE_SCENARIOS, ids=lambda path: path.stem)
 def test_examples_can_be_built(path: Path) -> None:
     plan = make_plan(load(path), path)
     assert len({item.d_bid for item in plan.instances}) == len(plan.instances)

@@ -47,16 +47,17 @@ def test_live_load_reads_whole_lines_only(tmp_path: Path) -> None:
     live = LiveLoad(tmp_path, ["render-1@east"])
     assert live.read() == []
     with RecordWriter(tmp_path, "render-1@east") as writer:
-        writer.write("instances", {"time_s": 1.0, "workers": 2, "busy_workers": 1, "queue_length": 0,
-                                   "completed": 5, "refused": 0})  # fmt: skip
-        writer.write("instances", {"time_s": 1.5, "workers": 2, "busy_workers": 2, "queue_length": 3,
-                                   "completed": 6, "refused": 1})  # fmt: skip
+        writer.write("instances", {"time_s": 1.0, "workers": 2, "busy_workers": 1, "queue_length": 0, "sessions": 1,
+                                   "utilisation": 0.5, "completed": 5, "refused": 0})  # fmt: skip
+        writer.write("instances", {"time_s": 1.5, "workers": 2, "busy_workers": 2, "queue_length": 3, "sessions": 5,
+                                   "utilisation": 0.9, "completed": 6, "refused": 1})  # fmt: skip
         writer.flush()
         path = tmp_path / "instances.render-1@east.part.csv"
         with path.open("a", encoding="utf-8") as stream:
             stream.write("2.0,render-1@e")
         (load,) = live.read()
     assert (load.busy_workers, load.workers, load.queue_length, load.completed, load.refused) == (2, 2, 3, 6, 1)
+    assert (load.sessions, load.utilisation, load.time_s) == (5, 0.9, 1.5)
 
 
 def _judged(**changes: Any) -> fidelity.Fidelity:

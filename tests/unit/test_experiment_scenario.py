@@ -9,10 +9,10 @@ import pytest
 
 from testbed.experiment.scenario import Scenario
 from testbed.experiment.scenario_file import ScenarioError, dump, load, parse, parse_setting
-from tests.scenarios import EXAMPLES, small_document
+from tests.scenarios import EXAMPLE_SCENARIOS, EXAMPLES, small_document
 
 
-@pytest.mark.parametrize("path", sorted(EXAMPLES.rglob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", EXAMPLE_SCENARIOS, ids=lambda path: path.stem)
 def test_examples_are_good(path: Path) -> None:
     assert load(path).name == path.stem
 

@@ -76,12 +76,15 @@ def test_the_command_is_found_among_the_arguments(checkout, arguments, command):
     assert call(checkout, f"command_name {arguments}").stdout == command
 
 
-def test_a_bare_machine_lacks_every_package_and_the_tests_need_more(checkout, tmp_path):
+@pytest.mark.parametrize(("name", "browser"), [("Debian 12", {"chromium"}), ("Ubuntu 24.04", set())])
+def test_a_bare_machine_lacks_every_package_and_the_tests_need_more(checkout, tmp_path, name, browser):
     nothing = folder_of_commands(tmp_path / "nothing")
+    release = tmp_path / "os-release"
+    release.write_text(OS_RELEASES[name][0])
     demo = call(checkout, "missing_packages demo", nothing).stdout.split()
-    test = call(checkout, "missing_packages test", nothing).stdout.split()
+    test = call(checkout, "missing_packages test", nothing, DYNCAST_OS_RELEASE=str(release)).stdout.split()
     assert {"python3", "openvswitch-switch", "mininet", "iproute2", "ethtool"} <= set(demo)
-    assert set(test) - set(demo) == {"curl", "ffmpeg", "shellcheck"}
+    assert set(test) - set(demo) == {"curl", "ffmpeg", "nginx", "shellcheck", "tcpdump", "tshark", "wrk"} | browser
 
 
 def test_a_command_that_is_there_needs_no_package(checkout, tmp_path):
@@ -89,6 +92,30 @@ def test_a_command_that_is_there_needs_no_package(checkout, tmp_path):
     missing = call(checkout, "missing_packages demo", some).stdout.split()
     assert "mininet" in missing
     assert not {"python3", "openvswitch-switch"} & set(missing)
+
+
+@pytest.mark.parametrize(
+    ("packages", "former", "asked", "left"),
+    [
+        ("curl nginx wrk", None, "nginx 101 openvswitch-switch 0", None),
+        ("curl nginx", "# Of dyncast, left over", "nginx 101 openvswitch-switch 0", None),
+        ("curl nginx", "# Of somebody else", None, "# Of somebody else"),
+        ("curl wrk", None, None, None),
+    ],
+)
+def test_nginx_is_not_started_as_a_daemon_while_it_is_installed(checkout, tmp_path, packages, former, asked, left):
+    policy = tmp_path / "policy-rc.d"
+    if former is not None:
+        policy.write_text(f"{former}\n")
+    apt = """
+        apt() { for it in nginx openvswitch-switch; do "$POLICY_RC_D" $it start; printf '%s %s ' $it $?; done; return 7; }
+        install_without_nginx_daemon """
+    commands = folder_of_commands(tmp_path / "bin", "sh", "grep", "chmod", "rm")
+    done = call(checkout, f"{apt}{packages}; echo code $?", commands, DYNCAST_POLICY_RC_D=str(policy))
+    assert done.stdout.endswith("code 7\n"), done.stderr
+    if asked is not None:
+        assert done.stdout.startswith(asked)
+    assert (policy.read_text().strip() if policy.exists() else None) == left
 
 
 @pytest.mark.parametrize("name", OS_RELEASES)
