@@ -17,6 +17,7 @@ from typing import Any
 
 from ryu_apps import config as control_config
 from ryu_apps import flow_entries, role
+from ryu_apps.control_delay import ControlDelay
 from ryu_apps.datapath_mode import DatapathMode
 from ryu_apps.dispatching import DispatchAction, Dispatching
 from ryu_apps.framework import BaseApp, cfg, handler, hub, ofp_event, ofproto_v1_3
@@ -86,6 +87,7 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
         self._inspection_socket = self._open_inspection_socket()
         self._site_of = role.neighbours(self.settings)
         self._measuring = Measuring(self.settings, self.d_router, records, self.logger)
+        self._control_delay = ControlDelay(self.settings.out_dir, self.settings.name)
 
     def start(self) -> None:
         """Start the event loop of the framework, and ours."""
@@ -105,6 +107,7 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
     def close(self) -> None:
         """Write down what is not written yet."""
         self.journal.close(time.monotonic())
+        self._control_delay.close(time.monotonic())
 
     # -- OpenFlow --------------------------------------------------------------------------------
 
@@ -207,6 +210,12 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
         if waiting is not None:
             waiting.set()
 
+    @handler.set_ev_cls(ofp_event.EventOFPEchoReply, handler.MAIN_DISPATCHER)
+    def on_echo(self, event: Any) -> None:
+        """Hear how long what the switch says is under way."""
+        if event.msg.datapath is self._datapath:
+            self._control_delay.on_answer(event.msg.data, time.monotonic())
+
     def _confirm(self) -> bool:
         """Wait until the switch has carried out what it was told; a switch that is away has nothing to do."""
         if self._datapath is None:
@@ -254,8 +263,10 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
             self._perform(self.d_router.on_timer(now_s))
             self._datapath_mode.on_timer(now_s)
             self._measuring.on_timer(now_s)
+            self._control_delay.on_timer(self._datapath, now_s)
             if now_s >= next_flush_s:
                 self.journal.flush(now_s)
+                self._control_delay.flush()
                 next_flush_s = now_s + _FLUSH_INTERVAL_S
             hub.sleep(_TICK_S)
 

@@ -169,6 +169,7 @@ def _neighbour(d_router: DRouter, peer: Peer, now_s: float) -> Row:
         "control_silent": path.is_silent,
         "path_cost_ms": peer.path_cost_ms,
         "rtt_ms": _ms(path.rtt_s),
+        "least_rtt_ms": _ms(path.least_rtt_s),
         "jitter_ms": _ms(path.jitter_s),
         "loss_percent": _loss_percent(path),
         "port": peer.port or None,

@@ -20,16 +20,27 @@ from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
-from testbed.emulation import bridges, cleanup, ct_zones, processes, run_tag, switch_sockets, tunnels
+from testbed.emulation import bridges, cleanup, ct_zones, processes, run_tag, stray_drops, switch_sockets, tunnels
 from testbed.emulation.bridges import Bridge
 from testbed.emulation.capabilities import Backends
 from testbed.emulation.cleanup import CleanReport
 from testbed.emulation.iproute import run_batch
 from testbed.emulation.links import LinkEnd, LinkRequest, Links, create_links
 from testbed.emulation.mininet_nodes import EmulatedMininet
-from testbed.emulation.namespaces import entered, path_of
+from testbed.emulation.namespaces import entered, path_of, with_resolver
 from testbed.emulation.run_tag import RunTag
-from testbed.emulation.wiring import Address, End, Network, Wiring, link_label, offer_commands, refusal_commands, wire
+from testbed.emulation.stray_drops import StrayDrops
+from testbed.emulation.wiring import (
+    HOST_INTERFACE,
+    Address,
+    End,
+    Network,
+    Wiring,
+    link_label,
+    offer_commands,
+    refusal_commands,
+    wire,
+)
 from testbed.port_counters import PortSource
 from testbed.signals import undisturbed, unwinding
 from topologies.addressing import AddressPlan
@@ -233,6 +244,16 @@ class EmulatedNetwork:
         of_a = wire.a.node == node
         return self.links.source(wire.label, (wire.a if of_a else wire.b).interface, of_a=of_a)
 
+    def interface(self, node: str, peer: str | None = None) -> tuple[str | None, str]:
+        """Return the node (None: the root namespace) and name of an interface: of a host, or on the link to `peer`."""
+        if peer is None:
+            return node, HOST_INTERFACE
+        wire = next(wire for wire in self._wiring.wires if wire.label == self._label(node, peer))
+        # Of a host's link, the other end is a port of a bridge.
+        label_begins_here = any((link.a, link.b) == (node, peer) for link in self.topology.links)
+        end = wire.a if label_begins_here else wire.b
+        return end.node, end.interface
+
     def cut(self, a: str, b: str) -> None:
         """Have the link between two nodes lose everything, both ways. Raises NetworkError or LinkError."""
         self.links.cut(self._label(a, b))
@@ -244,6 +265,16 @@ class EmulatedNetwork:
     def lost_at_switches(self) -> int:
         """Return how many packets Open vSwitch had no time to read, so far."""
         return switch_sockets.lost([name for bridge in self._bridges.values() for name in bridge.interfaces.values()])
+
+    def stray_drops(self, deaf: Collection[str] = ()) -> StrayDrops:
+        """Return what the machine dropped, so far, where nothing is emulated; not at sockets of nodes in `deaf`."""
+        interfaces: dict[str, set[str]] = {"": set()}  # "": the root namespace
+        for item in self._wiring.wires:
+            if item.spec.is_plain:
+                for end in (item.a, item.b):
+                    interfaces.setdefault(end.node or "", set()).add(end.interface)
+        pids: dict[str, int | None] = {node.name: self.pid(node.name) for node in self.topology.nodes}
+        return stray_drops.count(interfaces, {**pids, "": None}, deaf)
 
     def refuse(self, refusals: Mapping[Address, str], ranges: Collection[Network] = ()) -> None:
         """Have every D-Router refuse what still is addressed to these addresses when it is routed; call it once.
@@ -281,11 +312,8 @@ class EmulatedNetwork:
         return ["nsenter", f"--net={path_of(self.pid(node))}", "--", *argv]
 
     def _resolving(self, node: str | None) -> list[str]:
-        """Return what starts a command with the network's resolv.conf, as `ip netns exec` does it."""
-        if node is None or self._resolver is None:
-            return []
-        bind = 'mount --bind "$0" /etc/resolv.conf && exec "$@"'
-        return ["unshare", "--mount", "--", "sh", "-c", bind, str(self._resolver)]
+        """Return what starts a command with the network's resolv.conf."""
+        return [] if node is None or self._resolver is None else with_resolver(self._resolver)
 
     def _label(self, a: str, b: str) -> str:
         for link in self.topology.links:

@@ -28,6 +28,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from testbed.emulation.full_rate import FullRate
 from testbed.emulation.interfaces import InterfaceError, configure, open_tap
 from testbed.emulation.namespaces import NamespaceError, entered
 from testbed.emulation.relay_config import RelayConfig, RelayEnd, ports_path, relay_config
@@ -47,7 +48,10 @@ _PUBLISH_INTERVAL_S = 0.2
 class Direction:
     """One direction of a link: frames read from `source` are written to `sink` when `core` lets them go."""
 
-    __slots__ = ("core", "lateness", "name", "queue", "rejected", "rng", "sink", "source", "written")
+    __slots__ = (
+        "core", "full_rate", "lateness", "name", "queue", "rejected", "rng", "sink", "source", "written",
+        "written_bytes",
+    )  # fmt: skip
 
     def __init__(self, name: str, core: LinkDirection, source: int, sink: int, seed: str) -> None:
         self.name = name
@@ -57,7 +61,9 @@ class Direction:
         self.rng = Random(seed)
         self.queue: deque[tuple[float, bytes]] = deque()
         self.lateness = Lateness()
+        self.full_rate = FullRate(core)
         self.written = 0
+        self.written_bytes = 0
         self.rejected = 0  # by the kernel: the interface is down or gone, or its buffers are full
 
 
@@ -124,7 +130,7 @@ class Relay:
                     while queue and queue[0][0] <= now_s:
                         release_s, frame = queue.popleft()
                         try:
-                            write(sink, frame)
+                            direction.written_bytes += write(sink, frame)
                             direction.written += 1
                         except OSError:
                             direction.rejected += 1
@@ -182,6 +188,9 @@ class Relay:
     def _publish(self, now_s: float) -> None:
         """Have who owns a port read how full its queue was; in one write, so that nobody sees half of it."""
         assert self._ports is not None
+        for slot, _ in self._queues:
+            direction = self._directions[slot]
+            direction.full_rate.look(now_s, direction.written_bytes)
         counters = ((slot, core.port_counters()) for slot, core in self._queues)
         try:
             os.pwrite(self._ports, relayed(len(self._directions), counters, now_s), 0)
@@ -250,6 +259,9 @@ def _statistics(direction: Direction, source: RelayEnd) -> dict[str, Any]:
         "dropped_interface": direction.rejected,
         # Frames that the kernel threw away since this process did not read them in time.
         "dropped_overload": _dropped_unread(source),
+        # While the queue was never empty: what came out, against the rate.
+        "full_s": round(direction.full_rate.seconds, 3),
+        "full_mbps": direction.full_rate.mbps,
         "lateness": direction.lateness.summary(),
     }
 

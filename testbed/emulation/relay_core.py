@@ -42,6 +42,7 @@ class LinkDirection:
     """One direction of an impaired link. Counts what arrives and what is dropped."""
 
     __slots__ = (
+        "_busy_since_s",
         "_byte_s",
         "_delay_s",
         "_departures",
@@ -63,6 +64,7 @@ class LinkDirection:
         self._byte_s = 0.0 if impairment.rate_mbps is None else 8 / (impairment.rate_mbps * 1e6)
         self._queue_packets = impairment.queue_packets
         self._departures: deque[float] = deque()  # when each packet in the queue will have been sent
+        self._busy_since_s = float("inf")
         self._last_s = float("-inf")
         self.packets = self.bytes = self.dropped_loss = self.dropped_queue = self.dropped_queue_bytes = 0
 
@@ -84,6 +86,8 @@ class LinkDirection:
                     self.dropped_queue_bytes += length_bytes
                     return Drop.QUEUE
                 release_s = departures[-1]
+            else:
+                self._busy_since_s = now_s
             release_s += length_bytes * self._byte_s
             departures.append(release_s)
         if self._jitter_s:
@@ -94,6 +98,15 @@ class LinkDirection:
             release_s = self._last_s
         self._last_s = release_s
         return release_s
+
+    @property
+    def longest_delay_s(self) -> float:
+        """How long a packet may be under way once it is sent."""
+        return self._delay_s + self._jitter_s
+
+    def was_busy(self, since_s: float, until_s: float) -> bool:
+        """Tell whether there was something to send all this time, of late."""
+        return self._busy_since_s <= since_s and bool(self._departures) and self._departures[-1] >= until_s
 
     def port_counters(self) -> PortCounters:
         """Return what the port at its begin has sent and dropped; what the line loses it has sent."""

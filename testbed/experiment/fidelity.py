@@ -1,13 +1,18 @@
 """Was the emulation true to the scenario? A verdict with its figures and reasons.
 
 Pure: takes what was measured. `suspect`: read the numbers with care; `invalid`: they are the machine's, not
-the network's. The thresholds are the constants below.
+the network's. The thresholds are the constants here and in `link_fidelity`; docs/fidelity.md says why.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from testbed.experiment.link_fidelity import IdlePath, judge_links, judge_paths
+from testbed.experiment.verdict import Fidelity
+from topologies.spec import LinkSpec
 
 LINK_MEDIAN_SUSPECT_MS = 0.5  # what left a link later than it should: median
 LINK_LATENESS_SUSPECT_MS = 2.0  # and 99th percentile
@@ -18,38 +23,10 @@ ACHIEVED_SUSPECT = 0.99  # share of the requested packets or flows that the gene
 ACHIEVED_INVALID = 0.95
 CPU_SUSPECT = 0.95  # busy share of all cores over the run
 STEAL_SUSPECT = 0.05
-
-
-@dataclass
-class Fidelity:
-    """The verdict so far; `measured` keeps every figure that went into it."""
-
-    verdict: str = "valid"
-    reasons: list[str] = field(default_factory=list)
-    measured: dict[str, Any] = field(default_factory=dict)
-
-    def above(self, name: str, value: float | None, suspect: float, invalid: float | None, what: str) -> None:
-        """Judge a figure that should be small."""
-        if value is None:
-            return
-        self.measured[name] = round(value, 6)
-        if invalid is not None and value > invalid:
-            self._say("invalid", f"{what} (limit {invalid:g})")
-        elif value > suspect:
-            self._say("suspect", f"{what} (limit {suspect:g})")
-
-    def fail(self, reason: str) -> None:
-        """Take note of something that makes the run invalid."""
-        self._say("invalid", reason)
-
-    def as_document(self) -> dict[str, Any]:
-        """Return it for the manifest."""
-        return {"verdict": self.verdict, "reasons": self.reasons, "measured": self.measured}
-
-    def _say(self, verdict: str, reason: str) -> None:
-        self.reasons.append(reason)
-        if verdict == "invalid" or self.verdict == "valid":
-            self.verdict = verdict
+CONTROL_DELAY_SUSPECT_MS = 20.0  # 99th percentile: what a D-Router's control process hears of its switch waits so long
+CONTROL_DELAY_INVALID_MS = 200.0
+STRAY_SUSPECT, STRAY_INVALID = 0.0001, 0.01  # share of packets that the machine dropped outside of emulated links
+_NAMED = 3  # places of such drops that a reason names
 
 
 def judge(
@@ -60,14 +37,22 @@ def judge(
     cpu_share: float,
     steal_share: float,
     unclean: list[str],
+    link_specs: Mapping[str, LinkSpec] = {},
+    paths: Sequence[IdlePath] = (),
+    control_delays_ms: Mapping[str, Sequence[float]] = {},
+    stray_drops: Mapping[str, int] = {},
+    received: int = 0,
 ) -> Fidelity:
     """Judge a run.
 
     `links`: statistics of the link backend; `switch_lost`: packets that switches had no time to read; `generators`: by
     generator and workload, `requested` and `achieved` counts and `lateness_ms` of its sending; `unclean`: processes
-    that did not end well.
+    that did not end well; `link_specs`: what each link was told to do, by its label; `paths`: round trips before the
+    traffic; `control_delays_ms`: by control process, how long what its switch told it waited; `stray_drops`: packets
+    dropped outside of links, by place, of `received` ones.
     """
     fidelity = Fidelity()
+    judge_paths(fidelity, paths)
     lateness = links.get("lateness") or {}
     p50_ms, link_p99_ms = lateness.get("p50_ms"), lateness.get("p99_ms")
     fidelity.above(
@@ -87,6 +72,9 @@ def judge(
         "switch_overload_share", switch_lost / max(1, carried + switch_lost), OVERLOAD_SUSPECT, 0.01,
         f"the switches lost {switch_lost} packets that they had no time to read",
     )  # fmt: skip
+    judge_links(fidelity, links, link_specs)
+    _judge_stray_drops(fidelity, stray_drops, received)
+    _judge_control(fidelity, control_delays_ms)
     requested = sum(sending["requested"] for sending in generators.values())
     achieved = sum(sending["achieved"] for sending in generators.values())
     if requested:
@@ -106,6 +94,33 @@ def judge(
     for name in unclean:
         fidelity.fail(f"{name} did not end cleanly")
     return fidelity
+
+
+def percentile(values: Sequence[float], percent: float) -> float:
+    """Return the value that `percent` of the values do not exceed."""
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)]
+
+
+def _judge_control(fidelity: Fidelity, delays_ms: Mapping[str, Sequence[float]]) -> None:
+    """Judge the control process that was worst: it decides for its own ingress alone."""
+    p99s_ms = [(percentile(delays, 99), name) for name, delays in delays_ms.items() if delays]
+    if p99s_ms:
+        p99_ms, name = max(p99s_ms)
+        fidelity.above(
+            "control_delay_p99_ms", p99_ms, CONTROL_DELAY_SUSPECT_MS, CONTROL_DELAY_INVALID_MS,
+            f"1 % of what its switch told {name} waited more than {p99_ms:.1f} ms to be handled",
+        )  # fmt: skip
+
+
+def _judge_stray_drops(fidelity: Fidelity, dropped: Mapping[str, int], received: int) -> None:
+    total = sum(dropped.values())
+    places = sorted((place for place, count in dropped.items() if count > 0), key=lambda place: -dropped[place])
+    if received:
+        fidelity.above(
+            "stray_drop_share", total / (received + total), STRAY_SUSPECT, STRAY_INVALID,
+            f"the machine dropped {total} packets outside of emulated links, at {', '.join(places[:_NAMED])}",
+        )  # fmt: skip
 
 
 def _overload(links: dict[str, Any]) -> tuple[int, int]:

@@ -1,0 +1,44 @@
+"""Paths at rest, asked of D-Routers that are made up."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from testbed.emulation.inspection import InspectionError
+from testbed.experiment.idle_measures import idle_paths
+from tests.scenarios import small_plan
+
+
+class Testbed:
+    __test__ = False
+
+    def __init__(self, off_ms: float, busy: str = "") -> None:
+        self._off_ms, self._busy = off_ms, busy
+
+    def inspect(self, site: str, section: str) -> list[dict[str, Any]]:
+        assert section == "neighbours"
+        if site == self._busy:
+            raise InspectionError("it does not answer")
+        plan = small_plan()
+        return [
+            {"site": peer, "least_rtt_ms": plan.path_cost_ms(site, peer) + self._off_ms}
+            for peer in plan.sites
+            if peer != site
+        ]
+
+
+def test_paths_are_held_against_the_links_on_the_way() -> None:
+    there, back = idle_paths(Testbed(7.0), small_plan(), math.inf)  # type: ignore[arg-type]
+    assert {(there.a, there.b), (back.a, back.b)} == {("east", "middle"), ("middle", "east")}
+    assert there.links == back.links[::-1] and len(there.links) > 2
+    assert there.configured_ms == pytest.approx(small_plan().path_cost_ms("east", "middle"), abs=0.1)
+    assert there.error_ms == pytest.approx(7.0 - 0.5 * len(there.links), abs=0.1)
+
+
+def test_who_does_not_answer_or_is_asked_too_late_has_measured_nothing() -> None:
+    (only,) = idle_paths(Testbed(0.0, busy="east"), small_plan(), math.inf)  # type: ignore[arg-type]
+    assert only.a == "middle"
+    assert idle_paths(Testbed(0.0), small_plan(), -math.inf) == []  # type: ignore[arg-type]

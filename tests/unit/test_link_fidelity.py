@@ -1,0 +1,149 @@
+"""Links against what they were told: delays at rest, full rates, losses that are no chance, drops elsewhere."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from testbed.emulation.full_rate import FullRate
+from testbed.emulation.relay_core import Impairment, LinkDirection
+from testbed.experiment import fidelity
+from testbed.experiment.link_fidelity import IdlePath, chance_of_losses, judge_links, judge_paths
+from testbed.experiment.verdict import Fidelity
+from topologies.spec import LinkSpec
+
+SPEC = LinkSpec(delay_ms=10, jitter_ms=1, loss_percent=1, rate_mbps=8)
+
+
+def _judged(counted: dict[str, Any], spec: LinkSpec = SPEC) -> Fidelity:
+    verdict = Fidelity()
+    sound = {"packets": 10_000, "dropped_loss": 100, "dropped_interface": 0, "full_s": 5.0, "full_mbps": 8.0}
+    judge_links(verdict, {"links": {"a - b": {"a_to_b": {**sound, **counted}}}}, {"a - b": spec})
+    return verdict
+
+
+def _paths(*rtts_ms: float | None) -> Fidelity:
+    verdict = Fidelity()
+    judge_paths(verdict, [IdlePath("east", "west", rtt_ms, (LinkSpec(delay_ms=5), SPEC)) for rtt_ms in rtts_ms])
+    return verdict
+
+
+def test_links_that_do_as_they_were_told_are_valid() -> None:
+    assert _judged({}).as_document() == {
+        "verdict": "valid", "reasons": [],
+        "measured": {"link_rate_error": 0.0, "link_loss_chance": 1.0, "link_rejected_share": 0.0},
+    }  # fmt: skip
+    assert _judged({"full_s": 0.5, "full_mbps": 3.0}).verdict == "valid"  # too short to be judged
+    assert _judged({"dropped_loss": 115}).verdict == "valid"  # 1.5 standard deviations
+
+
+@pytest.mark.parametrize(
+    ("counted", "verdict", "word"),
+    [
+        ({"full_mbps": 7.6}, "suspect", "7.6 Mbit/s while it was full, not 8"),
+        ({"full_mbps": 4.0}, "invalid", "4 Mbit/s"),
+        ({"dropped_loss": 0}, "invalid", "lost 0 % of its packets at random, not 1 %"),
+        ({"dropped_loss": 200}, "invalid", "lost 2 %"),
+        ({"packets": 10**6, "dropped_loss": 11_000}, "suspect", "lost 1.1 %"),
+        ({"dropped_interface": 20}, "suspect", "20 packets back"),
+        ({"dropped_interface": 2000}, "invalid", "2000 packets back"),
+    ],
+)
+def test_each_figure_of_a_link_can_spoil_a_run(counted: dict[str, Any], verdict: str, word: str) -> None:
+    judged = _judged(counted)
+    assert judged.verdict == verdict, judged.reasons
+    assert word in judged.reasons[0]
+
+
+def test_a_lossless_link_may_lose_nothing_and_netem_does_not_tell() -> None:
+    assert _judged({"dropped_loss": 0}, LinkSpec(delay_ms=1)).verdict == "valid"
+    assert _judged({"dropped_loss": 1}, LinkSpec(delay_ms=1)).verdict == "invalid"
+    assert _judged({"dropped_loss": None, "full_mbps": None, "full_s": None}).verdict == "valid"
+
+
+@given(st.integers(1, 5000), st.floats(0.001, 0.5), st.floats(0, 1))
+def test_the_chance_is_never_below_that_of_the_binomial_tail(packets: int, probability: float, share: float) -> None:
+    lost = round(share * packets)
+    exact = 2 * min(stats.binom.cdf(lost, packets, probability), stats.binom.sf(lost - 1, packets, probability))
+    assert chance_of_losses(packets, lost, probability) >= min(1.0, exact) - 1e-9
+
+
+def test_random_losses_are_not_called_impossible() -> None:
+    rng = Random(4)
+    chances = [chance_of_losses(2000, sum(rng.random() < 0.01 for _ in range(2000)), 0.01) for _ in range(300)]
+    assert min(chances) > 0.001
+
+
+def test_paths_at_rest_are_held_against_their_delays() -> None:
+    assert _paths(30.3, 30.9).verdict == "valid"
+    assert _paths(33.0).verdict == "valid"  # 2 ms of it may be jitter, 1 ms is for two links there and back
+    assert _paths(34.5).verdict == "suspect"
+    assert _paths(None).as_document()["measured"] == {}
+    slow = _paths(30.5, 30.4, 39.0)
+    assert slow.verdict == "suspect"
+    assert "east to west and back took 39.00 ms, not 30.2" in slow.reasons[0]
+    assert _paths(60.0).verdict == "invalid"
+    assert _paths(10.0).verdict == "invalid"  # too fast is no better
+
+
+def _run(**changes: Any) -> Fidelity:
+    given_: dict[str, Any] = {"generators": {}, "links": {}, "switch_lost": 0, "cpu_share": 0.1, "steal_share": 0.0,
+                              "unclean": []}  # fmt: skip
+    return fidelity.judge(**{**given_, **changes})
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict", "word"),
+    [
+        ({"control_delays_ms": {"control@east": [0.5] * 99 + [3.0], "control@west": [1.0]}}, "valid", ""),
+        ({"control_delays_ms": {"control@east": [0.5] * 90 + [60.0] * 10}}, "suspect", "control@east waited"),
+        ({"control_delays_ms": {"control@east": [900.0] * 5, "control@west": []}}, "invalid", "to be handled"),
+        ({"stray_drops": {}, "received": 10_000}, "valid", ""),
+        ({"stray_drops": {"client-1@east RcvbufErrors": 5}, "received": 10_000}, "suspect", "client-1@east Rcvbuf"),
+        ({"stray_drops": {"a": 5, "b": 700}, "received": 10_000}, "invalid", "705 packets outside of emulated links"),
+    ],
+)  # fmt: skip
+def test_controllers_and_the_machine_itself_are_judged(changes: dict[str, Any], verdict: str, word: str) -> None:
+    judged = _run(**changes)
+    assert judged.verdict == verdict, judged.reasons
+    assert word in "; ".join(judged.reasons)
+
+
+def test_percentiles_are_of_the_values_themselves() -> None:
+    assert fidelity.percentile([5.0], 99) == 5.0
+    assert fidelity.percentile(list(range(1, 101)), 99) == 99
+
+
+def _windows(full: FullRate, link: LinkDirection, offered_per_s: float, seconds: float, delivered: float = 1.0) -> None:
+    """Offer packets of 1000 bytes evenly; look five times a second at what came out by then."""
+    outs, next_s, rng = [], 0.0, Random(1)
+    for step in range(int(seconds * 5)):
+        until_s = (step + 1) / 5
+        while next_s < until_s:
+            outs.append(link.arrive(next_s, 1000, rng))
+            next_s += 1 / offered_per_s
+        full.look(until_s, round(delivered * 1000 * sum(isinstance(out, float) and out <= until_s for out in outs)))
+
+
+def test_a_full_link_is_seen_at_its_rate_and_one_with_room_is_not_looked_at() -> None:
+    link = LinkDirection(Impairment(delay_ms=300, jitter_ms=10, rate_mbps=0.8, queue_packets=20))  # 100 packets/s
+    full = FullRate(link)
+    _windows(full, link, 250, 10)
+    assert full.mbps == pytest.approx(0.8, rel=0.02)
+    assert 8 < full.seconds < 10
+    calm = LinkDirection(Impairment(rate_mbps=0.8))
+    unseen = FullRate(calm)
+    _windows(unseen, calm, 50, 10)
+    assert (unseen.mbps, unseen.seconds) == (None, 0.0)
+
+
+def test_frames_that_are_not_written_show_in_the_rate() -> None:
+    link = LinkDirection(Impairment(rate_mbps=0.8, queue_packets=20))
+    full = FullRate(link)
+    _windows(full, link, 250, 10, delivered=0.5)
+    assert full.mbps == pytest.approx(0.4, rel=0.03)
