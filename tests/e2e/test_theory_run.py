@@ -74,6 +74,7 @@ def test_instances_that_are_faster_than_they_say_are_found_out(tmp_path: Path, m
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_the_whole_example_holds_and_an_error_moves_sojourn_times_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
