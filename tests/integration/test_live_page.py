@@ -2,42 +2,33 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import Browser, ConsoleMessage
 
 from testbed.experiment.live import documents
 from testbed.experiment.live.event_server import Broadcast, EventServer
+from tests.browser import chromium
 from tests.live_sample import SampleRun, demo_plan
 from tests.polling import wait_until
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="capability playwright is missing: pip install .[test]")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="capability chromium is missing: apt install chromium"),
-    pytest.mark.timeout(120),
-]
+pytestmark = pytest.mark.timeout(120)
 PLAN = demo_plan()
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    # Root has no sandbox; a container's /dev/shm is small.
-    flags = ["--disable-dev-shm-usage", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
+def browser() -> Iterator[Browser]:
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 class Watched:
     """A page that is open on a run, and all that it complains of."""
 
-    def __init__(self, browser: Any, work: Path, plan: Any = PLAN, **context: Any) -> None:
+    def __init__(self, browser: Browser, work: Path, plan: Any = PLAN, **context: Any) -> None:
         self.run = SampleRun(plan, work)
         self.broadcast = Broadcast()
         self.publish("network", documents.network(plan))
@@ -45,10 +36,14 @@ class Watched:
         self.context = browser.new_context(**context)
         self.page = self.context.new_page()
         self.complaints: list[str] = []
-        self.page.on("console", lambda said: said.type in ("error", "warning") and self.complaints.append(said.text))
+        self.page.on("console", self._hear)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.requests: list[str] = []
         self.page.on("request", lambda request: self.requests.append(request.url.removeprefix(self.server.url)))
+
+    def _hear(self, said: ConsoleMessage) -> None:
+        if said.type in ("error", "warning"):
+            self.complaints.append(said.text)
 
     def publish(self, kind: str, document: dict[str, Any], *, last: bool = False) -> None:
         self.broadcast.publish(kind, documents.event(kind, document), last=last)
@@ -75,7 +70,7 @@ class Watched:
         wait_until(lambda: self.page.evaluate(expression), 15, expression)
 
 
-def test_the_page_moves_with_the_run(browser: Any, tmp_path: Path) -> None:
+def test_the_page_moves_with_the_run(browser: Browser, tmp_path: Path) -> None:
     with Watched(browser, tmp_path, viewport={"width": 1280, "height": 900}) as watched:
         watched.publish("phase", {"text": "traffic: 7 clients"})
         watched.at(4)
@@ -112,7 +107,7 @@ def test_the_page_moves_with_the_run(browser: Any, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_phone_shows_all_of_it(browser: Any, tmp_path: Path, scheme: str) -> None:
+def test_a_phone_shows_all_of_it(browser: Browser, tmp_path: Path, scheme: str) -> None:
     size = {"width": 360, "height": 740}
     with Watched(browser, tmp_path, viewport=size, color_scheme=scheme, reduced_motion="reduce") as watched:
         watched.publish("phase", {"text": "7.02 s: instance_crash render-1@washington (which is nowhere near the end)"})
@@ -129,7 +124,7 @@ def test_a_phone_shows_all_of_it(browser: Any, tmp_path: Path, scheme: str) -> N
         assert watched.complaints == []
 
 
-def test_names_are_text_whatever_they_hold(browser: Any, tmp_path: Path) -> None:
+def test_names_are_text_whatever_they_hold(browser: Browser, tmp_path: Path) -> None:
     nasty = "<img src=x onerror=alert(1)>\"'&"
     with Watched(browser, tmp_path) as watched:
         network = documents.network(PLAN)
