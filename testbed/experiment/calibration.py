@@ -217,7 +217,7 @@ def read(path: Path) -> dict[str, Carried]:
             for name, item in document["carried"].items()
             if name in KINDS
         }
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise CalibrationError(f"{path} cannot be read ({error!r}); run `dyncast calibrate` again") from error
