@@ -108,7 +108,10 @@ def test_nginx_is_not_started_as_a_daemon_while_it_is_installed(checkout, tmp_pa
     if former is not None:
         policy.write_text(f"{former}\n")
     apt = """
-        apt() { for it in nginx openvswitch-switch; do "$POLICY_RC_D" $it start; printf '%s %s ' $it $?; done; return 7; }
+        apt() {
+            for it in nginx openvswitch-switch; do "$POLICY_RC_D" $it start; printf '%s %s ' $it $?; done
+            return 7
+        }
         install_without_nginx_daemon """
     commands = folder_of_commands(tmp_path / "bin", "sh", "grep", "chmod", "rm")
     done = call(checkout, f"{apt}{packages}; echo code $?", commands, DYNCAST_POLICY_RC_D=str(policy))
