@@ -84,7 +84,11 @@ def test_a_bare_machine_lacks_every_package_and_the_tests_need_more(checkout, tm
     demo = call(checkout, "missing_packages demo", nothing).stdout.split()
     test = call(checkout, "missing_packages test", nothing, DYNCAST_OS_RELEASE=str(release)).stdout.split()
     assert {"python3", "openvswitch-switch", "mininet", "iproute2", "ethtool"} <= set(demo)
-    assert set(test) - set(demo) == {"curl", "ffmpeg", "nginx", "shellcheck", "tcpdump", "tshark", "wrk"} | browser
+    # Whether it lacks the library that the browser's driver wants is up to this very machine.
+    assert (
+        set(test) - set(demo) - {"libatomic1"}
+        == {"curl", "ffmpeg", "nginx", "shellcheck", "tcpdump", "tshark", "wrk"} | browser
+    )
 
 
 def test_a_command_that_is_there_needs_no_package(checkout, tmp_path):
