@@ -265,9 +265,9 @@ def bench(
         list[str] | None, typer.Argument(metavar="[NAME]...", help="Which ones; all unless named.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per row, on standard output.")] = False,
-    quick: Annotated[bool, typer.Option("--quick", help="Fewer and shorter rounds: 4 minutes in all.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer and shorter rounds: 3 minutes in all.")] = False,
 ) -> None:
-    """Measure how fast the testbed's parts are, each against a baseline in the same run (22 minutes in all).
+    """Measure how fast the testbed's parts are, each against a baseline in the same run (19 minutes in all).
 
     There are: age_sweep, binding_table, convergence, decision, demo_ingress, flow_setup_datapath, flow_setup_reactive,
     generator, link, scale, staleness, startup, throughput, weight_update. age_sweep takes an hour, and runs only
