@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,6 +22,29 @@ def dyncast(*arguments: str, timeout_s: float = 150) -> subprocess.CompletedProc
         [sys.executable, "-m", "testbed.cli", *arguments],
         cwd=CHECKOUT, capture_output=True, text=True, timeout=timeout_s, check=False,
     )  # fmt: skip
+
+
+def dyncast_without_root(rehearsal: Sequence[str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line as nobody, after a rehearsal as root: then all is imported that only root may read."""
+    code = (
+        f"import os; from testbed import cli; cli.app({[*rehearsal]!r}, standalone_mode=False); "
+        "os.setresgid(*[65534] * 3); os.setresuid(*[65534] * 3); cli.main()"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        cwd=CHECKOUT, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[Path]:
+    """Have a disk of a megabyte at `folder`, which is made, while the block runs."""
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
 
 
 def start_dyncast(*arguments: str) -> subprocess.Popen[str]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.machine import CHECKOUT, dyncast, unchanged
+from tests.machine import dyncast, dyncast_without_root, small_disk, unchanged
 from tests.scenarios import EXAMPLES, small_document
 
 
@@ -48,28 +47,15 @@ def test_help_teaches(command: str) -> None:
 
 @pytest.mark.root
 def test_without_root_a_run_says_so() -> None:
-    # Used once before, so that all is imported: the interpreter's files may be readable to root only.
-    code = (
-        "import os, sys; from testbed import cli; cli.app(['validate', sys.argv[2]], standalone_mode=False); "
-        "os.setresgid(*[65534] * 3); os.setresuid(*[65534] * 3); cli.main()"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, "run", str(EXAMPLES / "first.yaml"), "--out", "/tmp/dyncast-nobody"],
-        cwd=CHECKOUT, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+    scenario = str(EXAMPLES / "first.yaml")
+    done = dyncast_without_root(["validate", scenario], "run", scenario, "--out", "/tmp/dyncast-nobody")
     _one_line(done, 1, "root", "sudo")
 
 
 @pytest.mark.root
 def test_no_room_for_results(tmp_path: Path) -> None:
-    small = tmp_path / "small"
-    small.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(small)], check=True)
-    try:
-        with unchanged():
-            done = dyncast("run", str(EXAMPLES / "first.yaml"), "--out", str(small))
-    finally:
-        subprocess.run(["umount", str(small)], check=True)
+    with small_disk(tmp_path / "small") as small, unchanged():
+        done = dyncast("run", str(EXAMPLES / "first.yaml"), "--out", str(small))
     _one_line(done, 1, str(small), "MiB free", "--out")
 
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from testbed.experiment.study_folder import MACHINE_LOCK
-from tests.machine import CHECKOUT, dyncast, start_dyncast, unchanged
+from tests.machine import dyncast, dyncast_without_root, small_disk, start_dyncast, unchanged
 from tests.polling import wait_until
 from tests.studies import write_study
 
@@ -133,15 +131,8 @@ def test_the_schema_of_studies_is_printed() -> None:
 
 @pytest.mark.root
 def test_without_root_a_sweep_says_so(tmp_path: Path) -> None:
-    code = (
-        "import os, sys; from testbed import cli; "
-        "cli.app(['sweep', sys.argv[2], '--dry-run'], standalone_mode=False); "
-        "os.setresgid(*[65534] * 3); os.setresuid(*[65534] * 3); cli.main()"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, "sweep", str(write_study(tmp_path))],
-        cwd=CHECKOUT, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+    study = str(write_study(tmp_path))
+    done = dyncast_without_root(["sweep", study, "--dry-run"], "sweep", study)
     assert done.returncode == 1
     (line,) = done.stderr.strip().splitlines()
     assert "root" in line
@@ -151,15 +142,10 @@ def test_without_root_a_sweep_says_so(tmp_path: Path) -> None:
 
 @pytest.mark.root
 def test_a_full_disk_ends_a_sweep_in_one_line(tmp_path: Path) -> None:
-    small = tmp_path / "small"
-    small.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(small)], check=True)
-    try:
+    with small_disk(tmp_path / "small") as small:
         with unchanged():
             done = dyncast("sweep", str(write_study(tmp_path)), "--out", str(small))
         assert done.returncode == 1
         (line,) = done.stderr.strip().splitlines()
         assert "MiB free" in line
         assert _statuses(small) == ["waiting"] * 8
-    finally:
-        subprocess.run(["umount", str(small)], check=True)
