@@ -29,6 +29,9 @@ _PROTOCOLS = "OpenFlow10,OpenFlow13,OpenFlow15"  # for ovs-ofctl by hand, contro
 _TIMEOUT_S = 60
 _MANAGEMENT = Path("/var/run/openvswitch")
 _MAX_BACKOFF_MS = 1000  # by default a bridge waits up to 8 s before it tries its controller again
+# By default Open vSwitch remembers for 10 s what it did with a flow, and thinks all that over whenever an entry changes
+# (docs/decisions/0021). Not 1000, so that nobody else's setting is taken for this one.
+_MAX_IDLE = "max-idle=999"
 
 
 class BridgeError(RuntimeError):
@@ -71,7 +74,7 @@ def create_bridges(bridges: Iterable[Bridge], tag: RunTag, *, datapath_type: str
     if not bridges:
         return
     with switch_sockets.roomy():
-        vsctl(*creation(bridges, tag, datapath_type=datapath_type))
+        vsctl(*creation(bridges, tag, datapath_type=datapath_type), *_forget_soon())
     _check_ports(bridges)
     _switch_ordinary_traffic(bridge.name for bridge in bridges)
 
@@ -169,8 +172,19 @@ def delete_bridges(names: Iterable[str]) -> None:
     arguments: list[str] = []
     for name in names:
         arguments += ["--", "--if-exists", "del-br", name]
-    if arguments:
-        vsctl(*arguments)
+    if not arguments:
+        return
+    vsctl(*arguments)
+    if not running_bridges():
+        vsctl("remove", "Open_vSwitch", ".", "other_config", _MAX_IDLE)
+        if running_bridges() and (setting := _forget_soon()):  # a run has begun meanwhile
+            vsctl(*setting)
+
+
+def _forget_soon() -> list[str]:
+    """Return the ovs-vsctl arguments that have Open vSwitch forget silent flows soon, unless somebody has decided."""
+    is_set = vsctl("--if-exists", "get", "Open_vSwitch", ".", "other_config:max-idle").strip()
+    return [] if is_set else ["--", "set", "Open_vSwitch", ".", f"other_config:{_MAX_IDLE}"]
 
 
 def _check_ports(bridges: Sequence[Bridge]) -> None:

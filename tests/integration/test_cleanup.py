@@ -220,6 +220,28 @@ def test_a_child_started_while_its_parent_is_ended_goes_too() -> None:
     wait_until(lambda: tag not in processes.tagged_processes(), what="the end of all tagged processes")
 
 
+def test_open_vswitch_forgets_soon_while_there_are_bridges_and_keeps_what_others_set() -> None:
+    def setting() -> str:
+        return bridges.vsctl("--if-exists", "get", "Open_vSwitch", ".", "other_config:max-idle").strip()
+
+    tag = RunTag(secrets.token_hex(2))
+    bridge = bridges.Bridge(tag.bridge(0), 1, 1, {}, {1: tag.port(0)})
+    subprocess.run(["ip", "link", "add", tag.port(0), "type", "veth", "peer", "name", tag.port(1)], check=True)
+    try:
+        bridges.create_bridges([bridge], tag, datapath_type="netdev")
+        assert setting() == '"999"'
+        bridges.delete_bridges([bridge.name])
+        assert setting() == "" or bridges.running_bridges()  # of other tests
+
+        bridges.vsctl("set", "Open_vSwitch", ".", "other_config:max-idle=5000")
+        bridges.create_bridges([bridge], tag, datapath_type="netdev")
+        bridges.delete_bridges([bridge.name])
+        assert setting() == '"5000"'
+    finally:
+        cleanup.clean_run(tag)
+        bridges.vsctl("remove", "Open_vSwitch", ".", "other_config", "max-idle=5000")
+
+
 def test_open_vswitch_errors_are_one_line() -> None:
     with pytest.raises(bridges.BridgeError) as caught:
         bridges.create_bridges(
