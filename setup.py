@@ -13,6 +13,9 @@ TEST = [
     "ruff>=0.8",
     "mypy>=1.11",
     "import-linter>=2.1",
+    # The example notebook is executed.
+    "nbclient>=0.10",
+    "ipykernel>=6.29",
     "types-PyYAML",
     # Pages are opened in the distribution's Chromium; it is not asked to bring a browser.
     "playwright>=1.45",

@@ -72,7 +72,7 @@ def run(
         raise _Refused("--port goes with --serve")
     from testbed.analysis import plots, tables
     from testbed.analysis.html_report import files
-    from testbed.analysis.load import load
+    from testbed.analysis.run_data import load
     from testbed.analysis.summary import summarise
     from testbed.experiment import runner
     from testbed.experiment.live import watching
@@ -239,8 +239,16 @@ def inspect(
 
 
 @app.command()
-def schema(of_study: Annotated[bool, typer.Option("--study", help="That of study files.")] = False) -> None:
-    """Print the JSON Schema of scenario files, or of study files, with every key described."""
+def schema(
+    of_study: Annotated[bool, typer.Option("--study", help="That of study files.")] = False,
+    of_tables: Annotated[bool, typer.Option("--tables", help="The tables of a run, as Markdown.")] = False,
+) -> None:
+    """Print the JSON Schema of scenario files, or of study files, with every key described; or what tables hold."""
+    if of_tables:
+        from testbed.analysis import table_schema
+
+        sys.stdout.write(table_schema.as_markdown())
+        return
     from testbed.experiment.scenario import Scenario
     from testbed.experiment.study_keys import StudyKeys
 
@@ -269,9 +277,8 @@ def bench(
 ) -> None:
     """Measure how fast the testbed's parts are, each against a baseline in the same run (19 minutes in all).
 
-    There are: age_sweep, binding_table, convergence, decision, demo_ingress, flow_setup_datapath, flow_setup_reactive,
-    generator, link, scale, staleness, startup, throughput, weight_update. age_sweep takes an hour, and runs only
-    when it is named.
+    There are: binding_table, convergence, decision, demo_ingress, flow_setup_datapath, flow_setup_reactive, generator,
+    link, scale, staleness, startup, throughput, weight_update.
     """
     from testbed import checkout
 

@@ -35,7 +35,7 @@ def check(
     from rich.console import Console
     from rich.text import Text
 
-    from testbed.analysis.load import load
+    from testbed.analysis.run_data import load
     from testbed.analysis.theory_checks import theory_checks
 
     run = load(run_dir)

@@ -50,7 +50,7 @@ def report(
 def _of_run(run_dir: Path, out: Console) -> None:
     from testbed.analysis import plots, tables
     from testbed.analysis.html_report import files
-    from testbed.analysis.load import load
+    from testbed.analysis.run_data import load
     from testbed.analysis.summary import summarise
 
     summary = summarise(load(run_dir))

@@ -103,13 +103,15 @@ def _say_outlook(planned: Study, runs: Mapping[str, CaseRun], limit: int | None,
 
     keys = planned.keys
     axes = [f"{len(values)} of {key}" for key, values in keys.grid.items()]
+    axes += [f"{len(keys.variants)} variants"] if keys.variants else []
     axes += [f"{len(keys.policies)} policies"] if keys.policies else []
     axes += [f"{len(keys.seed_list)} seeds"]
     done = finished(planned.cases, runs)
     to_do = study.left(planned.cases, done)[:limit]
     overhead_s = study.overhead_s(durations_s(runs.values()))
+    spared = ", without what makes no difference" if keys.indifferent else ""
     console.print(
-        f"{escape(str(planned.path))}: {len(planned.cases)} runs ({' x '.join(axes)}), "
+        f"{escape(str(planned.path))}: {len(planned.cases)} runs ({' x '.join(axes)}{spared}), "
         f"{len(done)} done, {len(to_do)} to do now: about {in_words(study.estimate_s(to_do, overhead_s))}, "
         f"{overhead_s:.0f} s for each beside its traffic"
     )

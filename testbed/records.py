@@ -16,9 +16,8 @@ from typing import NamedTuple, TextIO
 
 MANIFEST_FORMAT = 1  # of manifest.json; it changes when old readers would misread new manifests, or the other way round
 
+# What they mean: docs/tables.md.
 TABLES: Mapping[str, tuple[str, ...]] = {
-    # One row per flow offered by a generator. `requested_*` is what the schedule asked for. `dst`: the address that it
-    # was sent to, for which the flow waited `resolution_ms` if the client looks the service's name up.
     "flows": (
         "flow_id",
         "call",
@@ -50,7 +49,6 @@ TABLES: Mapping[str, tuple[str, ...]] = {
         "work_ms",
         "outcome",
     ),
-    # One row per question of a client to the name server: when it was asked, what was answered, how long that took.
     "dns": (
         "time_s",
         "client",
@@ -63,8 +61,6 @@ TABLES: Mapping[str, tuple[str, ...]] = {
         "took_ms",
         "outcome",
     ),
-    # RFC 3550 statistics of one stream at one receiver. `call`: the CNAME by which its sender says what it belongs to.
-    # direction: up (at the instance), echo (back at the client).
     "rtp": (
         "flow_id",
         "call",
@@ -87,8 +83,6 @@ TABLES: Mapping[str, tuple[str, ...]] = {
         "delay_p95_ms",
         "delay_max_ms",
     ),
-    # One row per decision of an ingress D-Router, among `considered` instances. `candidates` is JSON: what was known of
-    # the chosen one and of the cheapest, with weight and cost (in the policy's unit).
     "decisions": (
         "time_s",
         "d_router",
@@ -105,11 +99,7 @@ TABLES: Mapping[str, tuple[str, ...]] = {
         "considered",
         "candidates",
     ),
-    # Whenever an ingress D-Router tells its switch new weights (datapath affinity), of 64 in all: one row per instance
-    # that has one, and per instance that has none any more. Who is not named has none.
     "weights": ("time_s", "d_router", "service", "d_sid", "d_bid", "weight"),
-    # Metric reports as sent by D-MAs and as received (or dropped) by D-Routers, `reason` saying what is not up;
-    # and what D-Routers noticed without a report: path_lost, path_back (`source`: the site), expired.
     "metrics": (
         "time_s",
         "node",
@@ -138,7 +128,6 @@ TABLES: Mapping[str, tuple[str, ...]] = {
         "service_score",
         "age_s",
     ),
-    # Load of an instance over time, written by the instance itself. `completed`/`refused` count since its start.
     "instances": (
         "time_s",
         "instance",
@@ -153,8 +142,6 @@ TABLES: Mapping[str, tuple[str, ...]] = {
         "refused",
         "cpu_s",
     ),
-    # One row per reading of a D-Router's port: its counters, and what it makes of them (smoothed; `utilisation` and
-    # `drop_share` from 0 to 1, `queueing_ms` the wait expected by utilisation).
     "ports": (
         "time_s",
         "d_router",
@@ -168,12 +155,7 @@ TABLES: Mapping[str, tuple[str, ...]] = {
         "drop_share",
         "queueing_ms",
     ),
-    # Signalling: messages and payload bytes per node, direction (sent, received), peer and kind, cumulative; what
-    # the node counted for itself has the direction local.
     "control": ("time_s", "node", "direction", "peer", "kind", "messages", "bytes"),
-    # One row per command that a workload ran at a client. Outcome: ok, failed (it ended by itself, with an exit code
-    # other than 0), ended (by the testbed, as planned), overdue (the same, for it should have ended by itself) or
-    # interrupted. `figures` is JSON: what a known tool's output says; `output` names that, in the run's folder.
     "commands": (
         "workload",
         "service",
@@ -188,8 +170,6 @@ TABLES: Mapping[str, tuple[str, ...]] = {
         "output",
         "last_words",
     ),
-    # Every flow key an instance saw: the ground truth for affinity. An instance that is somebody else's program does
-    # not say; there, rows come from the packets that reached it, of TCP without packets and bytes.
     "affinity": (
         "instance",
         "service",
@@ -203,10 +183,6 @@ TABLES: Mapping[str, tuple[str, ...]] = {
         "packets",
         "bytes",
     ),
-    # Begin and end of each fault: when it was due and when it was done; of a migration also when the old instance began
-    # to drain and when it stopped. The row of its begin says what it did: how long until the first D-Router knew, until
-    # all did (of what happens to instances; the row of its end, too), until the last new flow was sent there, and how
-    # many bound flows did not survive.
     "faults": (
         "number",
         "due_s",

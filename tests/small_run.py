@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from testbed.analysis.load import load
+from testbed.analysis.run_data import load
 from testbed.analysis.summary import Summary, summarise
 from tests.analysis_data import Row, write_tables
 

@@ -1,6 +1,36 @@
 """From the files of a run to figures, tables and pictures. Reads files only, never live objects.
 
-`load` reads and checks · `attribution`, `checks`, `summary`, `comparison` compute · `tables` prints ·
+`run_data` reads and checks · `attribution`, `checks`, `summary`, `comparison` compute · `tables` prints ·
 `plots` draws · `study_figures` compares many runs. pandas, scipy and matplotlib are imported nowhere else,
 and not by importing this package alone.
+
+For Python users: `load`, `summarise` and `judge` a run, `load_study` and `compare` many (docs/python.md).
 """
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from testbed.analysis.judgement import judge as judge
+    from testbed.analysis.run_data import load as load
+    from testbed.analysis.study_figures import compare as compare
+    from testbed.analysis.study_figures import load_study as load_study
+    from testbed.analysis.summary import summarise as summarise
+
+_OWNERS = {
+    "compare": "study_figures",
+    "judge": "judgement",
+    "load": "run_data",
+    "load_study": "study_figures",
+    "summarise": "summary",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _OWNERS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_OWNERS[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *_OWNERS]

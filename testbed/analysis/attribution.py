@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import union_categoricals
 
-from testbed.analysis.load import RunData
+from testbed.analysis.run_data import RunData
 
 # The flow key as an instance sees it: the D-SID is already rewritten, so the service stands for it.
 FLOW_KEY = ("service", "proto", "src", "src_port", "dst_port")

@@ -11,7 +11,7 @@ from collections.abc import Collection
 
 import pandas as pd
 
-from testbed.analysis.load import RunData
+from testbed.analysis.run_data import RunData
 
 _FLOWS_PER_CALL = 4  # audio and video, and the RTCP of each
 

@@ -14,7 +14,7 @@ import pandas as pd
 
 from testbed.analysis.attribution import affinity_violations, moved_flows, seen_flows, served_flows
 from testbed.analysis.calls import call_table, wrongly_split
-from testbed.analysis.load import RunData
+from testbed.analysis.run_data import RunData
 
 # How flows end, as far as figures go. The generator tells more ways to fail apart: all of them are `failed`. A flow
 # that the end of the run interrupted has not failed; one without an outcome has vanished.

@@ -17,7 +17,7 @@ from testbed.analysis import drawing
 from testbed.analysis.comparison import labels
 from testbed.analysis.completion_plot import quantile_guides
 from testbed.analysis.kinds import is_request
-from testbed.analysis.load import RunData
+from testbed.analysis.run_data import RunData
 from testbed.analysis.summary import Summary, streams, summarise
 
 
@@ -55,7 +55,7 @@ def _completion(axes: Axes, names: Sequence[str], colours: Mapping[str, str], ru
     axes.set_title("Completion time of requests")
     answered, offered = {}, {}
     for name, run in zip(names, runs, strict=True):
-        requests = run.flows[is_request(run.flows)]
+        requests = run.counting(run.flows[is_request(run.flows)], "due_s")
         answered[name] = requests.loc[requests["outcome"] == "ok", "completion_ms"].dropna().to_numpy()
         offered[name] = len(requests)
     if _curves(axes, answered, offered, colours, "completion time (ms)", "no request was answered"):

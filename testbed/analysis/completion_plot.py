@@ -10,14 +10,14 @@ from matplotlib.axes import Axes
 from testbed.analysis import drawing
 from testbed.analysis.checks import classified
 from testbed.analysis.kinds import is_request
-from testbed.analysis.load import RunData
+from testbed.analysis.run_data import RunData
 
 NAME = "completion_cdf.png"
 
 
 def draw(run: RunData, path: Path) -> None:
     """Draw the picture. Raises NothingToDrawError when no request was answered."""
-    requests = classified(run.flows[is_request(run.flows)])
+    requests = classified(run.counting(run.flows[is_request(run.flows)], "due_s"))
     answered = requests[requests["outcome_class"] == "ok"]["completion_ms"].dropna()
     if answered.empty:
         raise drawing.NothingToDrawError("no request was answered" if len(requests) else "no requests were offered")

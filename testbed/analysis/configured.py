@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from testbed.analysis.load import RunDataError
+from testbed.analysis.run_data import RunDataError
 from topologies import routing, yaml_form
 from topologies.spec import Link, LinkSpec, Topology, TopologyError
 

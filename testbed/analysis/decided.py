@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from testbed.analysis.attribution import FLOW_KEY, flows_of
-from testbed.analysis.load import RunData
+from testbed.analysis.run_data import RunData
 from testbed.analysis.two_steps import as_one
 from testbed.dyncast.name_steering import DNS_TTL
 

@@ -15,7 +15,7 @@ import pandas as pd
 
 from testbed.analysis.attribution import directory
 from testbed.analysis.kinds import is_request
-from testbed.analysis.load import RunData
+from testbed.analysis.run_data import RunData
 from testbed.analysis.stated_work import speeds_where_stated
 from testbed.dyncast.metrics import RawMetrics
 from testbed.dyncast.policies import Candidate

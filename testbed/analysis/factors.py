@@ -7,13 +7,13 @@ are shown. A run's policy is no factor: it is what is compared. Knows no measure
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import combinations
 
 import pandas as pd
 
 Value = str | int | float | bool | None
 Settings = Mapping[str, Value]
 
+VARIANT = "variant"  # of a study, if it has a name; no scenario key
 _SCENARIO = "name"
 _NO_FACTORS = frozenset({_SCENARIO, "description", "seed", "policy"})
 # From so many settings that change with the scenario's name alone, these are several scenarios rather than one varied.
@@ -38,11 +38,14 @@ def policy_of(policies: Mapping[str, str], otherwise: str) -> str:
 def factors(runs: Sequence[Settings], policies: Sequence[str]) -> tuple[str, ...]:
     """Return the keys whose values differ between runs, in the order of the scenario file.
 
-    What an absent key would be is not known here: it counts as a value of its own, as null does. Scenarios that differ
-    in many ways are told apart by one factor, `name`.
+    What an absent key would be is not known here: it counts as a value of its own, as null does. What a study's named
+    variants set is told apart by one factor, `variant`; scenarios that differ in many ways by one factor, `name`.
     """
     keys = dict.fromkeys(key for run in runs for key in run)
     found = [key for key in keys if _may_be_factor(key) and _differs(key, runs, policies)]
+    if VARIANT in found:
+        variants = [run.get(VARIANT) for run in runs]
+        found = [key for key in found if key == VARIANT or not _goes_with(variants, [run.get(key) for run in runs])]
     names = [run.get(_SCENARIO) for run in runs]
     of_scenario = [key for key in found if _goes_with(names, [run.get(key) for run in runs])]
     if len(of_scenario) >= _ANOTHER_SCENARIO:
@@ -59,14 +62,20 @@ def column(runs: Sequence[Settings], factor: str) -> pd.Series:
 
 
 def independent(runs: pd.DataFrame, named: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Return those factors that tell runs apart, each with those that change only together with it (one to one)."""
+    """Return those factors that tell runs apart, each with those whose values follow from its own."""
     groups = {factor: runs.groupby(factor, dropna=False, sort=False).ngroup() for factor in named}
-    twins: dict[str, list[str]] = {factor: [] for factor in named}
-    for first, second in combinations(named, 2):
-        if first in twins and second in twins and groups[first].equals(groups[second]):
-            twins[first].append(second)
-            del twins[second]
-    return {factor: tuple(others) for factor, others in twins.items()}
+    following: dict[str, list[str]] = {}
+    for factor in sorted(named, key=lambda name: -groups[name].nunique()):
+        leader = next((other for other in following if _determines(groups[other], groups[factor])), None)
+        if leader is None:
+            following[factor] = []
+        else:
+            following[leader].append(factor)
+    return {factor: tuple(following[factor]) for factor in named if factor in following}
+
+
+def _determines(first: pd.Series, second: pd.Series) -> bool:
+    return bool(len(pd.DataFrame({"first": first, "second": second}).drop_duplicates()) == first.nunique())
 
 
 def case_name(named: Sequence[str], values: Sequence[object], between: str = ", ") -> str:

@@ -24,7 +24,7 @@ from typing import Any
 import pandas as pd
 
 from testbed.analysis.attribution import seen_flows, served_flows
-from testbed.analysis.load import RunData, load
+from testbed.analysis.run_data import RunData, load
 from testbed.analysis.two_steps import as_one
 from testbed.records import TABLES
 

@@ -18,12 +18,12 @@ from testbed.analysis.attribution import seen_flows, served_flows
 from testbed.analysis.checks import classified
 from testbed.analysis.decided import decided
 from testbed.analysis.expected_time import ExpectedTime, expected_times
-from testbed.analysis.load import RunData
 from testbed.analysis.outages import Outage, outages
 from testbed.analysis.round_trips import RoundTrips
+from testbed.analysis.run_data import RunData
 from testbed.analysis.sessions import Sessions, sessions_by_instance
 from testbed.analysis.steadiness import WINDOW_S, dispersion, imbalance, swing
-from testbed.analysis.steering_costs import costs
+from testbed.analysis.steering_costs import costs, most_held
 
 AS_GOOD_MS = 1.0
 _NOBODY = Sessions(np.array([]), np.array([]), np.array([]))
@@ -39,6 +39,7 @@ class Judgement:
     balance: pd.DataFrame  # time_s (begin of a second), service, imbalance
     steadiness: pd.DataFrame  # service, imbalance_mean, dispersion, swing (sessions per worker)
     costs: pd.DataFrame  # what, unit, value
+    held: pd.DataFrame  # place, kept_by (D-Router or Dispatcher), mode, bindings (the most at a time)
 
 
 @lru_cache(maxsize=1)  # the summary of a run and its pictures ask for the same
@@ -50,9 +51,10 @@ def judge(run: RunData) -> Judgement:
     instances = expected_times(run, flows)
     sessions = sessions_by_instance(run, flows, seen, made)
     closed = outages(run)
-    judged = _judged(made, instances, sessions, closed, RoundTrips(run))
+    judged = run.counting(_judged(made, instances, sessions, closed, RoundTrips(run)), "time_s")
     balance, steadiness = _evenness(run, instances, sessions, closed)
-    return Judgement(judged, _regret(judged), balance, steadiness, costs(run, flows, made))
+    held = most_held(run, flows, made)
+    return Judgement(judged, _regret(judged), balance, steadiness, costs(run, flows, made, held), held)
 
 
 # -- regret ----------------------------------------------------------------------------------------
@@ -158,7 +160,8 @@ def _evenness(
         loads /= workers[:, None]
         uneven = imbalance(loads)
         balance.append(pd.DataFrame({"time_s": edges_s[:-1], "service": service, "imbalance": uneven}))
-        known = uneven[~np.isnan(uneven)]
+        counts = edges_s[:-1] >= run.counts_from_s
+        known = uneven[counts & ~np.isnan(uneven)]
         given = {name: sessions[name].given_s for name in of_it if name in sessions}
         began_s = np.concatenate([*given.values(), []])
         given_to = np.repeat(np.array([*given], dtype=object), [len(times_s) for times_s in given.values()])
@@ -166,8 +169,8 @@ def _evenness(
             {
                 "service": service,
                 "imbalance_mean": known.mean() if len(known) else np.nan,
-                "dispersion": dispersion(began_s, given_to, run.start_s, run.end_s),
-                "swing": swing(loads, workers) if len(known) else np.nan,
+                "dispersion": dispersion(began_s, given_to, run.counts_from_s, run.end_s),
+                "swing": swing(loads[:, counts], workers) if len(known) else np.nan,
             }
         )
     columns = ["time_s", "service", "imbalance"]

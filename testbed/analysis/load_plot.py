@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from testbed.analysis import drawing
-from testbed.analysis.load import RunData
+from testbed.analysis.run_data import RunData
 
 NAME = "instance_load.png"
 MOST_LINES = 6

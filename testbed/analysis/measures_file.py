@@ -19,12 +19,12 @@ from pathlib import Path
 import yaml
 
 from testbed.analysis import factors, run_measures
-from testbed.analysis.load import RunDataError, load, read_manifest
+from testbed.analysis.run_data import RunDataError, load, read_manifest
 from testbed.records import TABLES
 
 NAME = "measures.json"
 # To be raised whenever a measure is defined anew or another is kept: what is on disk is then worked out again.
-_FORMAT = 1
+_FORMAT = 2
 _SCENARIO, _MANIFEST = "scenario.yaml", "manifest.json"
 _MADE_FROM = (_SCENARIO, _MANIFEST, *(f"{table}.csv" for table in TABLES))
 _RUNS_PER_WORKER, _MOST_WORKERS = 16, 4  # at least, and at most: a large run takes a gigabyte
@@ -88,7 +88,7 @@ def _worked_out(run_dir: Path) -> RunMeasures:
     if status != "finished":  # said first: what its tables lack follows from it
         raise RunDataError(f"{run_dir}: the run is {status}{f' ({error})' if error else ''}; run the scenario again")
     run = load(run_dir)
-    settings = factors.settings(_scenario(run_dir / _SCENARIO))
+    settings = factors.settings(_scenario(run_dir / _SCENARIO)) | _variant(manifest)
     policies = manifest.get("policies", {})
     if not isinstance(policies, dict) or not all(isinstance(policy, str) for policy in policies.values()):
         raise RunDataError(f"{run_dir / _MANIFEST}: policies is {policies!r}, no policy for each service; run it again")
@@ -104,6 +104,14 @@ def _worked_out(run_dir: Path) -> RunMeasures:
         settings=settings,
         services={str(service): {key: float(value) for key, value in row.items()} for service, row in table.iterrows()},
     )
+
+
+def _variant(manifest: Mapping[str, object]) -> dict[str, factors.Value]:
+    """Return the name that the run's study gave what it set, if it did."""
+    case = manifest.get("case")
+    told = case.get("settings") if isinstance(case, dict) else None
+    name = told.get(factors.VARIANT) if isinstance(told, dict) else None
+    return {factors.VARIANT: name} if isinstance(name, str) else {}
 
 
 def _scenario(path: Path) -> Mapping[str, object]:

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from testbed.analysis.load import RunData
+from testbed.analysis.run_data import RunData
 from testbed.analysis.summary import streams
 
 BPL_CONCEALED, BPL_PLAIN = 25.1, 4.3

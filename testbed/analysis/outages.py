@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from testbed.analysis.load import RunData
+from testbed.analysis.run_data import RunData
 
 _CLOSING = ("instance_crash", "instance_stop", "instance_drain")
 _CUTTING = ("link_down", "partition", "egress_unreachable")

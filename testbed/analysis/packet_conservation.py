@@ -14,7 +14,7 @@ import pandas as pd
 
 from testbed.analysis.configured import Configured
 from testbed.analysis.kinds import is_rtp
-from testbed.analysis.load import RunData
+from testbed.analysis.run_data import RunData
 from testbed.analysis.theory import Interval
 from testbed.analysis.theory_outcomes import LeftOut, Outcome, TheoryCheck
 

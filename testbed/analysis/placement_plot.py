@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from testbed.analysis import drawing
 from testbed.analysis.attribution import directory, seen_flows, served_flows
-from testbed.analysis.load import RunData
+from testbed.analysis.run_data import RunData
 
 NAME = "where_flows_went.png"
 NOBODY = "no instance"
@@ -35,7 +35,7 @@ def flow_counts(service: str, flows: pd.DataFrame, instances: pd.DataFrame) -> p
 
 def draw(run: RunData, path: Path) -> None:
     """Draw the picture. Raises NothingToDrawError when no flow was offered."""
-    flows, instances = served_flows(run, seen_flows(run)), directory(run)
+    flows, instances = run.counting(served_flows(run, seen_flows(run)), "due_s"), directory(run)
     tables = {service: flow_counts(service, flows, instances) for service in sorted(flows["service"].dropna().unique())}
     if not tables:
         raise drawing.NothingToDrawError("no flows were offered")

@@ -10,7 +10,7 @@ from pathlib import Path
 from testbed.analysis import completion_plot, load_plot, placement_plot, regret_plot, rtp_plot
 from testbed.analysis.compare_plot import compare
 from testbed.analysis.drawing import NothingToDrawError, Picture
-from testbed.analysis.load import RunData, load
+from testbed.analysis.run_data import RunData, load
 
 __all__ = ["PICTURES", "Picture", "compare", "pictures", "report"]
 

@@ -17,7 +17,7 @@ import pandas as pd
 
 from testbed.analysis.attribution import seen_flows, served_flows
 from testbed.analysis.configured import Configured
-from testbed.analysis.load import RunData
+from testbed.analysis.run_data import RunData
 from testbed.analysis.theory import batch_means, erlang_c, mean_number, mean_sojourn_s
 from testbed.analysis.theory_outcomes import CONFIDENCE, LeftOut, Outcome, TheoryCheck
 
@@ -174,7 +174,7 @@ def _events(run: RunData, meant: Configured, instance: Any, flows: pd.DataFrame,
         sampled=(samples["busy_workers"] + samples["queue_length"]).to_numpy(),
         busy_share=samples["utilisation"].to_numpy(),
         late_s=LATE_S + LATE_TIMES * float((joined["started_s"] - joined["due_s"]).clip(lower=0).mean()),
-        since_s=run.start_s + max(1.0, WARM_UP_SHARE * duration_s),
+        since_s=max(run.counts_from_s, run.start_s + max(1.0, WARM_UP_SHARE * duration_s)),
         until_s=run.end_s,
     )
 

@@ -9,7 +9,7 @@ from matplotlib.ticker import FuncFormatter
 
 from testbed.analysis import drawing
 from testbed.analysis.judgement import AS_GOOD_MS, judge
-from testbed.analysis.load import RunData
+from testbed.analysis.run_data import RunData
 
 NAME = "regret.png"
 

@@ -8,7 +8,7 @@ from collections import defaultdict
 import numpy as np
 import pandas as pd
 
-from testbed.analysis.load import RunData, RunDataError
+from testbed.analysis.run_data import RunData, RunDataError
 
 _LOOK_INTERVAL_S = 0.5  # what probes tell does not change faster
 

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from testbed.analysis.configured import Configured, Hop
-from testbed.analysis.load import RunData
+from testbed.analysis.run_data import RunData
 from testbed.analysis.theory import mean_interval, rtp_jitter_s
 from testbed.analysis.theory_outcomes import CONFIDENCE, LeftOut, Outcome, TheoryCheck
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from testbed.analysis import drawing
-from testbed.analysis.load import RunData
+from testbed.analysis.run_data import RunData
 from testbed.analysis.summary import streams
 
 NAME = "rtp_quality.png"

@@ -27,8 +27,8 @@ import numpy as np
 import pandas as pd
 
 from testbed.analysis.kinds import is_request, is_rtp
-from testbed.analysis.load import RunData
 from testbed.analysis.outages import ends_of_instances
+from testbed.analysis.run_data import RunData
 from testbed.analysis.stated_work import speeds_where_stated
 
 _UNKNOWN_S = np.nan

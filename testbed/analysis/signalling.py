@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from testbed.analysis.load import RunData
+from testbed.analysis.run_data import RunData
 
 
 def signalling(run: RunData) -> pd.DataFrame:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from testbed.analysis.kinds import is_request
-from testbed.analysis.load import RunData
+from testbed.analysis.run_data import RunData
 
 
 def speeds_where_stated(run: RunData, flows: pd.DataFrame) -> dict[str, float]:

@@ -12,12 +12,13 @@ import numpy as np
 import pandas as pd
 
 from testbed.analysis.kinds import is_request
-from testbed.analysis.load import RunData
+from testbed.analysis.run_data import RunData
 from testbed.analysis.signalling import signalling
 from testbed.dyncast.name_steering import DNS_TTL
 
 # Bytes that one binding takes: a pair of OpenFlow entries, a connection of the switch, the control process's own entry.
 ENTRIES_BYTES, CONNECTION_BYTES, TABLE_BYTES = 1520, 690, 166
+D_ROUTER, DISPATCHER = "D-Router", "Dispatcher"
 _ENTRIES_PER_BINDING = 2
 # An entry that idles out is put back once if answers came home in its time: nearly always (docs/decisions/0002).
 _TIMEOUTS = {"reactive": 2, "datapath": 1}
@@ -25,12 +26,23 @@ _PROBES = ("probe", "probe_reply")
 _POLLS = ("poll",)
 
 
-def costs(run: RunData, flows: pd.DataFrame, decisions: pd.DataFrame) -> pd.DataFrame:
-    """Return `what`, `unit` and `value`, one row per figure.
+def most_held(run: RunData, flows: pd.DataFrame, decisions: pd.DataFrame) -> pd.DataFrame:
+    """Return the most bindings that were held at a time: `place`, `kept_by` (a role), `mode`, `bindings`.
 
     `flows` are served and classified, `decisions` as of `decided.decided`.
     """
-    rows = [*_signalling(run, len(decisions)), *_completion(flows), *_state(run, flows, decisions)]
+    groups = _bindings(run, flows, decisions).groupby(["place", "kept_by", "mode"], sort=True)
+    rows = [(*place, _most_at_once(group)) for place, group in groups]
+    return pd.DataFrame(rows, columns=["place", "kept_by", "mode", "bindings"])
+
+
+def costs(run: RunData, flows: pd.DataFrame, decisions: pd.DataFrame, held: pd.DataFrame) -> pd.DataFrame:
+    """Return `what`, `unit` and `value`, one row per figure; `held` is of `most_held`, the others as there."""
+    rows = [
+        *_signalling(run, len(decisions)),
+        *_completion(run.counting(flows, "due_s")),
+        *_state(held),
+    ]
     return pd.DataFrame(rows, columns=["what", "unit", "value"]).astype({"value": float})
 
 
@@ -57,16 +69,16 @@ def _completion(flows: pd.DataFrame) -> Iterator[tuple[str, str, float]]:
         yield f"mean completion of {service}", "ms", float(completion_ms)
 
 
-def _state(run: RunData, flows: pd.DataFrame, decisions: pd.DataFrame) -> Iterator[tuple[str, str, float]]:
+def _state(held: pd.DataFrame) -> Iterator[tuple[str, str, float]]:
     """Tell of the fullest switch, connection table and control process: what they held at most, and in which bytes."""
-    bindings = _bindings(run, flows, decisions)
     for kept_as, unit, per_binding, bytes_each in (
         ("reactive", "flow entries", _ENTRIES_PER_BINDING, ENTRIES_BYTES),
         ("datapath", "connections", 1, CONNECTION_BYTES),
     ):
-        most, place = _fullest(bindings[bindings["mode"] == kept_as])
-        if not most:
+        places = held[held["mode"] == kept_as]
+        if places.empty:
             continue
+        place, most = places.loc[places["bindings"].idxmax(), ["place", "bindings"]]
         yield f"switch of {place}, at most", unit, most * per_binding
         yield f"switch of {place}, at most", "bytes", most * bytes_each
         yield "switch", "bytes/binding", bytes_each
@@ -77,7 +89,7 @@ def _state(run: RunData, flows: pd.DataFrame, decisions: pd.DataFrame) -> Iterat
 
 
 def _bindings(run: RunData, flows: pd.DataFrame, decisions: pd.DataFrame) -> pd.DataFrame:
-    """Return `place`, `mode`, `from_s` and `until_s` of each binding: as long as the flow that it was made for."""
+    """Return `place`, `kept_by`, `mode`, `from_s` and `until_s` of each binding: as long as its flow is there."""
     services = run.manifest.raw.get("services") or {}
     dispatchers = {item["name"]: item["dispatcher"] for item in run.manifest.clients if item.get("dispatcher")}
     of_flow = decisions.drop_duplicates("flow", keep="last")
@@ -92,17 +104,12 @@ def _bindings(run: RunData, flows: pd.DataFrame, decisions: pd.DataFrame) -> pd.
     return pd.DataFrame(
         {
             "place": np.where(pd.isna(behind), of_flow["d_router"].to_numpy(dtype=object), behind),
+            "kept_by": np.where(pd.isna(behind), D_ROUTER, DISPATCHER),
             "mode": mode,
             "from_s": of_flow["time_s"].to_numpy(),
             "until_s": chosen["finished_s"].to_numpy() + idle_s * [_TIMEOUTS.get(each, 1) for each in mode],
         }
     ).dropna()
-
-
-def _fullest(bindings: pd.DataFrame) -> tuple[int, str]:
-    """Return the most bindings that one place had at a time, and which."""
-    found = [(_most_at_once(group), str(place)) for place, group in bindings.groupby("place")]
-    return max(found, default=(0, ""))
 
 
 def _most_at_once(bindings: pd.DataFrame) -> int:

@@ -7,6 +7,7 @@ factors those of `factors`. Prints and draws nothing.
   pooled). What is compared are the means of these values over seeds, with Student's 95 % confidence interval.
 * Runs of one seed have the same arrivals under every policy, so differences to the baseline are taken seed by seed, at
   equal values of all factors, and the interval is that of these differences. Seeds that only one side has are named.
+* A run whose policy does not care about a factor counts for each of its values, as the study's file says.
 * Several runs of one case and seed count once, by their mean: they face the same arrivals, so they are no new evidence.
 """
 
@@ -21,14 +22,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
-import yaml
 
 from testbed.analysis import factors as scenario_factors
-from testbed.analysis import measures_file
+from testbed.analysis import measures_file, study_file
 from testbed.analysis.confidence import half_width
-from testbed.analysis.load import RunDataError
 from testbed.analysis.measures_file import RunMeasures
+from testbed.analysis.run_data import RunDataError
 from testbed.analysis.run_measures import MEASURES, Measure
+from testbed.analysis.study_file import Indifference, StudyFile
 
 VERDICTS = ("valid", "suspect", "invalid", "unchecked")
 _USUAL_BASELINE = "closest"
@@ -36,7 +37,8 @@ _MOST_REASONS = 3
 _FIGURE = re.compile(r"\d+(\.\d+)?")
 _RUN_FILES = ("manifest.json", "scenario.yaml")
 _FINISHED = "finished"
-_STUDY, _REGISTER = "study.yaml", "sweep.json"
+_REGISTER = "sweep.json"
+_OF_RUN = ("signalling_bytes_per_s",)  # depends on what policies do not care about
 
 
 @dataclass(frozen=True)
@@ -46,13 +48,15 @@ class StudyFigures:
     `factors`: the dotted scenario keys that differ, in the scenario's order; the policy is not among them. `runs`: one
     row per run and service, with the columns `run_dir`, those of `factors`, `policy`, `seed`, `verdict`, `reasons`,
     `service`, `offered` (flows), and one per measure of `run_measures.MEASURES`, NaN where a service has none.
-    `skipped`: why folders were left out, one line each. `baseline`: what the study file calls so.
+    `skipped`: why folders were left out, one line each. `baseline` and
+    `indifferent`: what the study file calls so.
     """
 
     factors: tuple[str, ...]
     runs: pd.DataFrame
     skipped: tuple[str, ...] = ()
     baseline: str | None = None
+    indifferent: tuple[Indifference, ...] = ()
 
     def only_valid(self) -> StudyFigures:
         """Return the same without runs whose fidelity is in doubt. Factors that differ no more are none."""
@@ -89,8 +93,15 @@ def read(folders: Sequence[Path], told: Callable[[int, int], object] | None = No
             skipped.append(f"{run_dir}: no flow was offered to any service")
         if told is not None:
             told(number, len(run_dirs))
-    baseline = next((name for folder in folders if (name := _study_baseline(folder, skipped)) is not None), None)
-    return _figures(found, skipped, baseline)
+    said = [_study_file(folder, skipped) for folder in folders]
+    baseline = next((one.baseline for one in said if one.baseline is not None), None)
+    indifferent = tuple(item for one in said for item in one.indifferent)
+    return replace(_figures(found, skipped), baseline=baseline, indifferent=indifferent)
+
+
+def load_study(*folders: Path | str) -> StudyFigures:
+    """Read all finished runs that lie in these folders or below. Raises RunDataError for one that does not exist."""
+    return read([Path(folder) for folder in folders])
 
 
 def compare(figures: StudyFigures, baseline: str | None = None) -> pd.DataFrame:
@@ -110,7 +121,8 @@ def compare(figures: StudyFigures, baseline: str | None = None) -> pd.DataFrame:
         return pd.DataFrame(columns=columns)
     against = figures.baseline_among(baseline)
     rows = []
-    for case, of_case in _groups(figures.runs, [*factors, "service"]):
+    runs = study_file.counted(figures.runs, factors, figures.indifferent, _OF_RUN)
+    for case, of_case in _groups(runs, [*factors, "service"]):
         policies = sorted(of_case["policy"].unique(), key=lambda name: (name != against, name))
         by_seed = of_case.groupby(["policy", "seed"])[[measure.key for measure in MEASURES]].mean()
         base = by_seed.loc[against] if against in policies else by_seed.iloc[:0].droplevel("policy")
@@ -200,7 +212,7 @@ def _below(folder: Path, skipped: list[str]) -> Iterator[Path]:
         skipped.append(f"{error.filename}: cannot be looked into ({error.strerror}); check its permissions")
 
     for path, folders, files in os.walk(folder, onerror=unreadable):
-        is_study = any(name in files for name in (_STUDY, _REGISTER))
+        is_study = any(name in files for name in (study_file.NAME, _REGISTER))
         if not is_study and any(name in files for name in _RUN_FILES):
             folders.clear()
             yield Path(path)
@@ -228,20 +240,15 @@ def _counted(run_dirs: list[Path], folder: Path, skipped: list[str]) -> list[Pat
     return run_dirs
 
 
-def _study_baseline(folder: Path, skipped: list[str]) -> str | None:
-    path = folder / _STUDY
+def _study_file(folder: Path, skipped: list[str]) -> StudyFile:
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-        baseline = document.get("baseline") if isinstance(document, dict) else None
-        return baseline if isinstance(baseline, str) else None
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, yaml.YAMLError):
-        skipped.append(f"{path}: cannot be read, so its baseline is not known; name one with --baseline")
-        return None
+        return study_file.read(folder / study_file.NAME)
+    except RunDataError as error:
+        skipped.append(str(error))
+        return StudyFile()
 
 
-def _figures(found: Sequence[tuple[Path, RunMeasures]], skipped: Sequence[str], baseline: str | None) -> StudyFigures:
+def _figures(found: Sequence[tuple[Path, RunMeasures]], skipped: Sequence[str]) -> StudyFigures:
     settings, policies = [run.settings for _, run in found], [run.policy for _, run in found]
     factors = scenario_factors.factors(settings, policies)
     varied = pd.DataFrame({factor: scenario_factors.column(settings, factor) for factor in factors})
@@ -264,4 +271,4 @@ def _figures(found: Sequence[tuple[Path, RunMeasures]], skipped: Sequence[str], 
     runs = pd.DataFrame(rows, columns=["index", *(name for name in columns if name not in factors)])
     runs = runs.join(varied, on="index")[columns]
     ordered = runs.sort_values([*factors, "policy", "seed", "run_dir", "service"], ignore_index=True)
-    return StudyFigures(factors, ordered, tuple(skipped), baseline)
+    return StudyFigures(factors, ordered, tuple(skipped))

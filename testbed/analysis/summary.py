@@ -2,6 +2,7 @@
 
 Owns the definitions of the figures. Computes from loaded tables only; drawing and printing are elsewhere.
 
+* What was due, sampled or decided during the warm-up does not count, but in signalling and faults.
 * Completion is that of flows with outcome ok; those that ended otherwise are counted beside it, and RTP
   calls, which last as long as they are meant to, have none.
 * Connect time is from the start of a TCP connection to its establishment: one network round trip and,
@@ -25,7 +26,7 @@ from testbed.analysis.calls import call_table, calls_by_service
 from testbed.analysis.checks import OUTCOMES, Check, checks_of, classified
 from testbed.analysis.judgement import Judgement, judge
 from testbed.analysis.kinds import is_request, is_rtp
-from testbed.analysis.load import RunData
+from testbed.analysis.run_data import RunData
 from testbed.analysis.signalling import signalling
 
 
@@ -34,7 +35,7 @@ class Summary:
     """The figures of one run; every frame is tidy, one row per thing its name says."""
 
     run: RunData
-    flows: pd.DataFrame  # those of the run, with the instance and site that served each, and its outcome_class
+    flows: pd.DataFrame  # those that count, with the instance and site that served each, and its outcome_class
     services: pd.DataFrame  # service, kind, offered, one count per outcome, completion_*_ms, connect_mean_ms
     sites: pd.DataFrame  # site, instances, flows, share, utilisation, refused
     instances: (
@@ -53,7 +54,8 @@ class Summary:
 def summarise(run: RunData) -> Summary:
     """Work out the figures of a run."""
     seen = seen_flows(run)
-    flows = classified(served_flows(run, seen))
+    offered = classified(served_flows(run, seen))
+    flows = run.counting(offered, "due_s")
     instances = _instances(run, flows)
     return Summary(
         run=run,
@@ -68,7 +70,7 @@ def summarise(run: RunData) -> Summary:
         signalling=signalling(run),
         affinity_violations=affinity_violations(run, seen),
         judgement=judge(run),
-        checks=tuple(checks_of(run, flows, seen)),
+        checks=tuple(checks_of(run, offered, seen)),
     )
 
 
@@ -94,7 +96,7 @@ def _instances(run: RunData, flows: pd.DataFrame) -> pd.DataFrame:
     table["flows"] = by_instance.size().reindex(table.index, fill_value=0)
     of_service = table.groupby("service")["flows"].transform("sum")
     table["share"] = table["flows"] / of_service.where(of_service > 0)
-    samples = run.instances[run.instances["time_s"].between(run.start_s, run.end_s)]
+    samples = run.instances[run.instances["time_s"].between(run.counts_from_s, run.end_s)]
     loads = samples.groupby(samples["instance"].astype(object))[["utilisation", "queue_length"]]
     means, maxima = loads.mean().reindex(table.index), loads.max().reindex(table.index)
     table["utilisation"] = means["utilisation"]
@@ -121,7 +123,7 @@ def streams(run: RunData) -> pd.DataFrame:
 
     A call that was offered but never echoed is there, with all its packets lost and no jitter.
     """
-    calls = run.flows[is_rtp(run.flows)].drop_duplicates("flow_id")
+    calls = run.counting(run.flows[is_rtp(run.flows)], "due_s").drop_duplicates("flow_id")
     calls = calls[["flow_id", "service", "packets_sent"]].astype({"service": object})
     rtp = run.rtp.astype({"direction": object, "receiver": object})
     echo = calls.merge(rtp[rtp["direction"] == "echo"], on="flow_id", how="left").assign(direction="echo")
@@ -129,7 +131,7 @@ def streams(run: RunData) -> pd.DataFrame:
     distinct = echo["packets_received"] - echo["duplicates"].fillna(0)
     echo["packets_expected"] = echo[["packets_sent", "packets_expected"]].max(axis=1)
     echo["packets_lost"] = echo["packets_expected"] - distinct
-    others = rtp[rtp["direction"] != "echo"]
+    others = run.counting(rtp[rtp["direction"] != "echo"], "first_s")
     others = others.assign(service=others["receiver"].map(directory(run)["service"]))
     columns = ["flow_id", "service", "direction", "packets_expected", "packets_received", "packets_lost", "jitter_ms"]
     columns += ["payload_type", "delay_mean_ms", "delay_p95_ms", "delay_max_ms"]
@@ -168,7 +170,7 @@ def _mean_over_packets(group: pd.DataFrame, column: str) -> float:
 
 
 def _decisions(run: RunData) -> pd.DataFrame:
-    groups = run.decisions.groupby("d_router", observed=True)
+    groups = run.counting(run.decisions, "time_s").groupby("d_router", observed=True)
     return groups.agg(decisions=("time_s", "size"), metrics_age_mean_s=("metrics_age_s", "mean")).reset_index()
 
 

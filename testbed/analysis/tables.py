@@ -15,7 +15,7 @@ from rich.text import Text
 
 from testbed.analysis.comparison import labels, measures
 from testbed.analysis.judgement import Judgement
-from testbed.analysis.load import RunData
+from testbed.analysis.run_data import RunData
 from testbed.analysis.summary import Summary
 
 # Column of a summary's frame → heading and format; `share`s and `utilisation`s are drawn in percent.
@@ -120,9 +120,9 @@ def print_summary(summary: Summary, console: Console) -> None:
     """Print the figures of a run, its fidelity verdict and the checks that failed."""
     run = summary.run
     seed = "" if run.manifest.seed is None else f", seed {run.manifest.seed}"
-    console.print(
-        Text(f"{run.scenario} under {run.policy}: {run.run_id}, {run.end_s - run.start_s:.0f} s{seed}", "bold")
-    )
+    warm_up_s = run.manifest.warm_up_s
+    duration = f"{run.end_s - run.start_s:.0f} s{f', the first {warm_up_s:g} not counted' if warm_up_s else ''}"
+    console.print(Text(f"{run.scenario} under {run.policy}: {run.run_id}, {duration}{seed}", "bold"))
     console.print(Text(run.mark, "bold red") if run.mark else Text("fidelity: valid", "green"))
     for title, frame, columns in (
         ("Services", summary.services, _SERVICES),

@@ -7,10 +7,10 @@ a theory does not apply is told why.
 from __future__ import annotations
 
 from testbed.analysis.configured import configured
-from testbed.analysis.load import RunData
 from testbed.analysis.packet_conservation import conservation_checks
 from testbed.analysis.queue_checks import queue_checks
 from testbed.analysis.rtp_jitter_checks import jitter_checks
+from testbed.analysis.run_data import RunData
 from testbed.analysis.theory_outcomes import TheoryReport
 
 

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from testbed.analysis import plots, tables
 from testbed.analysis.html_report import files
-from testbed.analysis.load import RunData, load
+from testbed.analysis.run_data import RunData, load
 from testbed.analysis.summary import summarise
 from testbed.experiment import runner, scenario_file
 from testbed.experiment.plan import make_plan

@@ -180,6 +180,7 @@ class _Run:
             "seed": self._scenario.seed,
             "case": self._case,
             "duration_s": self._scenario.duration_s,
+            "warm_up_s": self._scenario.warm_up_s,
             "topology": self._scenario.topology,
             "begun_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
             "sites": [

@@ -88,6 +88,9 @@ class Scenario(Part):
     """Who decides."""
     duration_s: float = Field(30.0, gt=0, le=86_400)
     """How long flows arrive."""
+    warm_up_s: float = Field(0.0, ge=0)
+    """Time at the begin until queues are what they stay: what is due in it does not count in means, shares and
+    quantiles. It is part of duration_s."""
     seed: int = Field(1, ge=0)
     """All randomness of the workloads comes from it."""
     dispatcher: DispatcherKeys = DispatcherKeys()
@@ -140,6 +143,8 @@ class Scenario(Part):
         for name in self.services:
             if name not in served:
                 raise ValueError(f"services.{name} has no instances; add one under instances")
+        if self.warm_up_s >= self.duration_s:
+            raise ValueError(f"warm_up_s: nothing would count; it has to be below duration_s ({self.duration_s:g})")
         used = set()
         for number, workload in enumerate(self.workloads):
             _known(f"workloads[{number}].service", workload.service, self.services)

@@ -21,7 +21,7 @@ from testbed.experiment import scenario_file
 from testbed.experiment.plan import make_plan, topology_reference
 from testbed.experiment.scenario import Scenario
 from testbed.experiment.scenario_file import ScenarioError
-from testbed.experiment.study_keys import StudyKeys
+from testbed.experiment.study_keys import Step, StudyKeys
 
 # What a run takes beside its traffic, until one has been measured: start, the way of the last flows, stop, tables.
 USUAL_OVERHEAD_S = 10.0
@@ -30,7 +30,8 @@ _LONGEST_NAME = 120  # a file name may have 255 octets
 
 @dataclass(frozen=True)
 class Case:
-    """One run to be: `settings` are its values of what the study varies, by dotted scenario key, the policy included.
+    """One run to be: `settings` are its values of what the study varies, by dotted scenario key, the policy included;
+    of a variant that has a name, that.
 
     `source` is the file that paths in the scenario are relative to. Two cases of one fingerprint would run the same.
     """
@@ -59,8 +60,9 @@ def load(path: Path) -> Study:
     document = keys.scenario if isinstance(keys.scenario, dict) else scenario_file.read(source)
     digest_of = _Digests()
     by_setting = []
-    for varied in _settings(keys):
-        scenario = _scenario(document, keys, varied, path, source)
+    for steps in _combinations(keys):
+        varied = {key: value for step in steps for key, value in step.told.items()}
+        scenario = _scenario(document, keys, steps, _named(varied, path, source), path, source)
         if "policy" in varied and all(service.policy is not None for service in scenario.services.values()):
             raise ScenarioError(f"{path}: policies: each service of {source} has a policy of its own; leave those out")
         by_setting.append((varied, scenario, digest_of.files_of(scenario, source.parent)))
@@ -101,21 +103,32 @@ def estimate_s(cases: Iterable[Case], overhead_s: float) -> float:
     return sum(case.scenario.duration_s + overhead_s for case in cases)
 
 
-def _settings(keys: StudyKeys) -> Iterator[dict[str, Any]]:
-    axes = {**keys.grid, **({"policy": keys.policies} if keys.policies else {})}
-    for values in product(*axes.values()):
-        yield dict(zip(axes, values, strict=True))
+def _combinations(keys: StudyKeys) -> Iterator[tuple[Step, ...]]:
+    """Return what makes each case of one seed, the policy last."""
+    axes, policies = keys.axes, [Step({"policy": policy}) for policy in keys.policies or ()] or [Step({})]
+    for *steps, policy in product(*axes, policies):
+        spared = [key for key, policies in keys.indifferent.items() if policy.settings.get("policy") in policies]
+        pairs = zip(steps, axes, strict=True)
+        if all(step is axis[0] or not any(step.varies(key) for key in spared) for step, axis in pairs):
+            yield (*steps, policy)
 
 
 def _scenario(
-    document: dict[str, Any], keys: StudyKeys, varied: Mapping[str, Any], path: Path, source: Path
+    document: dict[str, Any],
+    keys: StudyKeys,
+    steps: Iterable[Step],
+    named: str,
+    path: Path,
+    source: Path,
 ) -> Scenario:
-    """Return the scenario of one setting, checked as far as it can be without running it."""
+    """Return the scenario of one case, which errors call `named`, checked as far as it can be without running it."""
     document = deepcopy(document)
-    for key, value in {**keys.set, **varied}.items():
-        place = "set" if key in keys.set else "grid"
+    if source == path:
+        document.setdefault("name", keys.name)
+    changes = {key: value for step in steps for key, value in step.settings.items()}
+    for key, value in {**keys.set, **changes}.items():
+        place = "set" if key in keys.set else "grid" if key in keys.grid else "variants"
         scenario_file.override(document, key, deepcopy(value), f"{path}: {place}.{key}", source)
-    named = f"{path}: case {_label(varied)} of {source}" if varied else f"{path}: {source}"
     scenario = scenario_file.parse(document, named)
     try:
         make_plan(scenario, source)
@@ -142,6 +155,10 @@ def _check_distinct(cases: Iterable[Case], path: Path) -> None:
             if other is not case:
                 both = f"{_label(other.settings)} and {_label(case.settings)}"
                 raise ScenarioError(f"{path}: cases {both} {what}; leave one of them out")
+
+
+def _named(varied: Mapping[str, Any], path: Path, source: Path) -> str:
+    return f"{path}: case {_label(varied)} of {source}" if varied else f"{path}: {source}"
 
 
 def _label(varied: Mapping[str, Any]) -> str:

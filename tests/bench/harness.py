@@ -83,15 +83,11 @@ class Skipped(Exception):
 
 @dataclass(frozen=True)
 class Benchmark:
-    """A group of rows that are measured together. `run` yields each row as soon as it is known.
-
-    One that takes too long for "all of them" is measured `on_request`, by its name, alone.
-    """
+    """A group of rows that are measured together. `run` yields each row as soon as it is known."""
 
     name: str
     summary: str
     run: Callable[[Settings], Iterable[Row]]
-    on_request: bool = False
 
 
 def compare(

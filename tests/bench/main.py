@@ -25,11 +25,11 @@ class UnknownBenchmark(ValueError):
 
 
 def run(names: Sequence[str], settings: Settings, *, as_json: bool) -> int:
-    """Run the named benchmarks, or all but those on request; print a table, or JSON rows.
+    """Run the named benchmarks, or all; print a table, or JSON rows.
 
     A row of JSON is printed as soon as it is measured. Progress goes to stderr. Raises UnknownBenchmark.
     """
-    chosen = [_benchmark(name) for name in names] or [item for item in BENCHMARKS.values() if not item.on_request]
+    chosen = [_benchmark(name) for name in names] or list(BENCHMARKS.values())
     progress = Console(stderr=True, highlight=False)
     rows: list[Row] = []
     failed = False

@@ -7,7 +7,6 @@ from importlib import import_module
 from tests.bench.harness import Benchmark
 
 _MODULES = (
-    "age_sweep",
     "binding_table",
     "convergence",
     "decision",

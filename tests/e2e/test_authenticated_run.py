@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from testbed.analysis.checks import checks
-from testbed.analysis.load import load
+from testbed.analysis.run_data import load
 from testbed.emulation.run_tag import REGISTER
 from tests.machine import dyncast, unchanged
 from tests.scenarios import small_document

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from testbed.analysis.load import RunData, load
+from testbed.analysis.run_data import RunData, load
 from testbed.analysis.summary import Summary, summarise
 from tests.machine import dyncast
 from tests.scenarios import EXAMPLES

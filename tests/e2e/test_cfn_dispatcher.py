@@ -10,7 +10,7 @@ import pytest
 
 from testbed.analysis.attribution import moved_flows, seen_flows
 from testbed.analysis.checks import checks
-from testbed.analysis.load import load
+from testbed.analysis.run_data import load
 from tests.e2e.test_draft_figures import Results, address, asked, plan_of, standing
 from tests.machine import dyncast
 

@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from testbed.analysis.checks import checks
-from testbed.analysis.load import RunData, load
+from testbed.analysis.run_data import RunData, load
 from testbed.command import descendants, has_ended
 from testbed.experiment.fault_hands import TestbedHands
 from testbed.experiment.plan import Plan, make_plan

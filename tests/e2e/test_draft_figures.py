@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from testbed.analysis.checks import checks
-from testbed.analysis.load import load
+from testbed.analysis.run_data import load
 from testbed.experiment.plan import Plan, make_plan
 from testbed.experiment.scenario_file import load as load_scenario
 from testbed.experiment.testbed import Testbed

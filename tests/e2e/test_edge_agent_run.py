@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from testbed.analysis.checks import checks
-from testbed.analysis.load import RunData, load
+from testbed.analysis.run_data import RunData, load
 from tests.machine import dyncast, unchanged
 from tests.scenarios import EXAMPLES
 

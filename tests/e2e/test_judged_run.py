@@ -12,7 +12,7 @@ from testbed.analysis.attribution import seen_flows, served_flows
 from testbed.analysis.checks import classified
 from testbed.analysis.decided import decided
 from testbed.analysis.judgement import judge
-from testbed.analysis.load import load
+from testbed.analysis.run_data import load
 from testbed.analysis.sessions import sessions_by_instance
 from tests.machine import dyncast
 from tests.scenarios import small_document

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from testbed.analysis.load import load
+from testbed.analysis.run_data import load
 from testbed.analysis.summary import summarise
 from tests.machine import dyncast
 from tests.scenarios import small_document

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from testbed.analysis.checks import checks
-from testbed.analysis.load import load
+from testbed.analysis.run_data import load
 from testbed.records import TABLES
 from tests.machine import dyncast, start_dyncast, unchanged
 from tests.polling import wait_until

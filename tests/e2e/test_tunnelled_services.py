@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from testbed.analysis.checks import checks
-from testbed.analysis.load import load
+from testbed.analysis.run_data import load
 from testbed.emulation.capabilities import Capability, probe
 from testbed.emulation.namespaces import entered, socket_in
 from testbed.emulation.tunnels import DST_PORT

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from testbed.analysis.html_report import files
-from testbed.analysis.load import load
+from testbed.analysis.run_data import load
 from testbed.analysis.summary import summarise
 from tests.browser import Complaints, chromium, overflow_px
 from tests.report_runs import write_reported_run

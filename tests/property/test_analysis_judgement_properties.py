@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from testbed.analysis.judgement import judge
-from testbed.analysis.load import load
+from testbed.analysis.run_data import load
 from testbed.analysis.sessions import Sessions
 from testbed.dyncast.metrics import RawMetrics
 from testbed.dyncast.policies import Candidate

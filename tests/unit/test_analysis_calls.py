@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from testbed.analysis.checks import Check, checks
-from testbed.analysis.load import load
+from testbed.analysis.run_data import load
 from testbed.analysis.summary import Summary, summarise
 from testbed.analysis.tables import print_summary
 from tests.analysis_data import Row, write_tables

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from testbed.analysis.attribution import affinity_violations, seen_flows
-from testbed.analysis.load import RunDataError, load
+from testbed.analysis.run_data import RunDataError, load
 from testbed.analysis.summary import summarise
 from testbed.analysis.tables import print_summary
 from tests.analysis_data import Row, write_tables

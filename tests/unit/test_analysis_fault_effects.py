@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from testbed.analysis.fault_effects import complete, effects
-from testbed.analysis.load import load
+from testbed.analysis.run_data import load
 from testbed.analysis.summary import summarise
 from tests.analysis_data import Row, write_run, write_tables
 

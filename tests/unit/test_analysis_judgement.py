@@ -17,7 +17,7 @@ from testbed.analysis.checks import classified
 from testbed.analysis.decided import decided
 from testbed.analysis.drawing import NothingToDrawError
 from testbed.analysis.judgement import Judgement, judge
-from testbed.analysis.load import RunData, RunDataError, load
+from testbed.analysis.run_data import RunData, RunDataError, load
 from testbed.analysis.sessions import Sessions, sessions_by_instance
 from testbed.analysis.summary import summarise
 from testbed.analysis.tables import print_summary

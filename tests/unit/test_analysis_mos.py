@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from testbed.analysis import mos
-from testbed.analysis.load import load
+from testbed.analysis.run_data import load
 from tests.analysis_data import Row, write_tables
 from tests.small_run import MANIFEST, call, heard
 

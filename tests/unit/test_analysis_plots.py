@@ -13,9 +13,9 @@ import pytest
 
 from testbed.analysis import drawing
 from testbed.analysis.attribution import directory, seen_flows, served_flows
-from testbed.analysis.load import RunData, load
 from testbed.analysis.placement_plot import NOBODY, flow_counts
 from testbed.analysis.plots import PICTURES, compare, pictures, report
+from testbed.analysis.run_data import RunData, load
 from tests.analysis_data import Row, write_run, write_tables
 
 

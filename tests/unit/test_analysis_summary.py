@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import json
 import math
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from rich.console import Console
 
 from testbed.analysis.checks import checks
 from testbed.analysis.comparison import labels, measures
-from testbed.analysis.load import RunData, load
+from testbed.analysis.run_data import RunData, load
 from testbed.analysis.summary import streams, summarise
 from testbed.analysis.tables import comparison_table, print_summary
 from tests.analysis_data import Row, write_run, write_tables
@@ -194,3 +195,32 @@ def test_tables_print_figures_and_marks(two_runs: list[RunData]) -> None:
     assert "render-1@newyork" in text
     assert "dyncast against closest" in text
     assert f"{summarise(two_runs[0]).services.set_index('service').at['render', 'completion_mean_ms']:,.2f} ms" in text
+
+
+def test_what_was_due_in_the_warm_up_does_not_count_but_is_checked(tmp_path: Path) -> None:
+    run_dir = write_run(tmp_path / "run", policy="dyncast")
+    whole = summarise(load(run_dir))
+    manifest = json.loads((run_dir / "manifest.json").read_text())
+    (run_dir / "manifest.json").write_text(json.dumps({**manifest, "warm_up_s": 20.0}))
+    run = load(run_dir)
+    summary = summarise(run)
+
+    counting = run.flows[run.flows["due_s"] >= run.start_s + 20.0]
+    assert 0 < len(counting) < len(run.flows)
+    assert summary.services["offered"].sum() == len(summary.flows) == len(counting)
+    answered = counting[(counting["kind"] == "http") & (counting["outcome"] == "ok")]["completion_ms"]
+    row = only(summary.services, kind="http")
+    assert row["completion_mean_ms"] == pytest.approx(answered.mean())
+    assert summary.instances["flows"].sum() == summary.flows["instance"].notna().sum()
+    decided = run.decisions[run.decisions["time_s"] >= run.start_s + 20.0]
+    assert summary.decisions["decisions"].sum() == len(decided)
+    assert (summary.judgement.decisions["time_s"] >= run.start_s + 20.0).all()
+    assert summary.judgement.steadiness["dispersion"].to_list() != whole.judgement.steadiness["dispersion"].to_list()
+    assert only(summary.rtp, direction="echo")["streams"] == (counting["kind"] == "rtp_audio").sum()
+    up = run.rtp[(run.rtp["direction"] == "up") & (run.rtp["first_s"] >= run.start_s + 20.0)]
+    assert only(summary.rtp, direction="up")["streams"] == len(up) > 0
+    assert summary.checks == whole.checks
+
+    printed = io.StringIO()
+    print_summary(summary, Console(file=printed, width=140))
+    assert "the first 20 not counted" in printed.getvalue()

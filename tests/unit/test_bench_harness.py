@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 
 import pytest
@@ -73,20 +72,6 @@ def test_one_benchmark_that_fails_or_cannot_run_leaves_the_others(
     assert run(["unable", "good"], Settings(), as_json=False) == 0
     with pytest.raises(UnknownBenchmark, match="'nine'; there are: broken, unable, good"):
         run(["nine"], Settings(), as_json=False)
-
-
-def test_what_takes_long_runs_when_it_is_named(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def of(name: str) -> Callable[[Settings], list[Row]]:
-        return lambda _: [measure(name, "s", [1.0])]
-
-    there_are = {name: Benchmark(name, "", of(name), on_request=name == "long") for name in ("short", "long")}
-    monkeypatch.setattr("tests.bench.main.BENCHMARKS", there_are)
-    assert run([], Settings(), as_json=True) == 0
-    assert [json.loads(line)["name"] for line in capsys.readouterr().out.splitlines()] == ["short"]
-    assert run(["long"], Settings(), as_json=True) == 0
-    assert [json.loads(line)["name"] for line in capsys.readouterr().out.splitlines()] == ["long"]
 
 
 def test_the_help_names_every_benchmark() -> None:

@@ -17,7 +17,7 @@ from testbed.analysis.html_report.flow_figures import most_first
 from testbed.analysis.html_report.signalling_figure import bytes_per_s
 from testbed.analysis.html_report.sketches import Sketchbook
 from testbed.analysis.html_report.time_axis import TimeAxis
-from testbed.analysis.load import RunDataError, load
+from testbed.analysis.run_data import RunDataError, load
 from testbed.analysis.summary import summarise
 from tests.analysis_data import Row, write_run, write_tables
 from tests.report_page import ReportPage

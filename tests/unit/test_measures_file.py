@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from testbed.analysis import measures_file
-from testbed.analysis.load import RunDataError
 from testbed.analysis.measures_file import NAME, RunMeasures, read, read_each
+from testbed.analysis.run_data import RunDataError
 from tests.study_runs import write_study_run
 
 
@@ -78,7 +78,7 @@ def test_a_file_that_says_nothing_sound_is_made_anew(run_dir: Path, text: str) -
         text = json.dumps({**document, "run": {**document["run"], "services": [1]}})
     (run_dir / NAME).write_text(text)
     assert _equal(read(run_dir), first)
-    assert json.loads((run_dir / NAME).read_text())["format"] == 1
+    assert json.loads((run_dir / NAME).read_text())["format"] == measures_file._FORMAT
 
 
 def test_a_folder_that_cannot_be_written_to_just_has_none(run_dir: Path) -> None:
@@ -116,7 +116,7 @@ def test_many_runs_are_read_in_order_by_several_processes(run_dir: Path, monkeyp
 
 def test_the_format_is_raised_when_a_measure_changes(run_dir: Path) -> None:
     """What is kept of this run. If it changes, files on disk say something else: raise the format with it."""
-    assert measures_file._FORMAT == 1
+    assert measures_file._FORMAT == 2
     web = read(run_dir).services["web"]
     assert {key: round(value, 6) for key, value in web.items() if value == value} == {
         "offered": 2.0,
@@ -127,7 +127,9 @@ def test_the_format_is_raised_when_a_measure_changes(run_dir: Path) -> None:
         "refused_percent": 0.0,
         "failed_percent": 0.0,
         "unserved_percent": 0.0,
+        "dispersion": 0.8,  # of ten seconds two have a flow: mean 0.2, variance 0.16
         "signalling_bytes_per_s": 120.0,
+        "d_router_bindings": 0.0,
     }
     voice = read(run_dir).services["voice"]
     assert {key: round(value, 6) for key, value in voice.items() if value == value} == {
@@ -141,4 +143,5 @@ def test_the_format_is_raised_when_a_measure_changes(run_dir: Path) -> None:
         "rtp_delay_mean_ms": 30.0,
         "rtp_delay_p95_ms": 60.0,
         "signalling_bytes_per_s": 120.0,
+        "d_router_bindings": 0.0,
     }

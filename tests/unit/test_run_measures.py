@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from testbed.analysis.load import load
+from testbed.analysis.run_data import load
 from testbed.analysis.run_measures import BY_KEY, of_services
 from tests.analysis_data import Row, write_run, write_tables
 from tests.small_run import MANIFEST, call, flow

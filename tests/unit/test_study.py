@@ -62,9 +62,64 @@ def test_a_case_is_named_as_shortly_as_is_clear_and_fit_for_a_folder(tmp_path: P
         assert len(name.encode()) < 200
 
 
+def test_steps_set_several_keys_together_and_who_is_indifferent_runs_once(tmp_path: Path) -> None:
+    variants = [{"metrics.interval_s": 1, "duration_s": 5}, {"metrics.interval_s": 2, "duration_s": 7}]
+    path = write_study(tmp_path, variants=variants, indifferent={"metrics.interval_s": ["closest"]}, seeds=1)
+    told = [
+        (case.settings[RATE], case.scenario.metrics.interval_s, case.scenario.duration_s, case.scenario.policy)
+        for case in study.load(path).cases
+    ]
+    assert told == [
+        (rate, *step)
+        for rate in (10, 20)
+        for step in ((1, 5, "closest"), (1, 5, "dyncast"), (2, 7, "dyncast"))
+    ]  # fmt: skip
+
+
+def test_variants_with_names_are_told_of_by_name_and_may_set_what_they_like(tmp_path: Path) -> None:
+    variants = {
+        "as it is": {"duration_s": 4},
+        "busy, small": {"instances.0.workers": 1, "workloads.0.work.mean_ms": 90},
+    }
+    path = write_study(tmp_path, variants=variants, indifferent={"variant": ["closest"]}, seeds=1, grid=None)
+    cases = study.load(path).cases
+    assert [dict(case.settings) for case in cases] == [
+        {"variant": "as it is", "policy": "closest"},
+        {"variant": "as it is", "policy": "dyncast"},
+        {"variant": "busy, small", "policy": "dyncast"},
+    ]
+    assert [case.scenario.duration_s for case in cases[:2]] == [4, 4]
+    assert (cases[2].scenario.instances[0].workers, cases[2].scenario.workloads[0].work.mean_ms) == (1, 90)
+    assert cases[2].name.startswith("variant=busy_small,policy=dyncast,seed=1")
+
+
+def test_a_scenario_in_the_study_may_go_by_the_study_s_name(tmp_path: Path) -> None:
+    nameless = {key: value for key, value in small_document().items() if key != "name"}
+    assert study.load(write_study(tmp_path, scenario=nameless)).cases[0].scenario.name == "loads"
+
+
+def test_who_is_indifferent_to_a_key_of_the_grid_runs_with_its_first_value(tmp_path: Path) -> None:
+    cases = study.load(write_study(tmp_path, indifferent={RATE: ["dyncast"]}, seeds=1)).cases
+    told = [(case.settings[RATE], case.scenario.policy) for case in cases]
+    assert told == [(10, "closest"), (10, "dyncast"), (20, "closest")]
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
+        ({"variants": [{RATE: 1}]}, [f"variants.{RATE}", f"overlaps grid.{RATE}"]),
+        ({"variants": [{}]}, ["variants[0]", "sets nothing"]),
+        ({"variants": {"first": {"duration_s": 5}, "second": {}}}, ["variants.second", "sets nothing"]),
+        ({"variants": {"first": {"duration_s": 5, RATE: 3}}}, [f"variants.{RATE}", f"overlaps grid.{RATE}"]),
+        ({"variants": 3}, ["variants"]),
+        ({"variants": [{"duration_s": 5}, {"duration_s": 7, "warm_up_s": 3}]},
+         ["variants[1]", "not all set warm_up_s"]),
+        ({"variants": [{"policy": "closest"}]}, ["variants.policy", "policies"]),
+        ({"variants": [{"duration_s": 5}, {"duration_s": 5}]}, ["variants", "is there twice"]),
+        ({"variants": [{"durations": 5}]}, ["durations"]),
+        ({"indifferent": {"duration_s": ["closest"]}}, ["indifferent.duration_s", "neither grid nor variants"]),
+        ({"indifferent": {RATE: ["random"]}}, [f"indifferent.{RATE}", "'random' is none of the policies"]),
+        ({"set": {"warm_up_s": 99}}, ["warm_up_s", "has to be below duration_s"]),
         ({"grid": {"workloads.0.arrivals.rat_per_s": [1]}},
          ["case rat_per_s=1", "workloads[0].arrivals.rat_per_s", "did you mean 'rate_per_s'"]),
         ({"grid": {"polcy": ["closest"]}}, ["case polcy=closest", "polcy", "did you mean 'policy'"]),

@@ -102,3 +102,21 @@ def test_a_run_is_named_by_the_policies_of_its_services(policies: dict[str, str]
 def test_cases_are_named_by_the_ends_of_keys() -> None:
     keys = ("workloads.0.arrivals.rate_per_s", "instances.0.workers", "instances.1.workers")
     assert case_name(keys, [45.0, 2, "none"]) == "rate_per_s 45, 0.workers 2, 1.workers none"
+
+
+def test_what_a_named_variant_sets_is_no_factor_of_its_own() -> None:
+    small: Run = {"rate": 1, "workers": 2, "variant": "small"}
+    large: Run = {"rate": 1, "workers": 8, "queue": 5, "variant": "large"}
+    runs = [small, large, {**small, "rate": 2}, {**large, "rate": 2}]
+    assert factors(runs, ["p"] * 4) == ("rate", "variant")
+
+
+def test_factors_that_follow_from_another_are_taken_with_it() -> None:
+    steps = [(0.1, 10, 28), (1.0, 10, 28), (5.0, 20, 35)]
+    runs = pd.DataFrame(
+        [(load, *step) for load in (100, 160) for step in steps], columns=["load", "interval", "lifetime", "duration"]
+    )
+    assert independent(runs, ["load", "lifetime", "interval", "duration"]) == {
+        "load": (),
+        "interval": ("lifetime", "duration"),
+    }

@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from scipy import stats
 
-from testbed.analysis.load import RunDataError
+from testbed.analysis.run_data import RunDataError
 from testbed.analysis.study_figures import StudyFigures, compare, marks, read
 from tests.study_runs import figures_of, rated, verdict, write_study_run
 
@@ -237,3 +238,41 @@ def test_no_runs_are_an_empty_comparison(tmp_path: Path) -> None:
     assert compare(figures).empty
     assert {"run_dir", "policy", "completion_mean_ms"} <= set(figures.runs.columns)
     assert {"difference", "measure"} <= set(compare(figures).columns)
+
+
+def test_runs_of_an_indifferent_policy_count_for_every_value(tmp_path: Path) -> None:
+    variants = [{"metrics.interval_s": 1, "duration_s": 9}, {"metrics.interval_s": 5, "duration_s": 12}]
+    study = {"baseline": "dyncast", "variants": variants, "indifferent": {"metrics.interval_s": ["closest"]}}
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(study))
+    for step in variants:
+        scenario = {"metrics": {"interval_s": step["metrics.interval_s"]}, "duration_s": step["duration_s"]}
+        for policy, ms in (("closest", 50.0), ("dyncast", 10.0 * step["duration_s"])):
+            if policy == "dyncast" or step is variants[0]:
+                write_study_run(tmp_path / f"{policy}{step['duration_s']}", policy, 1, [ms], scenario=scenario)
+    figures = read([tmp_path])
+    assert len(figures.runs) == 3
+    found = compare(figures)
+    for interval_s, duration_s in ((1, 9), (5, 12)):
+        at = {"metrics.interval_s": interval_s, "duration_s": duration_s}
+        assert row(found, "closest", **at)["mean"] == 50.0
+        assert row(found, "closest", **at)["difference"] == 50.0 - 10.0 * duration_s
+    # but for what they signalled, which is that of their own interval
+    signalled = found[(found["measure"] == "signalling_bytes_per_s") & (found["policy"] == "closest")]
+    assert list(signalled["metrics.interval_s"]) == [1]
+
+
+def test_named_variants_are_compared_by_name(tmp_path: Path) -> None:
+    for variant, rate, took_ms in (("calm", 45, 20.0), ("busy", 60, 70.0)):
+        case = {"case": {"settings": {"variant": variant, "policy": "closest"}}}
+        write_study_run(tmp_path / variant, "closest", 1, [took_ms], scenario=rated(rate), manifest=case)
+    figures = read([tmp_path])
+    assert figures.factors == ("variant",)
+    assert row(compare(figures), "closest", variant="busy")["mean"] == 70.0
+
+
+def test_a_study_file_that_says_nothing_of_use_is_passed_over(tmp_path: Path) -> None:
+    write_study_run(tmp_path / "run")
+    for content in ("just text", "indifferent: 3", "indifferent: {a: b}\nvariants: [1, {c: 2}]", "baseline: [1]"):
+        (tmp_path / "study.yaml").write_text(content)
+        figures = read([tmp_path])
+        assert (len(figures.runs), figures.skipped, figures.baseline) == (1, (), None)

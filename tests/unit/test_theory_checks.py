@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from testbed.analysis.load import RunDataError, load
+from testbed.analysis.run_data import RunDataError, load
 from testbed.analysis.theory_checks import theory_checks
 from testbed.analysis.theory_outcomes import TheoryReport
 from testbed.cli import app

@@ -14,7 +14,7 @@ from testbed.analysis import study_figures
 from testbed.analysis.html_report.page import Page, render
 from testbed.analysis.html_report.run_page import run_page
 from testbed.analysis.html_report.study_page import study_page
-from testbed.analysis.load import RunDataError, load
+from testbed.analysis.run_data import RunDataError, load
 from testbed.analysis.study_figures import StudyFigures
 from testbed.analysis.summary import Summary, summarise
 from testbed.records import TABLES

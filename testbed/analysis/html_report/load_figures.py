@@ -19,7 +19,7 @@ from testbed.analysis.html_report.flow_figures import MOST_PICTURES
 from testbed.analysis.html_report.page import Figure
 from testbed.analysis.html_report.sketches import Sketchbook
 from testbed.analysis.html_report.time_axis import TimeAxis
-from testbed.analysis.load import RunData
+from testbed.analysis.run_data import RunData
 
 _MOST_LINES = 6
 _MOST_ROWS, _LEAST_ROWS, _MOST_ROWS_IN_ALL = 60, 12, 120  # of a picture, and of all services together

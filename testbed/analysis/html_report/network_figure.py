@@ -18,7 +18,7 @@ from testbed.analysis.html_report import sketches
 from testbed.analysis.html_report.page import Figure
 from testbed.analysis.html_report.sketches import Sketchbook
 from testbed.analysis.label_placement import Labels
-from testbed.analysis.load import RunData, RunDataError
+from testbed.analysis.run_data import RunData, RunDataError
 from testbed.analysis.topology_layout import layout
 from topologies import yaml_form
 from topologies.spec import Role, Topology, TopologyError

@@ -39,8 +39,8 @@ from testbed.analysis.html_report.sketches import Sketchbook
 from testbed.analysis.html_report.tabulate import THREE_DIGITS, shares, table
 from testbed.analysis.html_report.time_axis import TimeAxis
 from testbed.analysis.kinds import is_request
-from testbed.analysis.load import RunData
 from testbed.analysis.placement_plot import flow_counts
+from testbed.analysis.run_data import RunData
 from testbed.analysis.summary import Summary, streams
 
 _SENTENCES = {
@@ -95,6 +95,8 @@ def _facts(run: RunData) -> Iterator[tuple[str, str]]:
         yield "policy", run.policy
     yield "seed", "not stated" if manifest.seed is None else str(manifest.seed)
     yield "duration", f"{run.end_s - run.start_s:g} s"
+    if manifest.warm_up_s:
+        yield "warm-up", f"{manifest.warm_up_s:g} s, in no mean, share or quantile"
     for name, value in (
         ("topology", manifest.raw.get("topology")),
         ("begun", manifest.raw.get("begun_at")),

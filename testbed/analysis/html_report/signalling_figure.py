@@ -12,7 +12,7 @@ from testbed.analysis.html_report.flow_figures import most_first
 from testbed.analysis.html_report.page import Figure
 from testbed.analysis.html_report.sketches import Sketchbook
 from testbed.analysis.html_report.time_axis import TimeAxis
-from testbed.analysis.load import RunData
+from testbed.analysis.run_data import RunData
 
 
 def signalling(book: Sketchbook, run: RunData, time: TimeAxis) -> list[Figure]:

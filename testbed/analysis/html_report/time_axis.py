@@ -13,7 +13,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from testbed.analysis import drawing
-from testbed.analysis.load import RunData
+from testbed.analysis.run_data import RunData
 
 MOST_STEPS = 240
 _MOST_NUMBERS = 24  # of faults; more would be written over each other

@@ -1,4 +1,4 @@
-"""Read what a run left behind: its manifest and its tables, checked and typed.
+"""Read what a run left behind: its manifest and its tables, checked and typed as `table_schema` says.
 
 Owns the way from files to data frames, and the wording of what can be wrong with a run folder. Reads
 files only; knows no live objects and draws no conclusions.
@@ -16,35 +16,9 @@ from typing import Any
 
 import pandas as pd
 
+from testbed.analysis.table_schema import NUMBER, SCHEMA, TEXT, WHOLE, WORD, Column
 from testbed.records import MANIFEST_FORMAT, TABLES
 
-# Nearly every value differs: no use as categories.
-_TEXT = frozenset({"flow_id", "call", "candidates", "argv", "figures", "output", "last_words"})
-_CATEGORIES = frozenset(
-    {"workload", "kind", "service", "client", "ingress", "instance", "site", "proto", "src", "d_sid", "outcome"}
-    | {"receiver", "direction", "d_router", "policy", "d_bid", "egress", "node", "event", "reason", "source", "peer"}
-    | {"dst", "fault", "target", "detail", "host_name", "type", "server", "answer", "port"}
-)
-_NULLABLE_INTEGERS = frozenset(
-    {"number", "flows_broken", "src_port", "dst_port", "ssrc", "payload_type", "sequence", "exit_code"}
-)
-
-# What a row must have for anything to be made of it; a row cut short by a crash lacks it.
-_REQUIRED: Mapping[str, tuple[str, ...]] = {
-    "flows": ("flow_id", "kind", "service", "client", "due_s"),
-    "dns": ("time_s", "client", "host_name"),
-    "rtp": ("receiver", "direction"),
-    "decisions": ("time_s", "d_router"),
-    "weights": ("time_s", "d_router", "d_sid", "d_bid", "weight"),
-    "metrics": ("time_s", "node", "event"),
-    "instances": ("time_s", "instance", "utilisation", "queue_length"),
-    "ports": ("time_s", "d_router", "port"),
-    "control": ("time_s", "node", "direction", "kind", "messages", "bytes"),
-    "affinity": ("instance", "service", "proto", "src", "first_s"),
-    "faults": ("time_s", "fault"),
-    "commands": ("workload", "client", "outcome"),
-}
-_LATER = frozenset({"commands"})  # tables that runs of this format may lack, for there was nothing of the kind yet
 _RUN_AGAIN = "run the scenario again"
 
 
@@ -54,7 +28,7 @@ class RunDataError(ValueError):
 
 @dataclass(frozen=True)
 class Manifest:
-    """What the runner says of a run. A key that is absent is None or empty; `raw` is the file as it stands."""
+    """What the runner says of a run. A key that is absent is None, 0 or empty; `raw` is the file as it stands."""
 
     raw: Mapping[str, Any]
     scenario: str | None
@@ -62,6 +36,7 @@ class Manifest:
     seed: int | None
     start_s: float | None
     duration_s: float | None
+    warm_up_s: float
     verdict: str | None
     reasons: tuple[str, ...]
     sites: tuple[Mapping[str, Any], ...]
@@ -113,6 +88,15 @@ class RunData:
             return self.manifest.start_s
         first_s = min(self.flows["due_s"].min(), self.instances["time_s"].min(), key=_absent_last)
         return 0.0 if pd.isna(first_s) else float(first_s)
+
+    @property
+    def counts_from_s(self) -> float:
+        """When the warm-up was over: what was due before is in no mean, share or quantile."""
+        return self.start_s + self.manifest.warm_up_s
+
+    def counting(self, rows: pd.DataFrame, time: str) -> pd.DataFrame:
+        """Return those rows that count, by the column `time`."""
+        return rows[rows[time] >= self.counts_from_s] if self.manifest.warm_up_s else rows
 
     @cached_property
     def end_s(self) -> float:
@@ -170,6 +154,7 @@ def read_manifest(path: Path) -> Manifest:
         seed=_key(path, raw, "seed", int),
         start_s=_key(path, raw, "start_s", (int, float)),
         duration_s=_key(path, raw, "duration_s", (int, float)),
+        warm_up_s=_key(path, raw, "warm_up_s", (int, float)) or 0.0,
         verdict=_key(path, fidelity, "verdict", str),
         reasons=tuple(str(reason) for reason in _key(path, fidelity, "reasons", list) or ()),
         sites=_named(path, raw, "sites"),
@@ -194,19 +179,19 @@ def _named(path: Path, raw: Mapping[str, Any], key: str) -> tuple[Mapping[str, A
 
 
 def _read_table(run_dir: Path, table: str) -> pd.DataFrame:
-    path = run_dir / f"{table}.csv"
+    path, schema = run_dir / f"{table}.csv", SCHEMA[table]
     if not path.is_file():
         parts = any(run_dir.rglob(f"{table}.*.part.csv"))
-        if table in _LATER and not parts:
-            return pd.DataFrame({column: pd.Series(dtype=_dtype(column)) for column in TABLES[table]})
+        if schema.is_later and not parts:
+            return pd.DataFrame({name: pd.Series(dtype=column.dtype) for name, column in schema.columns.items()})
         why = "its parts were never merged, so the run did not finish" if parts else "the run is not complete"
         raise RunDataError(f"{path} is missing: {why}; {_RUN_AGAIN}")
     _check_ends(path, TABLES[table])
     try:
         frame = pd.read_csv(
             path,
-            dtype={column: _dtype(column) for column in TABLES[table]},
-            na_values={column: _absent(column) for column in TABLES[table]},
+            dtype={name: column.dtype for name, column in schema.columns.items()},
+            na_values={name: _absent(column) for name, column in schema.columns.items()},
             keep_default_na=False,  # a site may be called NA
             encoding="utf-8",
             low_memory=False,
@@ -217,10 +202,11 @@ def _read_table(run_dir: Path, table: str) -> pd.DataFrame:
         OverflowError,
         OSError,
     ) as error:  # ParserError and UnicodeDecodeError are ValueErrors
-        raise RunDataError(f"{path} is corrupt: {_first_bad_value(path) or _one_line(error)}; {_RUN_AGAIN}") from None
+        why = _first_bad_value(path, schema.columns) or _one_line(error)
+        raise RunDataError(f"{path} is corrupt: {why}; {_RUN_AGAIN}") from None
     if not isinstance(frame.index, pd.RangeIndex):  # pandas takes surplus leading fields for an index
         raise RunDataError(f"{path} is corrupt: its rows have more fields than its header; {_RUN_AGAIN}")
-    for column in _REQUIRED[table]:
+    for column in (name for name, column in schema.columns.items() if column.required):
         absent = frame[column].isna()
         if absent.any():
             line = int(absent.to_numpy().argmax()) + 2
@@ -256,35 +242,28 @@ def _check_ends(path: Path, columns: tuple[str, ...]) -> None:
         raise RunDataError(f"{path} is half written: its last line does not end; {_RUN_AGAIN}")
 
 
-def _dtype(column: str) -> str:
-    if column in _TEXT:
-        return "str"
-    if column in _CATEGORIES:
-        return "category"
-    return "Int64" if column in _NULLABLE_INTEGERS else "float64"
+def _absent(column: Column) -> list[str]:
+    return [""] if column.dtype in (TEXT, WORD) else ["", "nan"]
 
 
-def _absent(column: str) -> list[str]:
-    return [""] if column in _TEXT or column in _CATEGORIES else ["", "nan"]
-
-
-def _first_bad_value(path: Path) -> str | None:
+def _first_bad_value(path: Path, columns: Mapping[str, Column]) -> str | None:
     """Find the first value that is no number where one belongs; only asked once reading has failed."""
     try:
         frame = pd.read_csv(path, dtype=str, na_filter=False, encoding="utf-8")
     except (ValueError, OSError):
         return None
-    for column in frame.columns:
-        if _dtype(column) in ("float64", "Int64"):
-            given = ~frame[column].isin(_absent(column))
-            numbers = pd.to_numeric(frame[column], errors="coerce")
-            bad = given & numbers.isna()
-            if _dtype(column) == "Int64":
-                bad |= given & (numbers % 1 != 0)
-            if bad.any():
-                row = int(bad.to_numpy().argmax())
-                wanted = "a number" if _dtype(column) == "float64" else "a whole number"
-                return f"line {row + 2}, {column}: {frame[column].iloc[row]!r} is not {wanted}"
+    for name, column in columns.items():
+        if name not in frame or column.dtype not in (NUMBER, WHOLE):
+            continue
+        given = ~frame[name].isin(_absent(column))
+        numbers = pd.to_numeric(frame[name], errors="coerce")
+        bad = given & numbers.isna()
+        if column.dtype == WHOLE:
+            bad |= given & (numbers % 1 != 0)
+        if bad.any():
+            row = int(bad.to_numpy().argmax())
+            wanted = "a number" if column.dtype == NUMBER else "a whole number"
+            return f"line {row + 2}, {name}: {frame[name].iloc[row]!r} is not {wanted}"
     return None
 
 

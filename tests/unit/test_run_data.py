@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from testbed.analysis.load import RunDataError, load
+from testbed.analysis.run_data import RunDataError, load
 from testbed.records import TABLES
 from tests.analysis_data import START_S, write_run, write_tables
 
@@ -79,7 +79,7 @@ def test_the_mark_names_verdict_and_reasons(tmp_path: Path) -> None:
         ("flows.csv", lambda text: text.replace("tcp,", "tcp,x,", 1), "flows.csv is corrupt"),
         ("control.csv", lambda text: text.replace(",any,", ",any,lots", 1), "control.csv is corrupt: line 3, messages"),
         ("affinity.csv", lambda text: text.replace(",80,", ",80.5,", 1), "dst_port: '80.5' is not a whole number"),
-        ("instances.csv", lambda text: text + "5001.0,render-1\n", "line 354 has no utilisation"),
+        ("instances.csv", lambda text: text + "5001.0,render-1\n", "line 354 has no queue_length"),
         ("flows.csv", lambda text: text.replace(",jobs,", ',"jobs,', 1), "flows.csv is corrupt"),
     ],
 )
