@@ -10,10 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import pandas as pd
 
+from testbed.records import VARIANT
+
 Value = str | int | float | bool | None
 Settings = Mapping[str, Value]
 
-VARIANT = "variant"  # of a study, if it has a name; no scenario key
 _SCENARIO = "name"
 _NO_FACTORS = frozenset({_SCENARIO, "description", "seed", "policy"})
 # From so many settings that change with the scenario's name alone, these are several scenarios rather than one varied.

@@ -20,7 +20,7 @@ import yaml
 
 from testbed.analysis import factors, run_measures
 from testbed.analysis.run_data import RunDataError, load, read_manifest
-from testbed.records import TABLES
+from testbed.records import TABLES, VARIANT
 
 NAME = "measures.json"
 # To be raised whenever a measure is defined anew or another is kept: what is on disk is then worked out again.
@@ -110,8 +110,8 @@ def _variant(manifest: Mapping[str, object]) -> dict[str, factors.Value]:
     """Return the name that the run's study gave what it set, if it did."""
     case = manifest.get("case")
     told = case.get("settings") if isinstance(case, dict) else None
-    name = told.get(factors.VARIANT) if isinstance(told, dict) else None
-    return {factors.VARIANT: name} if isinstance(name, str) else {}
+    name = told.get(VARIANT) if isinstance(told, dict) else None
+    return {VARIANT: name} if isinstance(name, str) else {}
 
 
 def _scenario(path: Path) -> Mapping[str, object]:

@@ -12,8 +12,8 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from testbed.analysis.factors import VARIANT
 from testbed.analysis.run_data import RunDataError
+from testbed.records import VARIANT
 
 NAME = "study.yaml"
 
@@ -66,8 +66,7 @@ def counted(
         everywhere = runs[is_theirs].merge(values, how="cross", suffixes=(" of its own", ""))
         elsewhere = pd.concat([everywhere[f"{key} of its own"] != everywhere[key] for key in keys], axis=1).any(axis=1)
         everywhere.loc[elsewhere, list(own)] = float("nan")
-        once = everywhere[runs.columns].sort_values(list(own)).drop_duplicates(["run_dir", "service", *keys])
-        runs = pd.concat([runs[~is_theirs], once], ignore_index=True)
+        runs = pd.concat([runs[~is_theirs], everywhere[runs.columns]], ignore_index=True)
     return runs
 
 

@@ -14,8 +14,8 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import Field, model_validator
 
 from testbed.experiment.scenario_parts import Name, Part
+from testbed.records import VARIANT
 
-VARIANT = "variant"
 _MOST_SEEDS = 1000
 _OWN_KEYS = {"policy": "policies", "seed": "seeds", "name": "name", "description": "description"}
 
