@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import itertools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, TextIO
@@ -199,6 +199,28 @@ TABLES: Mapping[str, tuple[str, ...]] = {
         "flows_broken",
     ),
 }
+
+
+def whole_rows(path: Path) -> Iterator[dict[str, str]]:
+    """Yield what is complete of a table that somebody may be writing, or was killed while writing; none if not there.
+
+    A row without its end counts as not written yet, and so does all that is written after the end was reached.
+    """
+    try:
+        stream = path.open(newline="", encoding="utf-8")
+    except FileNotFoundError:
+        return
+    with stream:
+        yield from csv.DictReader(_whole_lines(stream))
+
+
+def _whole_lines(stream: Iterable[str]) -> Iterator[str]:
+    # A generator ends once. A file that grows begins again, and csv.DictReader, which asks a file that was empty
+    # twice, would take its first row for the header.
+    for line in stream:
+        if not line.endswith(("\n", "\r")):
+            return
+        yield line
 
 
 def set_aside(folder: Path, process: str) -> None:

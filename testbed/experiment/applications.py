@@ -6,7 +6,6 @@ program is not there; starts nothing.
 
 from __future__ import annotations
 
-import csv
 import shutil
 from collections.abc import Mapping, Sequence
 from ipaddress import ip_address
@@ -19,6 +18,7 @@ from testbed.experiment.plan import Plan, PlannedClient, PlannedInstance
 from testbed.experiment.scenario_file import ScenarioError
 from testbed.experiment.service_keys import ADMIN_PORT
 from testbed.experiment.workload_keys import WorkloadKeys
+from testbed.records import whole_rows
 
 INSTANCE_MODULE = "testbed.agents.command_instance"
 CLIENT_MODULE = "traffic.command_load"
@@ -131,11 +131,10 @@ def failed_loads(work: Path) -> list[str]:
     """Return, in a line each, the commands of clients that failed or did not end in time, by the parts in `work`."""
     failed = []
     for path in sorted(work.glob("commands.*.part.csv")):
-        with path.open(newline="", encoding="utf-8") as stream:
-            for row in csv.DictReader(stream):
-                if row["outcome"] in _FAILURES:
-                    what = f"{row['workload']} at {row['client']} {_FAILURES[row['outcome']]}"
-                    failed.append(f"{what}: {row['last_words']} ({row['output']})")
+        for row in whole_rows(path):
+            if row["outcome"] in _FAILURES:
+                what = f"{row['workload']} at {row['client']} {_FAILURES[row['outcome']]}"
+                failed.append(f"{what}: {row['last_words']} ({row['output']})")
     return failed
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from testbed.experiment.plan import Plan
-from testbed.records import TABLES
+from testbed.records import TABLES, whole_rows
 
 Row = dict[str, str]
 
@@ -38,8 +38,7 @@ def collect(work: Path, run_dir: Path, plan: Plan) -> dict[str, int]:
 
 def _parts(work: Path, table: str) -> Iterator[Row]:
     for path in sorted(work.glob(f"{table}.*.part.csv")):
-        with path.open(newline="", encoding="utf-8") as stream:
-            yield from csv.DictReader(stream)
+        yield from whole_rows(path)
 
 
 def _instances_by_flow(work: Path) -> Mapping[tuple[str, str, str, str], str]:

@@ -5,7 +5,6 @@ Reads what D-Routers measured anyway (their probes) and wrote down (`*.control_d
 
 from __future__ import annotations
 
-import csv
 import time
 from contextlib import suppress
 from itertools import pairwise
@@ -15,6 +14,7 @@ from testbed.emulation.inspection import InspectionError
 from testbed.experiment.link_fidelity import IdlePath
 from testbed.experiment.plan import Plan
 from testbed.experiment.testbed import Testbed
+from testbed.records import whole_rows
 from topologies import routing
 
 
@@ -41,9 +41,7 @@ def control_delays_ms(folder: Path, since_s: float) -> dict[str, list[float]]:
     """Return how long what switches said after `since_s` waited for their control processes, by process."""
     delays: dict[str, list[float]] = {}
     for path in sorted(folder.glob("*.control_delay.csv")):
-        with path.open(newline="", encoding="ascii") as stream:
-            rows = [row for row in csv.DictReader(stream) if row["delay_ms"]]  # a killed process leaves half a row
         delays[path.name.removesuffix(".control_delay.csv")] = [
-            float(row["delay_ms"]) for row in rows if float(row["sent_s"]) >= since_s
+            float(row["delay_ms"]) for row in whole_rows(path) if float(row["sent_s"]) >= since_s
         ]
     return delays

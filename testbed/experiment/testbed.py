@@ -9,7 +9,6 @@ its business.
 
 from __future__ import annotations
 
-import csv
 import os
 import socket
 import time
@@ -28,6 +27,7 @@ from testbed.experiment.plan import Plan
 from testbed.experiment.processes import Processes, RunError
 from testbed.experiment.progress import Progress, Silent
 from testbed.experiment.scenario import Scenario
+from testbed.records import whole_rows
 
 _READY_TIMEOUT_S = 60.0
 
@@ -207,11 +207,7 @@ class Testbed:
                     raise RunError(f"{hearer} heard nothing of {missing[0]} in {timeout_s:g} s; is there a path?")
 
     def _d_bids_heard(self, hearer: str) -> set[str]:
-        path = self._folder / f"metrics.{hearer}.part.csv"
-        if not path.exists():
-            return set()
-        with path.open(newline="", encoding="utf-8") as stream:
-            return {row["d_bid"] for row in csv.DictReader(stream) if _tells(row)}
+        return {row["d_bid"] for row in whole_rows(self._folder / f"metrics.{hearer}.part.csv") if _tells(row)}
 
 
 def _tells(row: dict[str, str]) -> bool:

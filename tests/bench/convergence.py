@@ -9,7 +9,6 @@ interval and the delay of the path is what it may take, and polls and processes 
 
 from __future__ import annotations
 
-import csv
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -21,6 +20,7 @@ from typing import Any, NamedTuple
 from testbed.emulation.capabilities import probe
 from testbed.experiment.plan import Plan, make_plan
 from testbed.experiment.scenario_file import parse
+from testbed.records import whole_rows
 from tests.bench.harness import Benchmark, Better, Goal, Row, Settings, Skipped
 from tests.bench.trickle import trickle
 from tests.counting_instance import UDP_PORT
@@ -120,8 +120,7 @@ def _changes(testbed: CountingTestbed, rounds: int, interval_s: float, bound_s: 
 
 
 def _listening_since_s(folder: Path) -> float:
-    with (folder / f"instances.{TURNING}.part.csv").open(newline="", encoding="utf-8") as stream:
-        return float(next(csv.DictReader(stream))["time_s"])
+    return float(next(whole_rows(folder / f"instances.{TURNING}.part.csv"))["time_s"])
 
 
 def convergence_s(
@@ -143,12 +142,8 @@ def convergence_s(
 
 def decisions_of(folder: Path, site: str) -> list[Decision]:
     """Return what a D-Router has decided, and written."""
-    path = folder / f"decisions.control@{site}.part.csv"
-    if not path.exists():
-        return []
-    with path.open(newline="", encoding="utf-8") as stream:
-        whole = [line for line in stream if line.endswith("\n")]
-    return [Decision(float(row["time_s"]), row["d_bid"]) for row in csv.DictReader(whole)]
+    rows = whole_rows(folder / f"decisions.control@{site}.part.csv")
+    return [Decision(float(row["time_s"]), row["d_bid"]) for row in rows]
 
 
 def _row(name: str, took_s: Mapping[str, list[float]], bound_s: Mapping[str, float]) -> Row:

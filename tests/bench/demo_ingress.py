@@ -6,7 +6,6 @@ many flows reached an instance, and that none reached two.
 
 from __future__ import annotations
 
-import csv
 import tempfile
 import time
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from testbed.emulation.capabilities import probe
 from testbed.emulation.network import EmulatedNetwork
 from testbed.experiment import demo, plan, scenario_file
 from testbed.experiment.testbed import Testbed
+from testbed.records import whole_rows
 from tests.bench.flood import Flood, Outcome
 from tests.bench.harness import Benchmark, Better, Goal, Row, Settings, Skipped, measure
 from tests.polling import wait_until
@@ -94,8 +94,7 @@ def _weights_told(folder: Path, d_sid: str, begin_s: float, end_s: float) -> int
 
 def _table(folder: Path, name: str) -> list[dict[str, str]]:
     """Read what the ingress has written of a table."""
-    with Path(folder, f"{name}.control@{_INGRESS}.part.csv").open(newline="", encoding="utf-8") as stream:
-        return list(csv.DictReader(stream))
+    return list(whole_rows(Path(folder, f"{name}.control@{_INGRESS}.part.csv")))
 
 
 BENCHMARK = Benchmark("demo_ingress", "50,000 new flows in a second through the demo's ingress", _run)

@@ -8,7 +8,6 @@ each 100 ms is the baseline.
 
 from __future__ import annotations
 
-import csv
 import os
 import select
 import socket
@@ -26,6 +25,7 @@ from testbed.dyncast import codec
 from testbed.dyncast.codec import MessageType, Probe
 from testbed.dyncast.telling import Telling, Threshold
 from testbed.emulation.namespaces import socket_in
+from testbed.records import whole_rows
 from tests.bench.edge import D_SID, EGRESSES, IN_BAND_PORT, UDP_PORT, Edge, edge, ticks
 from tests.bench.harness import Benchmark, Better, Goal, Row, Settings, measure
 from tests.bench.site_reports import Site, Told, told
@@ -133,10 +133,9 @@ def _measured(built: Edge, sites: Sequence[Site], mode: str, reports: Sequence[T
 def _bound_per_s(control: Path, begin_s: float) -> float:
     """Return how many flows the D-Router bound per second, or learnt that its switch did, by its own counters."""
     bound: Counter[float] = Counter()
-    with control.open(newline="", encoding="utf-8") as stream:
-        for row in csv.DictReader(line for line in stream if line.endswith("\n")):
-            if row["kind"] in ("decisions", "flows_given") and float(row["time_s"]) >= begin_s:
-                bound[float(row["time_s"])] += int(row["messages"])
+    for row in whole_rows(control):
+        if row["kind"] in ("decisions", "flows_given") and float(row["time_s"]) >= begin_s:
+            bound[float(row["time_s"])] += int(row["messages"])
     first_s, last_s = min(bound), max(bound)
     return (bound[last_s] - bound[first_s]) / (last_s - first_s)
 

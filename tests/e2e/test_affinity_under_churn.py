@@ -8,7 +8,6 @@ that explains it, and against what the ingress counted as broken.
 
 from __future__ import annotations
 
-import csv
 import errno
 import resource
 import socket
@@ -32,7 +31,7 @@ from testbed.experiment.faults import Breaker
 from testbed.experiment.plan import make_plan
 from testbed.experiment.progress import Silent
 from testbed.experiment.scenario_file import load as load_scenario
-from testbed.records import RecordWriter
+from testbed.records import RecordWriter, whole_rows
 from tests.affinity_audit import Life, moves, violations, visits
 from tests.bench.frames import ETHERTYPE, Frames, to_gateway
 from tests.bench.wire import packet_socket
@@ -268,9 +267,4 @@ def counted(folder: Path, node: str, after_s: float = 0.0) -> Counter[str]:
 
 def table(folder: Path, part: str) -> list[dict[str, str]]:
     """Read what there is of a table."""
-    path = folder / f"{part}.part.csv"
-    if not path.exists():
-        return []
-    with path.open(newline="", encoding="utf-8") as stream:
-        lines = stream.read().splitlines(keepends=True)
-    return list(csv.DictReader(line for line in lines if line.endswith("\n")))
+    return list(whole_rows(folder / f"{part}.part.csv"))

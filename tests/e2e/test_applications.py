@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from testbed.experiment.testbed import Testbed
+from testbed.records import whole_rows
 from tests.machine import dyncast, unchanged
 from tests.polling import wait_until
 from tests.scenarios import small_plan
@@ -27,11 +27,7 @@ def held(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Held]:
 
 
 def _affinity(folder: Path) -> list[dict[str, str]]:
-    rows: list[dict[str, str]] = []
-    for path in folder.glob("affinity.*.part.csv"):
-        with path.open(newline="", encoding="utf-8") as stream:
-            rows += csv.DictReader(stream)
-    return rows
+    return [row for path in folder.glob("affinity.*.part.csv") for row in whole_rows(path)]
 
 
 def test_curl_gets_its_answer_from_the_service_address(held: Held) -> None:
@@ -79,9 +75,7 @@ def test_ffmpeg_streams_to_the_service_address_and_flows_reach_one_instance(held
     assert testbed.end_processes() == []  # which makes the instances write what they have seen
 
     def streams() -> list[dict[str, str]]:
-        path = folder / "rtp.conference-1@middle.part.csv"
-        with path.open(newline="", encoding="utf-8") as stream:
-            return [row for row in csv.DictReader(stream) if row["direction"] == "up"]
+        return [row for row in whole_rows(folder / "rtp.conference-1@middle.part.csv") if row["direction"] == "up"]
 
     (stream,) = wait_until(streams, 10, "the stream's row")
     assert int(stream["packets_received"]) >= 100  # 3 s of audio

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import shutil
@@ -24,6 +23,7 @@ from testbed.experiment.plan import Plan, make_plan
 from testbed.experiment.processes import RunError
 from testbed.experiment.scenario_file import parse
 from testbed.experiment.testbed import Testbed
+from testbed.records import whole_rows
 from tests.machine import dyncast, unchanged
 from tests.polling import wait_until
 from tests.scenarios import EXAMPLES
@@ -184,9 +184,8 @@ def test_who_saw_which_flow_is_written_down_from_outside(held: Held) -> None:
     assert testbed.end_processes() == []
     seen: dict[tuple[str, str], list[dict[str, str]]] = {}
     for path in folder.glob("affinity.*.part.csv"):
-        with path.open(newline="", encoding="utf-8") as stream:
-            for row in csv.DictReader(stream):
-                seen.setdefault((row["service"], row["src_port"]), []).append(row)
+        for row in whole_rows(path):
+            seen.setdefault((row["service"], row["src_port"]), []).append(row)
     for instance, port in ASKED[:-1]:
         (row,) = seen[instance.partition("-")[0], port]
         assert (row["instance"], row["proto"], row["dst_port"]) == (instance, "tcp", "8080")

@@ -17,6 +17,7 @@ from testbed.analysis.run_data import load
 from testbed.experiment.plan import Plan, make_plan
 from testbed.experiment.scenario_file import load as load_scenario
 from testbed.experiment.testbed import Testbed
+from testbed.records import whole_rows
 from tests.machine import dyncast
 from tests.polling import wait_until
 from tests.scenarios import EXAMPLES
@@ -184,8 +185,7 @@ def binding_rows(testbed: Testbed, ingress: str) -> dict[str, dict[str, Any]]:
 
 def busy(heard: Path) -> list[Row]:
     """The reports that a D-Router heard of instances whose workers all worked of late."""
-    with heard.open(newline="", encoding="utf-8") as stream:
-        return [row for row in csv.DictReader(stream) if float(row["utilisation"] or 0) > 0.99]
+    return [row for row in whole_rows(heard) if float(row["utilisation"] or 0) > 0.99]
 
 
 def paths_are_measured(testbed: Testbed, ingress: str) -> bool:

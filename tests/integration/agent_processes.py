@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import csv
 import json
 import signal
 import socket
@@ -14,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from testbed.records import whole_rows
 from tests.polling import wait_until
 
 NAME = "render-1@chicago"
@@ -91,11 +91,7 @@ class RunningInstance:
         self.process.stderr.close()
 
     def table(self, name: str) -> list[dict[str, str]]:
-        path = self.folder / f"{name}.{NAME}.part.csv"
-        if not path.exists():
-            return []
-        with path.open() as stream:
-            return list(csv.DictReader(stream))
+        return list(whole_rows(self.folder / f"{name}.{NAME}.part.csv"))
 
 
 def curl(*arguments: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import csv
 import json
 import os
 import socket
@@ -18,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from testbed.records import whole_rows
 from traffic import arrivals_file
 from traffic.arrivals_file import Arrival
 from traffic.packets import build_stream
@@ -170,11 +170,7 @@ class Client:
         assert (process.returncode, errors) == (0, "")
 
     def rows(self, table: str) -> list[dict[str, str]]:
-        path = self.folder / f"{table}.client-1.part.csv"
-        if not path.exists():
-            return []
-        with path.open(newline="") as stream:
-            return list(csv.DictReader(stream))
+        return list(whole_rows(self.folder / f"{table}.client-1.part.csv"))
 
     def summary(self) -> dict[str, Any]:
         return json.loads((self.folder / "client-1.generator.json").read_text())

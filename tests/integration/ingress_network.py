@@ -6,7 +6,6 @@ through the emulated network. Sockets of the client are opened in its namespace 
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 import signal
@@ -30,6 +29,7 @@ from testbed.emulation import inspection, run_tag
 from testbed.emulation.capabilities import choose_backends, probe, start_open_vswitch
 from testbed.emulation.namespaces import socket_in
 from testbed.emulation.network import EmulatedNetwork
+from testbed.records import whole_rows
 from tests.integration import echo_server
 from tests.polling import wait_until
 from topologies.addressing import AddressPlan
@@ -260,11 +260,7 @@ class Control:
         )
 
     def table(self, name: str) -> list[dict[str, str]]:
-        path = self._folder / f"{name}.{self.name}.part.csv"
-        if not path.exists():
-            return []
-        with path.open(newline="") as stream:
-            return list(csv.DictReader(stream))
+        return list(whole_rows(self._folder / f"{name}.{self.name}.part.csv"))
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Send a signal and return the exit code."""

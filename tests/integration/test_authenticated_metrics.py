@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import socket
 import time
@@ -21,6 +20,7 @@ from testbed.emulation import run_tag
 from testbed.emulation.namespaces import entered, socket_in
 from testbed.experiment.process_configs import IN_BAND_PORT
 from testbed.experiment.testbed import Testbed
+from testbed.records import whole_rows
 from tests.machine import unchanged
 from tests.polling import wait_until
 from tests.scenarios import small_plan
@@ -72,8 +72,7 @@ class Held:
         return [row for row in self._rows("metrics") if (row["event"], row["source"]) == ("received", "middle")]
 
     def _rows(self, table: str) -> list[dict[str, str]]:
-        with (self.folder / f"{table}.control@east.part.csv").open(newline="") as stream:
-            return [row for row in csv.DictReader(stream) if None not in row.values()]
+        return list(whole_rows(self.folder / f"{table}.control@east.part.csv"))
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import socket
 import subprocess
@@ -15,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from testbed.records import whole_rows
 from tests.integration.generator_process import REPOSITORY, Client, UdpPeer, closed_port, outcomes, running
 from tests.polling import wait_until
 from traffic import arrivals_file
@@ -72,8 +72,7 @@ def free(ports: range) -> bool:
 
 
 def of_instance(folder: Path, table: str) -> list[dict[str, str]]:
-    with (folder / f"{table}.conference-1@here.part.csv").open(newline="") as stream:
-        return list(csv.DictReader(stream))
+    return list(whole_rows(folder / f"{table}.conference-1@here.part.csv"))
 
 
 def test_a_call_is_four_flows_on_neighbouring_ports_and_one_cname(client: Client) -> None:

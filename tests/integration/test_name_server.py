@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import signal
 import socket
@@ -24,6 +23,7 @@ import pytest
 from testbed.dyncast import codec
 from testbed.dyncast.codec import Report, report_of
 from testbed.dyncast.metrics import RawMetrics, State
+from testbed.records import whole_rows
 from tests.integration.agent_processes import free_ports
 from tests.integration.generator_process import REPOSITORY, Client, TcpPeer, UdpPeer, echo, outcomes, running
 from tests.polling import wait_until
@@ -66,8 +66,7 @@ class Server:
         return dns.query.udp(dns.message.make_query(name, "A"), "127.0.0.1", timeout=10, port=self.port)
 
     def rows(self, table: str) -> list[dict[str, str]]:
-        with (self.folder / f"{table}.dns@here.part.csv").open(newline="") as stream:
-            return list(csv.DictReader(stream))
+        return list(whole_rows(self.folder / f"{table}.dns@here.part.csv"))
 
     def counted(self) -> Counter[str]:
         return Counter({row["kind"]: int(row["messages"]) for row in self.rows("control")})

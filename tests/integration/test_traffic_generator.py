@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import signal
 import socket
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from testbed import rtp_header
+from testbed.records import whole_rows
 from tests.integration.generator_process import (
     ANSWER,
     REPOSITORY,
@@ -290,6 +290,6 @@ def test_against_a_real_service_instance(client: Client, tmp_path: Path):
     rows = client.rows("flows")
     assert outcomes(rows) == {"ok": 51}
     assert {row["instance"] for row in rows if row["kind"] == "http"} == {"render-1@here"}
-    with (tmp_path / "affinity.render-1@here.part.csv").open(newline="") as stream:
-        seen = {(row["proto"], row["src_port"]) for row in csv.DictReader(stream)}
+    affinity = whole_rows(tmp_path / "affinity.render-1@here.part.csv")
+    seen = {(row["proto"], row["src_port"]) for row in affinity}
     assert {(row["proto"], row["src_port"]) for row in rows} <= seen

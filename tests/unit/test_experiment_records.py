@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from testbed.experiment import fidelity
 from testbed.experiment.collect import collect
 from testbed.experiment.live_load import LiveLoad
-from testbed.records import TABLES, RecordWriter
+from testbed.records import TABLES, RecordWriter, whole_rows
 from tests.scenarios import small_plan
 
 
@@ -115,3 +116,28 @@ def test_each_figure_can_spoil_a_run(changes: dict[str, Any], verdict: str, word
 
 def test_links_without_the_relay_have_no_lateness_to_judge() -> None:
     assert _judged(links={}).verdict == "valid"
+
+
+def test_rows_are_read_whole_while_they_are_written(tmp_path: Path) -> None:
+    path = tmp_path / "instances.render-1@east.part.csv"
+    assert list(whole_rows(path)) == []  # nobody has begun
+    path.write_text("time_s,instance\r\n1.0,render-1@east\r\n2.0,ren", newline="")
+    assert [row["time_s"] for row in whole_rows(path)] == ["1.0"]
+
+
+class _FilledLate(io.StringIO):
+    """A table that is written right after its reader found it to be empty."""
+
+    def __next__(self) -> str:
+        line = self.readline()
+        if not line:
+            at = self.tell()
+            self.write("time_s,instance\r\n1.0,render-1@east\r\n2.0,render-1@east\r\n")
+            self.seek(at)
+            raise StopIteration
+        return line
+
+
+def test_a_table_that_fills_while_it_is_read_takes_no_row_for_its_header(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "open", lambda *_, **__: _FilledLate(newline=""))
+    assert list(whole_rows(Path("instances.render-1@east.part.csv"))) == []
