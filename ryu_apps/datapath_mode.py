@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import logging
 import os
+import time
+from collections.abc import Callable
 from struct import unpack_from
 from typing import Any, cast
 
 from ryu_apps.config import ControlConfig
-from ryu_apps.framework import ofproto_v1_3
+from ryu_apps.flow_counts import FlowCounts
+from ryu_apps.framework import hub, ofproto_v1_3
 from ryu_apps.journal import Journal
-from ryu_apps.pool_entries import PoolSpec, is_of_pools
+from ryu_apps.management_session import SessionError
+from ryu_apps.pool_entries import GIVEN_COOKIE, KIND_MASK, REFUSED_COOKIE, PoolSpec, is_of_pools
 from ryu_apps.pools import Pools, Send
 from ryu_apps.select_groups import GroupError, GroupRefused, SelectGroups
 from testbed.conntrack import Conntrack, ConntrackError
@@ -23,7 +27,6 @@ from testbed.dyncast.d_router import DRouter
 from testbed.dyncast.dispatcher import Dispatcher
 
 _COUNT_INTERVAL_S = 0.25
-_COUNTED_QUICKLY = 250  # members whose counts are read so often; those of more, proportionally more seldom
 _STAMP_INTERVAL_S = 1.0
 _ROOM_INTERVAL_S = 5.0
 _COOKIE_OFFSET = 8  # in a Flow-Mod
@@ -48,8 +51,12 @@ class DatapathMode:
         self._lifetime_s = settings.d_router.metric_lifetime_s
         self._conntrack = Conntrack(settings.switch.datapath_type) if settings.switch is not None else None
         self._pools = _pools(settings, self._conntrack)
+        self.loops: list[Callable[[], None]] = []
+        if settings.switch is not None and self._pools is not None:
+            self._counts = FlowCounts(settings.switch.management_socket)
+            self.loops.append(self._count)
         self._refused: dict[Address, int] = {}
-        self._next_count_s = self._next_stamp_s = self._next_room_s = 0.0
+        self._next_stamp_s = self._next_room_s = 0.0
         self._tidy_s: float | None = None
         self._telling = 0
         self._refusal: str | None = None
@@ -92,12 +99,9 @@ class DatapathMode:
             self._d_router.counters["bindings_reset"] += self._pools.reset(action.d_sids, now_s)
 
     def on_timer(self, now_s: float) -> None:
-        """Read what the switch counted; see whether connections find no room; tidy up after a predecessor."""
+        """Have new connections stamped; see whether they find no room; tidy up after a predecessor."""
         if self._pools is None or not self._pools.is_connected:
             return
-        if now_s >= self._next_count_s:
-            self._next_count_s = now_s + _COUNT_INTERVAL_S * max(1.0, self._pools.members / _COUNTED_QUICKLY)
-            self._pools.ask_for_counts()
         if now_s >= self._next_stamp_s:
             self._next_stamp_s = now_s + _STAMP_INTERVAL_S
             self._pools.stamp(now_s)
@@ -108,18 +112,17 @@ class DatapathMode:
             self._tidy_s = None
             self._pools.remove_older_generations()
 
-    def on_counted(self, counted: Any, now_s: float) -> bool:
-        """Take in the count of a flow entry; tell whether it was one of ours."""
+    def on_counted(self, cookie: int, packets: int, now_s: float) -> None:
+        """Take in the count of a flow entry, if it is one of ours."""
         if self._pools is None:
-            return False
-        given = self._pools.given(counted.cookie)
+            return
+        given = self._pools.given(cookie)
         if given is not None:
-            self._d_router.on_flows_given(*given, counted.packet_count, now_s)
-        refused = self._pools.refused(counted.cookie)
+            self._d_router.on_flows_given(*given, packets, now_s)
+        refused = self._pools.refused(cookie)
         if refused is not None:
-            self._refused[refused] = counted.packet_count
+            self._refused[refused] = packets
             self._d_router.counters["refused_by_switch"] = sum(self._refused.values())
-        return is_of_pools(counted.cookie)
 
     def on_error(self, message: bytes) -> list[Action]:
         """Hear of a message that the switch refused, as far as it sent it back."""
@@ -129,6 +132,23 @@ class DatapathMode:
         if is_of_pools(cookie):
             self._refusal = "it refused a flow entry"
         return self._fall_back_if_refused()
+
+    def _count(self) -> None:
+        failures = 0
+        while True:
+            hub.sleep(_COUNT_INTERVAL_S)
+            if self._pools is None or not self._pools.is_connected:
+                continue
+            try:
+                counts = self._counts.read((GIVEN_COOKIE, REFUSED_COOKIE), KIND_MASK)
+            except SessionError as error:
+                failures += 1
+                if failures == 2:  # one alone is how a session ends whose switch began anew
+                    self._logger.warning("the switch does not say what it counted: %s", error)
+                continue
+            failures, now_s = 0, time.monotonic()
+            for cookie, packets in counts:
+                self.on_counted(cookie, packets, now_s)
 
     def _see_whether_connections_find_room(self, pools: Pools) -> None:
         try:

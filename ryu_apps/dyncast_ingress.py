@@ -95,7 +95,7 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
         loops = [self._hear, self._tick]
         if self._inspection_socket is not None:
             loops.append(self._inspection_socket.serve)
-        loops += self._measuring.loops
+        loops += [*self._measuring.loops, *self._datapath_mode.loops]
         self._own_threads = [hub.spawn(self._or_end, loop) for loop in loops]
 
     def stop(self) -> None:
@@ -165,7 +165,7 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
 
     @handler.set_ev_cls(ofp_event.EventOFPFlowStatsReply, [handler.CONFIG_DISPATCHER, handler.MAIN_DISPATCHER])
     def on_counters(self, event: Any) -> None:
-        """Hear how much came home on a flow whose way to the service idled out, or how many flows the switch bound.
+        """Hear how much came home on a flow whose way to the service idled out.
 
         At first: which flows a former process bound.
         """
@@ -179,8 +179,6 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
             return
         now_s = time.monotonic()
         for entry_read in event.msg.body:
-            if self._datapath_mode.on_counted(entry_read, now_s):
-                continue
             number = flow_entries.number_of(entry_read.cookie)
             entry = self.d_router.affinity.numbered(number)
             if entry is not None and flow_entries.is_homeward(entry_read.match, entry):

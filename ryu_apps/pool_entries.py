@@ -174,13 +174,6 @@ class PoolEntries:
         """Take away all that was learnt for a pool."""
         return _delete(self._datapath, LEARNT_COOKIE | pool.number, KIND_MASK | NUMBER_MASK)
 
-    def read_counts(self) -> Iterator[Message]:
-        """Ask for the packets counted as given or refused."""
-        for kind in (GIVEN_COOKIE, REFUSED_COOKIE):
-            yield parser.OFPFlowStatsRequest(
-                self._datapath, 0, ofp.OFPTT_ALL, ofp.OFPP_ANY, ofp.OFPG_ANY, kind, KIND_MASK, parser.OFPMatch()
-            )
-
     def _learning(self, pool: PoolSpec) -> Iterator[Message]:
         version, mine = pool.d_sid.version, {"reg5": pool.number}
         unbound = dict.fromkeys(registers(pool.d_sid), 0)

@@ -61,11 +61,6 @@ class Pools:
         self._groups.close()
 
     @property
-    def members(self) -> int:
-        """Return how many instances have entries in the switch, over all D-SIDs."""
-        return sum(len(members) for members in self._members.values())
-
-    @property
     def is_connected(self) -> bool:
         """Tell whether there is a switch to tell."""
         return self._entries is not None
@@ -147,11 +142,6 @@ class Pools:
         for d_bid in dict.fromkeys(d_bid for members in self._members.values() for d_bid in members):
             self._send_home(self._entries, d_bid)
         self._send_all(self._entries.remove_older_generations())
-
-    def ask_for_counts(self) -> None:
-        """Ask the switch for its counts, to be read by `given`."""
-        if self._entries is not None:
-            self._send_all(self._entries.read_counts())
 
     def given(self, cookie: int) -> tuple[Address, Address] | None:
         """Return the D-SID and the D-BID whose new flows an entry counts; None if it counts something else."""

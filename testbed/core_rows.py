@@ -15,6 +15,7 @@ from testbed.dyncast.selection import Weighed
 
 Row = dict[str, object]
 
+_as_json = json.JSONEncoder(separators=(",", ":")).encode  # json.dumps would make an encoder for each row
 _PROTOCOLS = {TCP: "tcp", UDP: "udp"}
 
 
@@ -42,7 +43,7 @@ def decision(made: Decided, node: str, candidates: list[str]) -> Row:
 def candidate(weighed: Weighed, *, is_site: bool = False) -> str:
     """Return what was known of a candidate, as JSON; of a site there is no D-BID."""
     item = weighed.candidate
-    return json.dumps(
+    return _as_json(
         {
             "d_bid": None if is_site else str(item.d_bid),
             "site": item.site,
@@ -54,8 +55,7 @@ def candidate(weighed: Weighed, *, is_site: bool = False) -> str:
             "sessions": item.metrics.sessions if item.metrics else None,
             "expected": round(item.expected_sessions, 3),
             "unseen": item.unseen,
-        },
-        separators=(",", ":"),
+        }
     )
 
 

@@ -1,12 +1,13 @@
 """How every picture of the testbed looks: colours, type, the fidelity mark, the way to a file.
 
-Owns style, and the palette of Okabe and Ito, which colour-blind readers can tell apart; a policy or
-outcome has the same colour in every picture. Uses matplotlib's objects, never pyplot, so that no state
-is shared. Knows nothing of what is drawn.
+Owns style, and the palette of Okabe and Ito, which colour-blind readers can tell apart, with three of Tol's for more
+than eight; a policy or outcome has the same colour in every picture. Uses matplotlib's objects, never pyplot, so that
+no state is shared. Knows nothing of what is drawn.
 """
 
 from __future__ import annotations
 
+import itertools
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ from testbed.analysis.run_data import RunData
 
 BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 PURPLE, SKY, BLACK, GREY = "#CC79A7", "#56B4E9", "#000000", "#7F7F7F"
+WINE, OLIVE, INDIGO = "#882255", "#999933", "#332288"
 SERIES = (BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, BLACK, GREY)
 DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
 # Light to dark, so that prints without colour keep the order; the lightest still differs from no data.
@@ -37,6 +39,11 @@ _POLICY_COLOURS = {
     "least_loaded": GREEN,
     "round_robin": PURPLE,
     "random": GREY,
+    "oracle": BLACK,
+    "weighted": SKY,
+    "power_of_two": VERMILION,
+    "dns_ttl": WINE,
+    "static": OLIVE,
 }
 
 MARK_COLOUR = "#B00020"
@@ -109,7 +116,8 @@ def marks(*runs: RunData, names: Sequence[str] = ()) -> list[str]:
 def policy_colours(policies: Iterable[str]) -> dict[str, str]:
     """Give each policy its colour: known ones their own, others what is left, by name."""
     names = sorted(set(policies))
-    spare = iter([colour for colour in SERIES if colour not in {_POLICY_COLOURS.get(name) for name in names}] * 8)
+    taken = {_POLICY_COLOURS.get(name) for name in names}
+    spare = itertools.cycle([colour for colour in (*SERIES, WINE, OLIVE, INDIGO) if colour not in taken])
     return {name: _POLICY_COLOURS.get(name) or next(spare) for name in names}
 
 

@@ -1,9 +1,9 @@
-"""`scale`: what 1,000 instances at ten ingresses cost one D-Router's control process, while it takes new flows.
+"""`scale`: what 1,000 instances at ten ingresses cost one D-Router's control process, and new flows beside them.
 
 One of the ten is real: its switch, its control process, its client. The others and all D-MAs are played by one thread:
 they send, in band, what D-MAs would tell of their sites (`site_reports`), probe and answer probes, and hear what the
-D-Router passes on of its own site. D-MAs poll each 100 ms and tell by threshold; what it costs when everything is told
-each 100 ms is the baseline.
+D-Router passes on of its own site. D-MAs poll each 100 ms and tell by threshold. That is the baseline of what it costs
+when everything is told each 100 ms, and of what it costs when clients open new flows.
 """
 
 from __future__ import annotations
@@ -55,10 +55,8 @@ class _Cost(NamedTuple):
 
     @property
     def note(self) -> str:
-        return (
-            f"{self.bindings_per_s:,.0f} bindings/s told in {self.reports_per_s:,.0f} reports/s, "
-            f"{self.flows_per_s:,.0f} new flows/s bound"
-        )
+        told = f"{self.bindings_per_s:,.0f} bindings/s told in {self.reports_per_s:,.0f} reports/s"
+        return f"{told}, {self.flows_per_s:,.0f} new flows/s bound" if self.flows_per_s else told
 
 
 def _run(settings: Settings) -> Iterator[Row]:
@@ -73,14 +71,20 @@ def _run(settings: Settings) -> Iterator[Row]:
             for name, telling in ways.items()
         }
         for mode in ("reactive",) if settings.quick else ("reactive", "datapath"):
-            ours = _measured(built, sites, mode, reports["threshold"], measured_s)
-            yield measure(f"scale/{mode}", "% of a core", ours.percent, note=ours.note, goal=_GOAL)
-            if settings.quick:
-                continue
-            baseline = _measured(built, sites, mode, reports["interval"], measured_s)
-            row = measure(f"scale/{mode}/interval", "% of a core", baseline.percent)
-            less = measure("", "", ours.percent).value
-            yield replace(row, baseline=less, ratio=row.value / less, note=f"baseline: by threshold; {baseline.note}")
+            ours = _measured(built, sites, mode, reports["threshold"], 0, measured_s)
+            row = measure(f"scale/{mode}", "% of a core", ours.percent, note=ours.note, goal=_GOAL)
+            yield row
+            flows = _measured(built, sites, mode, reports["threshold"], _FLOWS_PER_S[mode], measured_s)
+            yield _more(f"scale/{mode}/flows", flows, row)
+            if not settings.quick:
+                interval = _measured(built, sites, mode, reports["interval"], 0, measured_s)
+                yield _more(f"scale/{mode}/interval", interval, row)
+
+
+def _more(name: str, cost: _Cost, baseline: Row) -> Row:
+    row = measure(name, "% of a core", cost.percent)
+    ratio = row.value / baseline.value if baseline.value else None
+    return replace(row, baseline=baseline.value, ratio=ratio, note=f"baseline: {baseline.name}; {cost.note}")
 
 
 def _sites(built: Edge) -> list[Site]:
@@ -106,7 +110,9 @@ def _addresses(built: Edge) -> dict[str, str]:
     return {f"site-{number}": str(first + number) for number in range(1, _SITES)}
 
 
-def _measured(built: Edge, sites: Sequence[Site], mode: str, reports: Sequence[Told], measured_s: int) -> _Cost:
+def _measured(
+    built: Edge, sites: Sequence[Site], mode: str, reports: Sequence[Told], flows_per_s: int, measured_s: int
+) -> _Cost:
     addresses = _addresses(built)
     peers = [
         {"site": site.name, "address": addresses[site.name], "path_cost_ms": 1, "prefixes": [str(site.prefix)]}
@@ -116,18 +122,19 @@ def _measured(built: Edge, sites: Sequence[Site], mode: str, reports: Sequence[T
     with ExitStack() as stack:
         pid = stack.enter_context(built.controlled(_INGRESS, mode, peers=peers, metric_lifetime_s=15))
         stack.enter_context(_played(built, reports))
-        stack.enter_context(trickle(built.network, client_of, D_SID, _FLOWS_PER_S[mode], UDP_PORT))
+        if flows_per_s:
+            stack.enter_context(trickle(built.network, client_of, D_SID, flows_per_s, UDP_PORT))
         time.sleep(_WARM_UP_S)
         begin_s, percent = time.monotonic(), []
         for second in range(1, measured_s + 1):
             before = ticks(pid)
             time.sleep(max(0.0, begin_s + second - time.monotonic()))
             percent.append(100 * (ticks(pid) - before) / os.sysconf("SC_CLK_TCK"))
-        flows_per_s = _bound_per_s(built.table(_INGRESS, "control"), begin_s)
+        bound_per_s = _bound_per_s(built.table(_INGRESS, "control"), begin_s) if flows_per_s else 0.0
     built.forget_flows(_INGRESS)
     sent = [item.report for item in reports if _WARM_UP_S <= item.at_s < _WARM_UP_S + measured_s]
     bindings = sum(len(report.bindings) for report in sent)
-    return _Cost(percent, len(sent) / measured_s, bindings / measured_s, flows_per_s)
+    return _Cost(percent, len(sent) / measured_s, bindings / measured_s, bound_per_s)
 
 
 def _bound_per_s(control: Path, begin_s: float) -> float:

@@ -120,6 +120,21 @@ def test_a_switch_that_cannot_track_connections_is_served_reactively(
         appctl("dpif/set-dp-features", ingress.bridge, feature, "true")
 
 
+def test_each_flow_that_the_switch_gave_is_counted_once(ingress: IngressNetwork, tmp_path: Path) -> None:
+    with in_datapath_mode(ingress, tmp_path) as control, ExitStack() as opened:
+        for expected in (16, 32):
+            for d_sid in STEADY * 8:
+                flow = opened.enter_context(ingress.client_socket(socket.SOCK_STREAM, (d_sid, TCP_PORT)))
+                say(flow, "first")
+                say(flow, "and again")
+
+            def counted(least: int = expected) -> bool:
+                return control.counted("flows_given") >= least
+
+            wait_until(counted, 20, "the flows to be counted")
+            assert control.counted("flows_given") == expected
+
+
 def test_a_full_table_of_connections_is_noticed_counted_and_refuses_at_once(
     ingress: IngressNetwork, tmp_path: Path
 ) -> None:

@@ -16,6 +16,7 @@ from testbed.analysis.attribution import directory, seen_flows, served_flows
 from testbed.analysis.placement_plot import NOBODY, flow_counts
 from testbed.analysis.plots import PICTURES, compare, pictures, report
 from testbed.analysis.run_data import RunData, load
+from testbed.dyncast.policies import POLICIES
 from tests.analysis_data import Row, write_run, write_tables
 
 
@@ -109,12 +110,14 @@ def test_an_unfaithful_run_is_marked_visibly(run: RunData, drawn: list[Path], tm
     assert all(_red_pixels(picture.path) > 100 for picture in pictures(suspect, tmp_path) if picture.path)
 
 
-def test_policies_keep_their_colours() -> None:
+def test_policies_keep_their_colours_and_have_each_its_own() -> None:
     assert (
         drawing.policy_colours(["dyncast", "closest"])["dyncast"] == drawing.policy_colours(["dyncast", "x"])["dyncast"]
     )
-    many = drawing.policy_colours(["closest", "dyncast", "least_loaded", "random", "round_robin", "mine", "yours"])
-    assert len(set(many.values())) == 7
+    everyone = [*POLICIES, "dns_ttl"]
+    many = drawing.policy_colours([*everyone, "mine"])
+    assert len(set(many.values())) == len(many) == len(everyone) + 1
+    assert {name: drawing.policy_colours([name])[name] for name in everyone}.items() < many.items()
 
 
 @pytest.fixture
