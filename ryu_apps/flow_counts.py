@@ -40,7 +40,7 @@ class FlowCounts:
 
 def _counts(reply: bytes) -> Iterator[tuple[int, int]]:
     at = _MULTIPART.size
-    while at < len(reply):
+    while at + _ENTRY.size <= len(reply):
         length, cookie, packets = _ENTRY.unpack_from(reply, at)
         yield cookie, packets
-        at += length
+        at += max(length, _ENTRY.size)
