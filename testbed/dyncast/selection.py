@@ -22,7 +22,7 @@ from testbed.dyncast.outlook import Outlook
 from testbed.dyncast.policies import BestOfTwo, Candidate, Costed, LeastCost, Policy, Proportional
 
 REFRESH_INTERVAL_S = 0.1
-_QUICKLY = 100  # instances that are looked at so often; more of them proportionally more seldom
+_QUICKLY = 200  # instances that are looked at so often; more of them proportionally more seldom
 _RECORDED = 8  # candidates that a decision is recorded with; all of them where there are so few
 
 

@@ -25,6 +25,7 @@ from tests.bench.harness import Benchmark, Better, Goal, Row, Settings, Skipped
 from tests.bench.trickle import trickle
 from tests.counting_instance import UDP_PORT
 from tests.counting_testbed import CountingTestbed
+from tests.polling import wait_until
 from topologies import yaml_form
 from topologies.routing import path_delay_ms
 from topologies.spec import Link, LinkSpec, Node, Role, Topology
@@ -83,16 +84,16 @@ def _measured(
     """Return how long it took, by kind of change and ingress, and the bound of each ingress."""
     plan = planned(folder, metrics)
     bound_s = {site: interval_s + path_delay_ms(plan.topology, SITE, site) / 1e3 for site in DELAYS_MS}
+    (turning,) = (item.d_bid for item in plan.instances if item.name == TURNING)
     with CountingTestbed(plan, folder) as testbed:
         client_of = {client.site: client.name for client in plan.clients}
         testbed.set_load(STEADY, BUSY)
         testbed.set_load(TURNING, IDLE)
         with trickle(testbed.network, client_of, D_SID, _FLOWS_PER_S, UDP_PORT):
-            time.sleep(2 * max(bound_s.values()))
+            wait_until(lambda: all(_takes(folder, site, turning) for site in DELAYS_MS), 60, "all flows to go to one")
             changes = list(_changes(testbed, rounds, interval_s, max(bound_s.values())))
             end_s = time.monotonic()
         testbed.end_processes()  # what they wrote is whole then
-        (turning,) = (item.d_bid for item in plan.instances if item.name == TURNING)
         took: dict[str, dict[str, list[float]]] = {}
         for site in DELAYS_MS:
             decisions = decisions_of(folder, site)
@@ -144,6 +145,12 @@ def decisions_of(folder: Path, site: str) -> list[Decision]:
     """Return what a D-Router has decided, and written."""
     rows = whole_rows(folder / f"decisions.control@{site}.part.csv")
     return [Decision(float(row["time_s"]), row["d_bid"]) for row in rows]
+
+
+def _takes(folder: Path, site: str, instance: str) -> bool:
+    """Tell whether an ingress gave its last flow to an instance."""
+    decisions = decisions_of(folder, site)
+    return bool(decisions) and decisions[-1].took == instance
 
 
 def _row(name: str, took_s: Mapping[str, list[float]], bound_s: Mapping[str, float]) -> Row:
