@@ -8,17 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import struct
-import time
 from collections import Counter
 from collections.abc import Callable
 
+from testbed.arrival_time import ARRIVAL_BYTES, arrival_s, ask_for_arrivals
 from testbed.process_config import Address
 from traffic.sockets import NETWORK_UNREACHABLE_ERRORS, SocketSource
 
-_SO_TIMESTAMPNS = 35  # <asm-generic/socket.h>; the socket module does not name it
-_TIMESPEC = struct.Struct("@ll")
-_ANCILLARY_BYTES = socket.CMSG_SPACE(_TIMESPEC.size)
 _RECEIVE_BYTES = 65_536
 _READS_PER_TURN = 16  # then the other flows get their turn
 
@@ -44,7 +40,7 @@ class UdpFlowSocket:
     def connect(self, address: Address, port: int) -> None:
         """Say where the flow goes, and begin to listen. Raises OSError."""
         assert self._socket is not None
-        self._socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        ask_for_arrivals(self._socket)
         self._socket.connect((str(address), port))
         self._loop.add_reader(self._socket, self._on_readable)
 
@@ -82,24 +78,12 @@ class UdpFlowSocket:
             if self._socket is None:
                 return
             try:
-                data, ancillary, _, _ = self._socket.recvmsg(_RECEIVE_BYTES, _ANCILLARY_BYTES)
+                data, ancillary, _, _ = self._socket.recvmsg(_RECEIVE_BYTES, ARRIVAL_BYTES)
             except BlockingIOError:
                 return
             except OSError as error:
                 if not self._note_icmp(error):
                     self._counts["receive_errors"] += 1
                 return
-            self._on_datagram(data, _arrival_s(ancillary))
+            self._on_datagram(data, arrival_s(ancillary))
         # What is left makes the socket readable again in the next turn.
-
-
-def _arrival_s(ancillary: list[tuple[int, int, bytes]]) -> float:
-    """Return when the kernel took a packet in, on CLOCK_MONOTONIC; now, if it does not say."""
-    now_s = time.monotonic()
-    for level, kind, content in ancillary:
-        if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS and len(content) == _TIMESPEC.size:
-            seconds, nanoseconds = _TIMESPEC.unpack(content)
-            # The kernel stamps CLOCK_REALTIME; only the age since then is used, so that clock steps do no harm.
-            age_ns: int = time.time_ns() - seconds * 1_000_000_000 - nanoseconds
-            return now_s - max(0, age_ns) / 1e9
-    return now_s

@@ -145,7 +145,7 @@ class CommandInstance:
             self._limit.add(os.getpid())
 
     def _look(self) -> None:
-        self._flows.note(self._tap.read(), self._loop.time())
+        self._flows.note(self._tap.read())
 
     async def _wait_until_it_serves(self, command: Command) -> None:
         ready = self._config.ready

@@ -1,8 +1,9 @@
 """The flows that reach a port of this host, seen from outside of whoever serves them: from the packets themselves.
 
 Owns the packet sockets and their filter, and the rows of `affinity` that follow. Of a TCP connection only the packets
-that begin and end it are looked at, so that a row has times but no counts; of UDP every packet's header is. What the
-kernel had to leave out is counted, for then the rows are not all. Needs CAP_NET_RAW. Loopback is no network.
+that begin and end it are looked at, so that a row has times but no counts; of UDP every packet's header is. Times are
+the kernel's. What it had to leave out is counted, for then the rows are not all. Needs CAP_NET_RAW. Loopback is no
+network.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple
 
 from testbed.agents.flow_ledger import IDLE_S, FlowKey, Row
+from testbed.arrival_time import ARRIVAL_BYTES, arrival_s, ask_for_arrivals
 
 ACTIVE_S = 2.0  # a UDP flow that was heard so lately is a session, as RTP streams are
 
@@ -36,6 +38,7 @@ class Seen(NamedTuple):
     """What a packet says of its flow."""
 
     key: FlowKey
+    at_s: float
     begins: bool
     ends: bool
     size_bytes: int
@@ -58,6 +61,7 @@ class FlowTap:
             opened.setsockopt(
                 socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HP", len(instructions), ctypes.addressof(program))
             )
+            ask_for_arrivals(opened)
             with suppress(BlockingIOError):
                 while opened.recv(1):  # it has listened to everything since it was made
                     pass
@@ -68,9 +72,9 @@ class FlowTap:
         for opened in self.sockets:
             with suppress(BlockingIOError):
                 while True:
-                    packet, (interface, ethertype, *_) = opened.recvfrom(_SNAPPED_BYTES)
+                    packet, ancillary, _, (interface, ethertype, *_) = opened.recvmsg(_SNAPPED_BYTES, ARRIVAL_BYTES)
                     if interface != "lo":
-                        seen.append(flow_of(packet, ethertype == _ETH_P_IPV6, self._protocol))
+                        seen.append(flow_of(packet, arrival_s(ancillary), ethertype == _ETH_P_IPV6, self._protocol))
             _, dropped = struct.unpack("=II", opened.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8))
             self.unseen += dropped
         return seen
@@ -96,7 +100,7 @@ class TappedFlows:
         """How many have ended or idled."""
         return self.started - len(self._open)
 
-    def note(self, seen: Sequence[Seen], now_s: float) -> None:
+    def note(self, seen: Sequence[Seen]) -> None:
         """Take in packets."""
         for packet in seen:
             tally = self._open.get(packet.key)
@@ -104,9 +108,9 @@ class TappedFlows:
                 if not packet.begins:  # it began before anybody looked
                     continue
                 self.started += 1
-                self._open[packet.key] = [now_s, now_s, 1, packet.size_bytes]
+                self._open[packet.key] = [packet.at_s, packet.at_s, 1, packet.size_bytes]
             else:
-                tally[1] = now_s
+                tally[1] = packet.at_s
                 tally[2] += 1
                 tally[3] += packet.size_bytes
             if packet.ends:
@@ -159,8 +163,8 @@ def packet_filter(is_ipv6: bool, protocol: str, port: int) -> list[tuple[int, in
     return [*program, (_RET, 0, 0, _SNAPPED_BYTES), (_RET, 0, 0, 0)]
 
 
-def flow_of(packet: bytes, is_ipv6: bool, protocol: str) -> Seen:
-    """Return the flow that an IP packet, as the filter lets it through, is of."""
+def flow_of(packet: bytes, at_s: float, is_ipv6: bool, protocol: str) -> Seen:
+    """Return the flow that an IP packet of `at_s`, as the filter lets it through, is of."""
     source: IPv4Address | IPv6Address
     destination: IPv4Address | IPv6Address
     if is_ipv6:
@@ -173,6 +177,6 @@ def flow_of(packet: bytes, is_ipv6: bool, protocol: str) -> Seen:
     source_port, port = struct.unpack_from("!HH", packet, header_bytes)
     key = FlowKey(protocol, str(source), source_port, str(destination), port)
     if protocol == "udp":
-        return Seen(key, begins=True, ends=False, size_bytes=size_bytes - 8)
+        return Seen(key, at_s, begins=True, ends=False, size_bytes=size_bytes - 8)
     flags = packet[header_bytes + 13]
-    return Seen(key, begins=bool(flags & _SYN), ends=bool(flags & (_FIN | _RST)), size_bytes=0)
+    return Seen(key, at_s, begins=bool(flags & _SYN), ends=bool(flags & (_FIN | _RST)), size_bytes=0)

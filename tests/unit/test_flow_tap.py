@@ -90,22 +90,24 @@ def test_options_shift_the_ports_and_later_fragments_have_none() -> None:
     ("version", "source", "destination"), [(4, "10.1.0.20", "10.2.0.10"), (6, "fd00::20", "fd00::10")]
 )
 def test_a_packet_names_its_flow(version: int, source: str, destination: str) -> None:
-    seen = flow_of(packet(version, "udp", 5004, payload=b"x" * 160)[:128], version == 6, "udp")
-    assert seen == Seen(FlowKey("udp", source, 40000, destination, 5004), begins=True, ends=False, size_bytes=160)
-    begin, end = (flow_of(packet(version, "tcp", 80, flags), version == 6, "tcp") for flags in (SYN, FIN | ACK))
+    seen = flow_of(packet(version, "udp", 5004, payload=b"x" * 160)[:128], 7.5, version == 6, "udp")
+    assert seen == Seen(FlowKey("udp", source, 40000, destination, 5004), 7.5, begins=True, ends=False, size_bytes=160)
+    begin, end = (flow_of(packet(version, "tcp", 80, flags), 7.5, version == 6, "tcp") for flags in (SYN, FIN | ACK))
     assert (begin.begins, begin.ends, end.begins, end.ends) == (True, False, False, True)
     assert begin.key == end.key == FlowKey("tcp", source, 40000, destination, 80)
 
 
-def _seen(port: int, *, begins: bool = False, ends: bool = False, size_bytes: int = 0, proto: str = "tcp") -> Seen:
-    return Seen(FlowKey(proto, "10.1.0.20", port, "10.2.0.10", 80), begins, ends, size_bytes)
+def _seen(
+    port: int, at_s: float, *, begins: bool = False, ends: bool = False, size_bytes: int = 0, proto: str = "tcp"
+) -> Seen:
+    return Seen(FlowKey(proto, "10.1.0.20", port, "10.2.0.10", 80), at_s, begins, ends, size_bytes)
 
 
 def test_a_connection_is_a_row_from_its_first_packet_to_its_end() -> None:
     flows = TappedFlows("web-1@east", "web", "tcp")
-    flows.note([_seen(1, begins=True), _seen(2, begins=True)], 1.0)
-    flows.note([_seen(1, begins=True)], 1.5)  # sent again
-    flows.note([_seen(1, ends=True), _seen(1, ends=True), _seen(9, ends=True)], 2.0)
+    flows.note([_seen(1, 1.0, begins=True), _seen(2, 1.0, begins=True)])
+    flows.note([_seen(1, 1.5, begins=True)])  # sent again
+    flows.note([_seen(1, 2.0, ends=True), _seen(1, 2.5, ends=True), _seen(9, 2.5, ends=True)])
     assert (flows.started, flows.ended) == (2, 1)
     (row,) = flows.due_rows(2.0)
     assert row == {"instance": "web-1@east", "service": "web", "proto": "tcp", "src": "10.1.0.20", "src_port": 1,
@@ -116,11 +118,11 @@ def test_a_connection_is_a_row_from_its_first_packet_to_its_end() -> None:
 
 def test_a_udp_flow_is_counted_and_ends_by_idling() -> None:
     flows = TappedFlows("echo-1@east", "echo", "udp")
-    for now_s in (1.0, 1.5, 2.0):
-        flows.note([_seen(1, begins=True, size_bytes=100, proto="udp")], now_s)
+    for at_s in (1.0, 1.5, 2.0):
+        flows.note([_seen(1, at_s, begins=True, size_bytes=100, proto="udp")])
     assert (flows.active(3.0), flows.active(4.1)) == (1, 0)
     assert flows.due_rows(31.0) == []
     (row,) = flows.due_rows(32.0)
     assert (row["packets"], row["bytes"], row["first_s"], row["last_s"]) == (3, 300, 1.0, 2.0)
-    flows.note([_seen(1, begins=True, size_bytes=100, proto="udp")], 40.0)  # speaks again: another row
+    flows.note([_seen(1, 40.0, begins=True, size_bytes=100, proto="udp")])  # speaks again: another row
     assert flows.started == 2
