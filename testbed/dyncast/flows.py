@@ -57,7 +57,7 @@ class Service:
     of a call are a set of 5-tuples that belong together.
     `steering`: the ingress writes the D-BID in place of the D-SID (`rewrite`), or the D-SID stays in the packet up to
     the instance (`tunnel`). `choice`: what the ingress picks, an `instance`, or a `site` whose D-Router, the egress,
-    picks the instance by `local_policy`.
+    picks the instance by `local_policy`, or, without one, by the `policy` that picked the site.
     """
 
     name: str
@@ -69,7 +69,12 @@ class Service:
     port_block: int = 1
     steering: str = "rewrite"
     choice: str = "instance"
-    local_policy: str = "least_loaded"
+    local_policy: str | None = None
+
+    @property
+    def policy_at_egress(self) -> str:
+        """The policy by which an egress picks among its instances."""
+        return self.local_policy or self.policy
 
     def identifier(self, packet: FlowKey) -> FlowKey:
         """Return the identifier of the flow that a packet belongs to; of a block of ports, the first."""

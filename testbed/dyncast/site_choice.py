@@ -149,7 +149,7 @@ class SiteChoice:
         choice = self.instances.choose(now_s, _nobody_is_barred)
         if choice is None:
             return None
-        decisions.append(self._decided(choice, self._service.local_policy, flow, now_s, choice.d_bid))
+        decisions.append(self._decided(choice, self._service.policy_at_egress, flow, now_s, choice.d_bid))
         return choice.d_bid, decisions
 
     def emptied_by(self, d_bid: Address) -> Address | None:
@@ -181,7 +181,7 @@ def of_services(
     """Return the choice for each D-SID whose flows are given to sites; `policy` makes one by its name."""
     known = (site, addresses, bindings, paths, sessions)
     return {
-        d_sid: SiteChoice(service, d_sid, *known, policy(service.policy), policy(service.local_policy), rng)
+        d_sid: SiteChoice(service, d_sid, *known, policy(service.policy), policy(service.policy_at_egress), rng)
         for service in services
         if service.choice == "site"
         for d_sid in service.d_sids

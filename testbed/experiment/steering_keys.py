@@ -24,7 +24,8 @@ class SteeringKeys(Part):
     choice: Literal["instance", "site"] = "instance"
     """What the ingress picks: an instance anywhere, or (steering tunnel) a site, whose D-Router picks the instance."""
     local_policy: str | None = None
-    """choice site: the policy by which an egress picks among its instances; default: least_loaded."""
+    """choice site: the policy by which an egress picks among its instances; default: the one that
+    picked the site."""
 
     def check_steering(self, policy: str, affinity_mode: str, flow_fields: tuple[str, ...]) -> None:
         """Raise ValueError, beginning with the key, where a service cannot be steered so."""

@@ -49,7 +49,7 @@ def test_a_d_router_knows_its_own_address_by_its_tunnel() -> None:
     d_router = parse(control(), control_config).d_router
     assert d_router.address == ip_address("10.1.0.1")
     (service,) = d_router.services
-    assert (service.steering, service.choice, service.local_policy) == ("tunnel", "site", "least_loaded")
+    assert (service.steering, service.choice, service.policy_at_egress) == ("tunnel", "site", service.policy)
 
 
 def test_a_service_steered_by_tunnel_needs_one() -> None:
