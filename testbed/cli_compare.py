@@ -21,7 +21,10 @@ def compare(
     ],
     baseline: Annotated[
         str | None,
-        typer.Option(metavar="POLICY", help="Compare with this; default: the study's baseline, closest, the first."),
+        typer.Option(
+            metavar="POLICY|FACTOR=VALUE",
+            help="Compare with this: closest, metrics.interval_s=1; default: the study's baseline, closest, the first.",
+        ),
     ] = None,
     only_valid: Annotated[
         bool, typer.Option("--only-valid", help="Leave out runs whose fidelity verdict is not valid.")
@@ -33,12 +36,15 @@ def compare(
     """Compare finished runs: means over seeds, 95 % confidence intervals, differences to a baseline, seed by seed.
 
     Runs of one seed had the same arrivals, so they are paired. What differs between the runs' scenarios beside policy
-    and seed is a factor: cases are compared at equal factors. Writes runs.csv (a row per run and service),
-    comparison.csv (a row per case, service, policy and measure) and a picture per service. Examples:
+    and seed is a factor: policies are compared at equal factors, and values of a factor under equal policies. Writes
+    runs.csv (a row per run and service), comparison.csv (a row per case, service, policy and measure) and a picture per
+    service. Examples:
 
     dyncast compare results/policies-by-load
 
     dyncast compare results/first --baseline dyncast --only-valid --out /tmp/first
+
+    dyncast compare results/sites --baseline "variant=two sites"
     """
     from rich.console import Console
     from rich.progress import Progress

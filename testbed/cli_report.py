@@ -24,7 +24,8 @@ def report(
         bool, typer.Option("--runs", help="Of a study: also write the report of each run, which its own links to.")
     ] = False,
     baseline: Annotated[
-        str | None, typer.Option(metavar="POLICY", help="Of a study: compare with this one, as `dyncast compare` does.")
+        str | None,
+        typer.Option(metavar="POLICY|FACTOR=VALUE", help="Of a study: compare with this, as `dyncast compare` does."),
     ] = None,
 ) -> None:
     """Write DIR/report.html, one file with everything in it, from the files of a run or a study alone.

@@ -59,7 +59,7 @@ def column(runs: Sequence[Settings], factor: str) -> pd.Series:
     values = [run.get(factor) for run in runs]
     if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
         return pd.Series(values)
-    return pd.Series([_word(value) for value in values], dtype=object)
+    return pd.Series([word(value) for value in values], dtype=object)
 
 
 def independent(runs: pd.DataFrame, named: Sequence[str]) -> dict[str, tuple[str, ...]]:
@@ -81,7 +81,7 @@ def _determines(first: pd.Series, second: pd.Series) -> bool:
 
 def case_name(named: Sequence[str], values: Sequence[object], between: str = ", ") -> str:
     """Say which values factors have, each factor by the last parts of its key that tell it from the others."""
-    return between.join(f"{_short(key, named)} {_word(value)}" for key, value in zip(named, values, strict=True))
+    return between.join(f"{_short(key, named)} {word(value)}" for key, value in zip(named, values, strict=True))
 
 
 def _short(key: str, among: Sequence[str]) -> str:
@@ -100,7 +100,7 @@ def _flattened(prefix: str, value: object) -> Iterator[tuple[str, Value]]:
             yield from _flattened(f"{prefix}.{index}", item)
     elif isinstance(value, list):
         if value:
-            yield prefix, ", ".join(map(_word, value))
+            yield prefix, ", ".join(map(word, value))
     else:
         yield prefix, value if value is None or isinstance(value, str | int | float) else str(value)
 
@@ -121,7 +121,8 @@ def _goes_with(causes: Sequence[Value], values: Sequence[Value]) -> bool:
     return len(set(zip(causes, values, strict=True))) == len(set(causes))
 
 
-def _word(value: object) -> str:
+def word(value: object) -> str:
+    """Return a value as it is shown and named."""
     if value is None:
         return "none"
     if isinstance(value, bool):

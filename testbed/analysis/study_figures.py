@@ -6,7 +6,8 @@ factors those of `factors`. Prints and draws nothing.
 * Each run gives one value of each measure (a p95 is that of the run's own flows; flows of several runs are never
   pooled). What is compared are the means of these values over seeds, with Student's 95 % confidence interval.
 * Runs of one seed have the same arrivals under every policy, so differences to the baseline are taken seed by seed, at
-  equal values of all factors, and the interval is that of these differences. Seeds that only one side has are named.
+  equal values of all (other) factors, and the interval is that of these differences. Seeds that only one side has are
+  named.
 * A run whose policy does not care about a factor counts for each of its values, as the study's file says.
 * Several runs of one case and seed count once, by their mean: they face the same arrivals, so they are no new evidence.
 """
@@ -18,13 +19,16 @@ import math
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 
+from testbed.analysis import baseline as baselines
 from testbed.analysis import factors as scenario_factors
 from testbed.analysis import measures_file, study_file
+from testbed.analysis.baseline import POLICY, Baseline
 from testbed.analysis.confidence import half_width
 from testbed.analysis.measures_file import RunMeasures
 from testbed.analysis.run_data import RunDataError
@@ -64,17 +68,19 @@ class StudyFigures:
         left = tuple(factor for factor in self.factors if runs[factor].nunique(dropna=False) > 1)
         return replace(self, factors=left, runs=runs.drop(columns=[item for item in self.factors if item not in left]))
 
-    def baseline_among(self, named: str | None = None) -> str:
-        """Return the policy to compare with: `named`, the study's, `closest`, or the first that some run has.
+    def baseline_among(self, name: str | None = None) -> Baseline:
+        """Return what to compare with: what is named, the study's, `closest`, or the first policy that some run has.
 
-        Raises RunDataError if no run has the one that is `named`.
+        A name is a policy, or a factor and its value: `metrics.interval_s=0.5`. Raises RunDataError if no run has the
+        one that is named.
         """
-        policies = [str(policy) for policy in dict.fromkeys(self.runs["policy"])]
-        if named is not None and named not in policies:
-            there = f"there are: {', '.join(policies)}" if policies else "there are no runs"
-            raise RunDataError(f"baseline {named!r}: no run has that policy; {there}")
-        wanted = (named, self.baseline, _USUAL_BASELINE, *policies)
-        return next((policy for policy in wanted if policy is not None and policy in policies), _USUAL_BASELINE)
+        if name is not None:
+            return baselines.named(name, self.runs, self.factors)
+        for usual in (self.baseline, _USUAL_BASELINE, *self.runs[POLICY]):
+            if usual is not None:
+                with suppress(RunDataError):
+                    return baselines.named(usual, self.runs, self.factors)
+        return Baseline(POLICY, _USUAL_BASELINE)
 
 
 def read(folders: Sequence[Path], told: Callable[[int, int], object] | None = None) -> StudyFigures:
@@ -122,20 +128,19 @@ def compare(figures: StudyFigures, baseline: str | None = None) -> pd.DataFrame:
     against = figures.baseline_among(baseline)
     rows = []
     runs = study_file.counted(figures.runs, factors, figures.indifferent, _OF_RUN)
-    for case, of_case in _groups(runs, [*factors, "service"]):
-        policies = sorted(of_case["policy"].unique(), key=lambda name: (name != against, name))
-        by_seed = of_case.groupby(["policy", "seed"])[[measure.key for measure in MEASURES]].mean()
-        base = by_seed.loc[against] if against in policies else by_seed.iloc[:0].droplevel("policy")
-        for policy in policies:
-            ours = by_seed.loc[policy]
-            verdicts = of_case.loc[of_case["policy"] == policy, "verdict"].value_counts()
-            head = {**dict(zip([*factors, "service"], case, strict=True)), "policy": policy, "runs": verdicts.sum()}
-            head |= {verdict: verdicts.get(verdict, 0) for verdict in VERDICTS}
+    counterparts = against.counterparts(runs, [*factors, "service", POLICY])
+    for values, of_case in _groups(runs, [*factors, "service"]):
+        for policy in sorted(of_case[POLICY].unique(), key=lambda name: (name != against.value, name)):
+            case = {**dict(zip([*factors, "service"], values, strict=True)), POLICY: policy}
+            own, others = of_case[of_case[POLICY] == policy], counterparts.of(case)
+            verdicts = own["verdict"].value_counts()
+            head = {**case, "runs": len(own), **{verdict: verdicts.get(verdict, 0) for verdict in VERDICTS}}
+            ours, theirs = _by_seed(own), None if others is None else _by_seed(others)
             for measure in MEASURES:
-                values = ours[measure.key].dropna()
-                if len(values):
-                    others = None if policy == against else base[measure.key].dropna()
-                    rows.append(head | _row(measure, values) | _against(values, others, against))
+                key = measure.key
+                if ours[key].notna().any():
+                    compared = _against(ours[key].dropna(), None if theirs is None else theirs[key].dropna())
+                    rows.append(head | _row(measure, ours[key].dropna()) | compared | {"baseline": against.name})
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -167,20 +172,24 @@ def _groups(frame: pd.DataFrame, keys: list[str]) -> Iterator[tuple[tuple[object
     return iter(frame.groupby(keys, sort=True, dropna=False))
 
 
+def _by_seed(runs: pd.DataFrame) -> pd.DataFrame:
+    return runs.groupby("seed")[[measure.key for measure in MEASURES]].mean()
+
+
 def _row(measure: Measure, values: pd.Series) -> dict[str, object]:
     mean, half = values.mean(), half_width(values.to_numpy())
     interval = {"mean": mean, "ci95_low": mean - half, "ci95_high": mean + half}
     return {"measure": measure.key, "unit": measure.unit, "seeds": len(values), **interval}
 
 
-def _against(values: pd.Series, others: pd.Series | None, baseline: str) -> dict[str, object]:
+def _against(values: pd.Series, others: pd.Series | None) -> dict[str, object]:
     """Compare with the baseline's values, both by seed; None where these are the baseline's own."""
     if others is None:
-        return {"baseline": baseline, "pairs": 0, "unpaired_seeds": ""}
+        return {"pairs": 0, "unpaired_seeds": ""}
     seeds = values.index.intersection(others.index)
     differences = values[seeds] - others[seeds]
     unpaired = sorted(values.index.symmetric_difference(others.index))
-    row = {"baseline": baseline, "pairs": len(seeds), "unpaired_seeds": " ".join(map(str, unpaired))}
+    row: dict[str, object] = {"pairs": len(seeds), "unpaired_seeds": " ".join(map(str, unpaired))}
     if len(seeds):
         mean, half, base = differences.mean(), half_width(differences.to_numpy()), others[seeds].mean()
         row |= {"difference": mean, "difference_ci95_low": mean - half, "difference_ci95_high": mean + half}

@@ -13,6 +13,7 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field, model_validator
 
+from testbed.analysis.factors import word
 from testbed.experiment.scenario_parts import Name, Part
 from testbed.records import VARIANT
 
@@ -64,7 +65,8 @@ class StudyKeys(Part):
     """Seeds, or how many: 5 is 1, 2, 3, 4, 5. Cases of one seed have the same arrivals, so that they are compared pair
     by pair."""
     baseline: str | None = None
-    """The policy that others are compared with; default: `dyncast compare` chooses."""
+    """The policy that others are compared with, or a key and its value: variant=small, metrics.interval_s=0.5; default:
+    `dyncast compare` chooses."""
 
     @model_validator(mode="after")
     def _keys_are_apart(self) -> StudyKeys:
@@ -125,7 +127,16 @@ class StudyKeys(Part):
 
     @model_validator(mode="after")
     def _baseline_is_run(self) -> StudyKeys:
-        if self.baseline is not None and self.policies is not None and self.baseline not in self.policies:
+        if self.baseline is None:
+            return self
+        key, is_key, value = self.baseline.partition("=")
+        if is_key:
+            values = [word(step.told[key]) for axis in self.axes for step in axis if key in step.told]
+            if not values:
+                raise ValueError(f"baseline: neither grid nor variants has the key {key}")
+            if value not in values:
+                raise ValueError(f"baseline: {value!r} is none of the values of {key}: {', '.join(values)}")
+        elif self.policies is not None and self.baseline not in self.policies:
             raise ValueError(f"baseline: {self.baseline!r} is none of the policies {', '.join(self.policies)}")
         return self
 

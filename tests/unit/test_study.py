@@ -140,6 +140,8 @@ def test_who_is_indifferent_to_a_key_of_the_grid_runs_with_its_first_value(tmp_p
         ({"set": {RATE: 5}}, [f"grid.{RATE}", f"overlaps set.{RATE}"]),
         ({"set": {"workloads": []}}, [f"grid.{RATE}", "overlaps set.workloads"]),
         ({"baseline": "random"}, ["baseline", "'random' is none of the policies closest, dyncast"]),
+        ({"baseline": f"{RATE}=7"}, ["baseline", f"'7' is none of the values of {RATE}: "]),
+        ({"baseline": "duration_s=7"}, ["baseline", "neither grid nor variants has the key duration_s"]),
         ({"scenaro": "small.yaml"}, ["scenaro", "did you mean 'scenario'"]),
         ({"scenario": "none.yaml"}, ["none.yaml", "is the path right"]),
         ({"scenario": None}, ["scenario"]),

@@ -80,17 +80,45 @@ def test_the_baseline_can_be_chosen() -> None:
         compare(TWO_POLICIES, "oracle")
 
 
+def test_a_value_of_a_factor_can_be_the_baseline(tmp_path: Path) -> None:
+    """Each policy is compared with itself there, at equal values of all other factors."""
+    steps = {0.5: 3, 2: 12}  # the lifetime goes with the interval
+    for interval_s, lifetime_s in steps.items():
+        for load in (40, 80):
+            for policy, ms in (("closest", 100.0), ("dyncast", 10.0)):
+                scenario = {"metrics": {"interval_s": interval_s, "lifetime_s": lifetime_s}, "load": load}
+                for seed in (1, 2):
+                    folder = tmp_path / f"{policy}-{interval_s}-{load}-{seed}"
+                    write_study_run(folder, policy, seed, [ms * interval_s + load + seed], scenario=scenario)
+    figures = read([tmp_path])
+    for name in ("metrics.interval_s=0.5", "interval_s=0.5"):
+        found = compare(figures, name)
+        for policy, ms in (("closest", 100.0), ("dyncast", 10.0)):
+            for load in (40, 80):
+                at = {"metrics.interval_s": 2, "load": load}
+                assert row(found, policy, **at)["baseline"] == "metrics.interval_s=0.5"
+                assert (row(found, policy, **at)["difference"], row(found, policy, **at)["pairs"]) == (1.5 * ms, 2)
+                own = row(found, policy, **at | {"metrics.interval_s": 0.5})
+                assert math.isnan(own["difference"])  # type: ignore[arg-type]
+    for name, said in {
+        "interval_s=3": "baseline 'interval_s=3': no run has that metrics.interval_s; there are: 0.5, 2",
+        "lifetime_s=3": "lifetime_s is no factor here; there are: metrics.interval_s, load",
+    }.items():
+        with pytest.raises(RunDataError, match=said):
+            compare(figures, name)
+
+
 def test_the_study_s_baseline_goes_before_the_usual_one(tmp_path: Path) -> None:
     for policy in ("closest", "dyncast"):
         write_study_run(tmp_path / policy, policy)
-    assert read([tmp_path]).baseline_among() == "closest"
+    assert read([tmp_path]).baseline_among().name == "closest"
     (tmp_path / "study.yaml").write_text("name: s\nbaseline: dyncast\n")
-    assert read([tmp_path]).baseline_among() == "dyncast"
+    assert read([tmp_path]).baseline_among().name == "dyncast"
     (tmp_path / "study.yaml").write_text("name: s\nbaseline: never-run\n")
-    assert read([tmp_path]).baseline_among() == "closest"
+    assert read([tmp_path]).baseline_among().name == "closest"
     (tmp_path / "study.yaml").write_text("name: [")
     assert "study.yaml: cannot be read" in read([tmp_path]).skipped[0]
-    assert read([tmp_path / "dyncast"]).baseline_among() == "dyncast"
+    assert read([tmp_path / "dyncast"]).baseline_among().name == "dyncast"
 
 
 def test_pairs_are_of_equal_factors() -> None:

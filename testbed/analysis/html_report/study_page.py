@@ -48,7 +48,7 @@ _FIGURE = re.compile(r"\d+(\.\d+)?")
 
 def study_page(folder: Path, figures: StudyFigures, baseline: str | None = None) -> Page:
     """Put together the page of a study that lies in `folder`. Raises RunDataError for a baseline that no run has."""
-    against = figures.baseline_among(baseline)
+    against = figures.baseline_among(baseline).name
     comparison = study_figures.compare(figures, against)
     runs = figures.runs.drop_duplicates("run_dir")
     document = _study_file(folder)
