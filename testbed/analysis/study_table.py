@@ -97,8 +97,8 @@ def _notes(twins: Mapping[str, Sequence[str]], comparison: pd.DataFrame) -> list
         which = "all" if (comparison["seeds"] == 1).all() else "some"
         notes.append(f"{which} cases have one seed: no interval, no telling differences from chance; run more seeds")
     # A measure may be one that the baseline's runs have none of: that is no want of runs.
-    is_compared = comparison.groupby([*twins, "policy"], dropna=False)["unpaired_seeds"].transform("min") == ""
-    unpaired = comparison[(comparison["unpaired_seeds"] != "") & ~is_compared].drop_duplicates([*twins, "policy"])
+    least_unpaired = comparison.groupby([*twins, "service", "policy"], dropna=False)["unpaired_seeds"].transform("min")
+    unpaired = comparison[least_unpaired != ""].drop_duplicates([*twins, "policy"])
     for row in unpaired.head(_MOST_NAMED).to_dict("records"):
         case = factors.case_name(list(twins), [row[factor] for factor in twins])
         where = f" at {case}" if case else ""

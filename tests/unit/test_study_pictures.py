@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import math
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib.image
@@ -100,6 +102,13 @@ def test_figures_are_rounded_by_how_sure_they_are() -> None:
     text = shown(figures_of({45.0: {"closest": {1: 100.0}, "dyncast": {1: 50.1234}}}))
     assert "50.1" in text
     assert "all cases have one seed: no interval" in text
+
+
+def test_a_figure_that_the_baseline_has_none_of_is_no_want_of_runs() -> None:
+    figures = by_load(1.0)
+    regret_ms = figures.runs["policy"].map({"closest": math.nan, "dyncast": 5.0})
+    assert "have no pair" not in shown(replace(figures, runs=figures.runs.assign(regret_mean_ms=regret_ms)))
+    assert "seeds 2 have no pair under closest" in shown(replace(figures, runs=figures.runs.drop(index=1)))
 
 
 def _marked(path: Path) -> int:
