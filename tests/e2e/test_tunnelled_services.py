@@ -324,4 +324,4 @@ def test_an_example_runs_and_every_flow_stays_with_its_instance(name: str, tmp_p
         assert {row["egress"] for row in to_site} == {"east", "west", "south"}
         chosen = {(row["src"], row["src_port"]): row["egress"] for row in to_site}
         told = {(row["src"], row["src_port"]): (row["d_router"], row["policy"]) for row in decisions if row["d_bid"]}
-        assert told == {flow: (egress, "least_loaded") for flow, egress in chosen.items()}
+        assert told == {flow: (egress, run.policy) for flow, egress in chosen.items()}
