@@ -22,13 +22,19 @@ def ask_for_arrivals(opened: socket.socket) -> None:
     opened.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
 
 
-def arrival_s(ancillary: Iterable[tuple[int, int, bytes]]) -> float:
-    """Return when a packet came, on CLOCK_MONOTONIC; now, if the kernel does not say."""
-    now_s = time.monotonic()
+def stamp_ns(ancillary: Iterable[tuple[int, int, bytes]]) -> int | None:
+    """Return when a packet came, on CLOCK_REALTIME, which all processes share; None if the kernel does not say."""
     for level, kind, content in ancillary:
         if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS and len(content) == _TIMESPEC.size:
             seconds, nanoseconds = _TIMESPEC.unpack(content)
-            # The kernel stamps CLOCK_REALTIME; only the age since then is used, so that clock steps do no harm.
-            age_ns: int = time.time_ns() - seconds * 1_000_000_000 - nanoseconds
-            return now_s - max(0, age_ns) / 1e9
-    return now_s
+            return int(seconds * 1_000_000_000 + nanoseconds)
+    return None
+
+
+def arrival_s(ancillary: Iterable[tuple[int, int, bytes]]) -> float:
+    """Return when a packet came, on CLOCK_MONOTONIC; now, if the kernel does not say."""
+    now_s, stamped_ns = time.monotonic(), stamp_ns(ancillary)
+    if stamped_ns is None:
+        return now_s
+    # Only the age since then is used, so that steps of the other clock do no harm.
+    return now_s - max(0, time.time_ns() - stamped_ns) / 1e9

@@ -25,10 +25,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from testbed.analysis import baseline as baselines
+from testbed.analysis import baselines, measures_file, study_file
 from testbed.analysis import factors as scenario_factors
-from testbed.analysis import measures_file, study_file
-from testbed.analysis.baseline import POLICY, Baseline
+from testbed.analysis.baselines import POLICY, Baseline
 from testbed.analysis.confidence import half_width
 from testbed.analysis.measures_file import RunMeasures
 from testbed.analysis.run_data import RunDataError

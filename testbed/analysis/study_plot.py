@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from testbed.analysis import drawing, factors
+from testbed.analysis.baselines import POLICY
 from testbed.analysis.run_measures import BY_KEY, Measure
 from testbed.analysis.study_figures import StudyFigures, marks
 
@@ -32,7 +33,6 @@ _MOST_TWINS = 3
 _APART = 0.12  # of a category, between the points of two policies
 _RING: dict[str, Any] = {"marker": "o", "linestyle": "none", "markersize": 10, "markerfacecolor": "none"}
 _RING |= {"markeredgewidth": 1.4, "markeredgecolor": drawing.MARK_COLOUR}
-_POLICY = "policy"
 
 
 @dataclass(frozen=True)
@@ -71,9 +71,9 @@ def layout_of(figures: StudyFigures, comparison: pd.DataFrame) -> Layout:
     twins = factors.independent(figures.runs, figures.factors)
     numeric = [factor for factor in twins if pd.api.types.is_numeric_dtype(comparison[factor])]
     baselines = set(comparison["baseline"])
-    policies = tuple(sorted(comparison[_POLICY].unique(), key=lambda name: (name not in baselines, name)))
+    policies = tuple(sorted(comparison[POLICY].unique(), key=lambda name: (name not in baselines, name)))
     if not numeric and (len(policies) > 1 or not twins):
-        return Layout(_POLICY, policies, False, tuple(twins), (), policies)
+        return Layout(POLICY, policies, False, tuple(twins), (), policies)
     x = max(numeric or twins, key=lambda factor: comparison[factor].nunique())
     rows = tuple(factor for factor in twins if factor != x)
     return Layout(x, tuple(sorted(comparison[x].unique())), bool(numeric), rows, twins[x], policies)
@@ -121,7 +121,7 @@ def _draw_cases(
     for axes in panels[-1]:
         place_axis(axes, layout)
     handles = {label: handle for handle, label in zip(*panels[0][0].get_legend_handles_labels(), strict=True)}
-    if layout.x == _POLICY:
+    if layout.x == POLICY:
         handles = {}
     if is_doubtful(everything).any():
         handles["rests on runs in doubt"] = Line2D([], [], **_RING)
@@ -133,7 +133,7 @@ def draw_panel(axes: Axes, part: pd.DataFrame, layout: Layout) -> None:
     """Draw the means of one measure in one case, with their intervals, policy by policy."""
     colours = drawing.policy_colours(layout.policies)
     for index, policy in enumerate(layout.policies):
-        means = part[part[_POLICY] == policy].sort_values(layout.x)
+        means = part[part[POLICY] == policy].sort_values(layout.x)
         at, mean = _places(means, index, layout), means["mean"].to_numpy(dtype=float)
         below, above = mean - means["ci95_low"].to_numpy(dtype=float), means["ci95_high"].to_numpy(dtype=float) - mean
         axes.errorbar(
@@ -157,7 +157,7 @@ def _places(means: pd.DataFrame, index: int, layout: Layout) -> np.ndarray:
     if layout.is_numeric:
         return np.asarray(means[layout.x], dtype=float)
     places = np.asarray(means[layout.x].map(layout.places.index), dtype=float)
-    return places if layout.x == _POLICY else places + (index - (len(layout.policies) - 1) / 2) * _APART
+    return places if layout.x == POLICY else places + (index - (len(layout.policies) - 1) / 2) * _APART
 
 
 def place_axis(axes: Axes, layout: Layout) -> None:
@@ -172,7 +172,7 @@ def place_axis(axes: Axes, layout: Layout) -> None:
         axes.set_xticks(range(len(layout.places)), layout.places)
         axes.tick_params("x", rotation=30 if is_crowded else 0)
         axes.set_xlim(-0.5, len(layout.places) - 0.5)
-    if layout.x != _POLICY:
+    if layout.x != POLICY:
         axes.set_xlabel("\n".join([layout.x, *(f"with it {twin}" for twin in layout.twins[:_MOST_TWINS])]))
 
 

@@ -17,15 +17,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from testbed.arrival_time import ARRIVAL_BYTES, ask_for_arrivals, stamp_ns
 from testbed.emulation.namespaces import Namespace, entered
 
 ETHERTYPE = 0x88B5  # for local experiments
 HEADER = struct.Struct("!6s6sHIQ")  # Ethernet header, number of the frame, when it was sent in ns
 _ALL_PROTOCOLS = 0x0003
 _SO_RCVBUFFORCE = 33
-_SO_TIMESTAMPNS = 35
 _BUFFER_BYTES = 1 << 29
-_TIMESPEC = struct.Struct("@ll")
 _BROADCAST, _SENDER = b"\xff" * 6, bytes.fromhex("02000000000a")
 
 
@@ -66,7 +65,7 @@ class Capture:
     def __init__(self, namespace: HasNamespace, interface: str, ethertype: int = _ALL_PROTOCOLS) -> None:
         self._socket = packet_socket(namespace, interface, ethertype)
         self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER_BYTES)
-        self._socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        ask_for_arrivals(self._socket)
 
     def __enter__(self) -> Capture:
         return self
@@ -83,11 +82,12 @@ class Capture:
         receive = self._socket.recvmsg
         until_ns = time.time_ns() + round(quiet_s * 1e9)
         while select.select([self._socket], [], [], quiet_s)[0]:
-            frame, ancillary, _, address = receive(length_bytes, socket.CMSG_SPACE(_TIMESPEC.size))
+            frame, ancillary, _, address = receive(length_bytes, ARRIVAL_BYTES)
             if address[2] != socket.PACKET_OUTGOING:
-                seconds, nanoseconds = _TIMESPEC.unpack(ancillary[0][2])
-                found.append(Arrival(seconds * 1_000_000_000 + nanoseconds, frame))
-                if found[-1].at_ns > until_ns:
+                at_ns = stamp_ns(ancillary)
+                assert at_ns is not None
+                found.append(Arrival(at_ns, frame))
+                if at_ns > until_ns:
                     break
         return found
 
