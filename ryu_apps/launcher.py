@@ -14,9 +14,9 @@ import sys
 from collections.abc import Sequence
 from types import FrameType
 
-from ryu_apps.config import ControlConfig, control_config
-from ryu_apps.framework import HANDLER_MODULE, app_manager, cfg, hub
-from testbed.process import ProcessFailure, run
+from ryu_apps.dyncast.config.control_process import ControlConfig, control_config
+from ryu_apps.openflow.framework import HANDLER_MODULE, app_manager, cfg, hub
+from testbed.runtime.lifecycle import ProcessFailure, run
 
 _LISTEN_HOST = "127.0.0.1"
 
@@ -30,7 +30,7 @@ def _control(settings: ControlConfig, path: str) -> None:
     _check_port(settings.openflow_port)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     hub.patch(thread=False)
-    import ryu_apps.dyncast_ingress  # noqa: F401  registers its option before options are parsed
+    import ryu_apps.dyncast.ingress  # noqa: F401  registers its option before options are parsed
 
     options = {
         "ofp-listen-host": _LISTEN_HOST,
@@ -65,7 +65,7 @@ def _serve() -> None:
     signal.signal(signal.SIGTERM, ask_to_stop)
     signal.signal(signal.SIGINT, ask_to_stop)
     apps = app_manager.AppManager.get_instance()
-    apps.load_apps(["ryu_apps.dyncast_ingress", HANDLER_MODULE])
+    apps.load_apps(["ryu_apps.dyncast.ingress", HANDLER_MODULE])
     threads = apps.instantiate_apps(**apps.create_contexts())
     stop.wait()
     for thread in threads:

@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from testbed.records import TABLES, RecordWriter
+from testbed.records.tables import TABLES
+from testbed.records.writer import RecordWriter
 
 START_S = 5000.0
 WORKERS = {"chicago": 2, "denver": 4, "newyork": 3, "seattle": 8}

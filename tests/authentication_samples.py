@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from testbed.dyncast import codec
-from testbed.dyncast.authentication import Authenticator, Identity, Role
-from testbed.dyncast.codec import BindingReport, Probe
-from testbed.dyncast.d_router import DRouter
+from testbed.dyncast.messages import codec
+from testbed.dyncast.messages.authentication import Authenticator, Identity, Role
+from testbed.dyncast.messages.reports import BindingReport, Probe
+from testbed.dyncast.nodes.d_router import DRouter
 from tests.dyncast_samples import HERE, THERE, d_router, report_bytes
 
 AGENT_HERE, AGENT_THERE = Identity(Role.AGENT, HERE), Identity(Role.AGENT, THERE)

@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from testbed.dyncast import codec
-from testbed.dyncast.actions import (
-    Action,
-    Decided,
-    SendMessage,
-)
-from testbed.dyncast.codec import Address
-from testbed.dyncast.control import Control
-from testbed.dyncast.control_messages import Given, IngressStatus, Path, Share, Shares
-from testbed.dyncast.d_router import DRouter
-from testbed.dyncast.d_router_config import Peer
-from testbed.dyncast.metrics import RawMetrics, State
+from testbed.dyncast.actions import Action, SendMessage
+from testbed.dyncast.control.role import Control
+from testbed.dyncast.events import Decided
+from testbed.dyncast.messages import codec
+from testbed.dyncast.messages.control_messages import Given, IngressStatus, Path, Share, Shares
+from testbed.dyncast.metrics.levels import RawMetrics, State
+from testbed.dyncast.nodes.d_router import DRouter
+from testbed.dyncast.nodes.d_router_config import Peer
+from testbed.net.addresses import Address
 from tests.dyncast_samples import (
     CLIENT,
     D_SID,

@@ -12,12 +12,14 @@ from dataclasses import replace
 from itertools import count
 from random import Random
 
-from testbed.dyncast import codec, metric_fields
 from testbed.dyncast.actions import Action, RefusePacket, SendMessage
-from testbed.dyncast.codec import Address, Report
-from testbed.dyncast.control import Control
-from testbed.dyncast.control_messages import Load, Loads
-from testbed.dyncast.d_router import DRouter
+from testbed.dyncast.control.role import Control
+from testbed.dyncast.messages import codec
+from testbed.dyncast.messages.control_messages import Load, Loads
+from testbed.dyncast.messages.reports import Report
+from testbed.dyncast.metrics import wire_fields
+from testbed.dyncast.nodes.d_router import DRouter
+from testbed.net.addresses import Address
 from tests.bench.steered_queues import Network, SteeredQueues
 from tests.dyncast_samples import D_SID, flow, only, told
 
@@ -78,7 +80,7 @@ class ControlledQueues(SteeredQueues):
                 load = Loads(site, number, now_s, (Load(D_SID, d_bid, now_s, raw),), by_agent=True)
                 self._tell(site, controller, codec.encode(load), now_s)
                 if number % _SLOW_INTERVALS == 1:
-                    self._tell(site, site, codec.encode(all_of_it, metric_fields.SLOW), now_s)
+                    self._tell(site, site, codec.encode(all_of_it, wire_fields.SLOW), now_s)
             else:
                 self._tell(site, controller or site, codec.encode(all_of_it), now_s)
             self._at(now_s + self._interval_s, report)

@@ -17,13 +17,13 @@ from itertools import count
 from pathlib import Path
 from random import Random
 
-from testbed.agents.addresses import bound_socket
-from testbed.agents.admin import AdminService
-from testbed.agents.http_protocol import Request
-from testbed.agents.http_server import HttpConnection, HttpServer, Response
-from testbed.process import announce_ready, run_recorded
-from testbed.process_config import Keys
-from testbed.records import RecordWriter
+from testbed.agents.host.addresses import bound_socket
+from testbed.agents.http.admin import AdminService
+from testbed.agents.http.protocol import Request
+from testbed.agents.http.server import HttpConnection, HttpServer, Response
+from testbed.records.writer import RecordWriter
+from testbed.runtime.config import Keys
+from testbed.runtime.lifecycle import announce_ready, run_recorded
 from tests.flow_ledger import TCP, UDP, FlowLedger
 
 UDP_PORT = 5004

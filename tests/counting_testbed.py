@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from testbed.checkout import ROOT
-from testbed.emulation import namespaces
-from testbed.experiment import process_configs
-from testbed.experiment.plan import Plan, PlannedInstance
-from testbed.experiment.testbed import Testbed
+from testbed.cli.checkout import ROOT
+from testbed.emulation.netns import namespaces
+from testbed.experiment.launch import process_configs
+from testbed.experiment.launch.testbed import Testbed
+from testbed.experiment.plan.plan import Plan, PlannedInstance
 from tests.counting_instance import LOAD_PATH, ledger_path
 from tests.flow_ledger import FlowLedger
 

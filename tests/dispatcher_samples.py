@@ -19,13 +19,14 @@ from testbed.dyncast.actions import (
     ReturnPacket,
     SendMessage,
 )
-from testbed.dyncast.affinity import AffinityEntry
-from testbed.dyncast.authentication import Authenticator, Identity, Role
-from testbed.dyncast.codec import Address
-from testbed.dyncast.d_router import DRouter
-from testbed.dyncast.dispatcher import Dispatcher, DispatcherConfig
-from testbed.dyncast.dispatching import DispatcherPeer
-from testbed.dyncast.flows import FlowKey, Service
+from testbed.dyncast.affinity.service import Service
+from testbed.dyncast.affinity.table import AffinityEntry
+from testbed.dyncast.messages.authentication import Authenticator, Identity, Role
+from testbed.dyncast.nodes.d_router import DRouter
+from testbed.dyncast.nodes.dispatcher import Dispatcher, DispatcherConfig
+from testbed.dyncast.nodes.dispatcher_service import DispatcherPeer
+from testbed.net.addresses import Address
+from testbed.net.flow_key import FlowKey
 from tests.dyncast_samples import HERE, d_router, service
 
 DISPATCHER = "home"

@@ -7,15 +7,18 @@ from ipaddress import ip_address
 from random import Random
 from typing import Any, TypeVar
 
-from testbed.dyncast import codec
 from testbed.dyncast.actions import Action
-from testbed.dyncast.authentication import Authenticator
-from testbed.dyncast.codec import Address, BindingReport, Report, report_of
-from testbed.dyncast.d_router import DRouter
-from testbed.dyncast.d_router_config import DRouterConfig, Peer
-from testbed.dyncast.flows import TCP, FlowKey, Service
-from testbed.dyncast.metrics import RawMetrics, State
+from testbed.dyncast.affinity.service import Service
+from testbed.dyncast.messages import codec
+from testbed.dyncast.messages.authentication import Authenticator
+from testbed.dyncast.messages.codec import report_of
+from testbed.dyncast.messages.reports import BindingReport, Report
+from testbed.dyncast.metrics.levels import RawMetrics, State
+from testbed.dyncast.nodes.d_router import DRouter
+from testbed.dyncast.nodes.d_router_config import DRouterConfig, Peer
 from testbed.dyncast.policies import Candidate
+from testbed.net.addresses import Address
+from testbed.net.flow_key import TCP, FlowKey
 
 D_SID = ip_address("203.0.113.10")
 D_SID6 = ip_address("fd00:5::1")

@@ -10,12 +10,12 @@ import random
 from pathlib import Path
 from types import TracebackType
 
-from testbed.experiment import scenario_file
 from testbed.experiment.live.flow_rates import FLUSH_S
 from testbed.experiment.live.state import LiveReader, LiveState
-from testbed.experiment.plan import Plan, make_plan
+from testbed.experiment.plan.plan import Plan, make_plan
 from testbed.experiment.progress import InstanceLoad
-from testbed.records import RecordWriter
+from testbed.experiment.scenario import file as scenario_file
+from testbed.records.writer import RecordWriter
 
 START_S = 5000.0
 FAULTS = [

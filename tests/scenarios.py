@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from testbed.experiment.plan import Plan, make_plan
-from testbed.experiment.scenario_file import parse
+from testbed.experiment.plan.plan import Plan, make_plan
+from testbed.experiment.scenario.file import parse
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "docs" / "examples"
 EXAMPLE_SCENARIOS = sorted(path for path in EXAMPLES.rglob("*.yaml") if path.parent.name != "studies")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from testbed.analysis.run_data import load
-from testbed.analysis.summary import Summary, summarise
+from testbed.analysis.measures.summary import Summary, summarise
+from testbed.analysis.run_data.loading import load
 from tests.analysis_data import Row, write_tables
 
 MANIFEST = {

@@ -9,10 +9,10 @@ from typing import Any
 
 import yaml
 
-from testbed.experiment.plan import Plan
+from testbed.experiment.execution.runner import RunResult
+from testbed.experiment.plan.plan import Plan
 from testbed.experiment.progress import Progress
-from testbed.experiment.runner import RunResult
-from testbed.records import MANIFEST_FORMAT, TABLES
+from testbed.records.tables import MANIFEST_FORMAT, TABLES
 from tests.scenarios import small_document
 
 RATE = "workloads.0.arrivals.rate_per_s"

@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from testbed.analysis.run_measures import BY_KEY
-from testbed.analysis.study_figures import StudyFigures
+from testbed.analysis.measures.run_measures import BY_KEY
+from testbed.analysis.study.study_figures import StudyFigures
 from tests.analysis_data import Row, write_tables
 from tests.small_run import MANIFEST, call, flow, heard
 

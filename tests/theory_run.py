@@ -8,12 +8,12 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from testbed.agents.work_queue import WorkQueue
-from testbed.emulation.relay_core import Impairment, LinkDirection
+from testbed.emulation.relay.impairment import Impairment, LinkDirection
 from testbed.emulation.wiring import link_label
-from testbed.experiment import scenario_file
-from testbed.experiment.plan import Plan, make_plan
-from testbed.rtp_statistics import StreamStatistics
+from testbed.experiment.plan.plan import Plan, make_plan
+from testbed.experiment.scenario import file as scenario_file
+from testbed.queueing.work_queue import WorkQueue
+from testbed.rtp.statistics import StreamStatistics
 from tests.analysis_data import Row, write_tables
 from tests.scenarios import EXAMPLES
 from topologies import yaml_form

@@ -10,11 +10,13 @@ from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 
-from testbed.process_config import Address, Keys
-from traffic import arrivals_file, stream_file
-from traffic.arrivals_file import Arrival
-from traffic.http_exchange import MAX_REQUEST_BYTES
-from traffic.stream_file import Stream
+from testbed.net.addresses import Address
+from testbed.runtime.config import Keys
+from traffic.arrivals import file as arrivals_file
+from traffic.arrivals.file import Arrival
+from traffic.content import stream_file
+from traffic.content.http_exchange import MAX_REQUEST_BYTES
+from traffic.content.stream_file import Stream
 
 DNS_PORT = 53
 HTTP_TIMEOUT_S = 10.0

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple, Protocol
 
-from testbed.process_config import Address
+from testbed.net.addresses import Address
 
 Use = Callable[["Address | None", "float | None"], None]
 

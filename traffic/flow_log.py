@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from enum import Enum
 
-from testbed.records import RecordWriter
+from testbed.records.writer import RecordWriter
 from traffic.config import AnyWorkload, GeneratorConfig
 from traffic.pace import Pace
 

@@ -18,16 +18,16 @@ import time
 from functools import partial
 from typing import Any
 
-from testbed.process import announce_ready, run_recorded
-from testbed.process_config import ConfigError
-from testbed.records import RecordWriter
-from traffic.call_load import CallLoad
+from testbed.records.writer import RecordWriter
+from testbed.runtime.config import ConfigError
+from testbed.runtime.lifecycle import announce_ready, run_recorded
+from traffic.arrivals.schedule import Schedule
 from traffic.config import AnyWorkload, CallWorkload, GeneratorConfig, HttpWorkload, generator_config
 from traffic.destination import Destination, FixedDestination, NamedDestination
 from traffic.flow_log import FlowLog
-from traffic.http_load import HttpLoad
-from traffic.rtp_load import RtpLoad
-from traffic.schedule import Schedule
+from traffic.loads.call_load import CallLoad
+from traffic.loads.http_load import HttpLoad
+from traffic.loads.rtp_load import RtpLoad
 from traffic.sockets import SocketSource, raise_descriptor_limit
 
 _FLUSH_INTERVAL_S = 1.0

@@ -13,8 +13,8 @@ import dns.asyncresolver
 import dns.exception
 import dns.resolver
 
-from testbed.process_config import Address
-from testbed.records import RecordWriter
+from testbed.net.addresses import Address
+from testbed.records.writer import RecordWriter
 from traffic.config import GeneratorConfig, NameServer
 from traffic.destination import Answer, Lookup
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from testbed.rtp_statistics import DelayStatistics
+from testbed.rtp.statistics import DelayStatistics
 
 
 class Pace:

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import NamedTuple
 
-from testbed.process_config import Address
+from testbed.net.addresses import Address
 
 FIRST_PORT = 16_384  # above the ports of services
 PORT_COUNT = 65_536 - FIRST_PORT

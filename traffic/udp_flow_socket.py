@@ -11,8 +11,8 @@ import socket
 from collections import Counter
 from collections.abc import Callable
 
-from testbed.arrival_time import ARRIVAL_BYTES, arrival_s, ask_for_arrivals
-from testbed.process_config import Address
+from testbed.linux.packet_timestamps import ARRIVAL_BYTES, arrival_s, ask_for_arrivals
+from testbed.net.addresses import Address
 from traffic.sockets import NETWORK_UNREACHABLE_ERRORS, SocketSource
 
 _RECEIVE_BYTES = 65_536

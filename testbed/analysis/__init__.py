@@ -1,7 +1,7 @@
 """From the files of a run to figures, tables and pictures. Reads files only, never live objects.
 
-`run_data` reads and checks · `attribution`, `checks`, `summary`, `comparison` compute · `tables` prints ·
-`plots` draws · `study_figures` compares many runs. pandas, scipy and matplotlib are imported nowhere else,
+`run_data` reads and checks · `flows`, `decisions`, `theory` compute · `measures` sums up and prints · `plots` and
+`html_report` draw · `study` compares many runs. pandas, scipy and matplotlib are imported nowhere else,
 and not by importing this package alone.
 
 For Python users: `load`, `summarise` and `judge` a run, `load_study` and `compare` many (docs/python.md).
@@ -11,18 +11,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from testbed.analysis.judgement import judge as judge
-    from testbed.analysis.run_data import load as load
-    from testbed.analysis.study_figures import compare as compare
-    from testbed.analysis.study_figures import load_study as load_study
-    from testbed.analysis.summary import summarise as summarise
+    from testbed.analysis.decisions.evaluation import judge as judge
+    from testbed.analysis.measures.summary import summarise as summarise
+    from testbed.analysis.run_data.loading import load as load
+    from testbed.analysis.study.study_figures import compare as compare
+    from testbed.analysis.study.study_figures import load_study as load_study
 
 _OWNERS = {
-    "compare": "study_figures",
-    "judge": "judgement",
-    "load": "run_data",
-    "load_study": "study_figures",
-    "summarise": "summary",
+    "compare": "study.study_figures",
+    "judge": "decisions.evaluation",
+    "load": "run_data.loading",
+    "load_study": "study.study_figures",
+    "summarise": "measures.summary",
 }
 
 

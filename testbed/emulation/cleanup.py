@@ -15,10 +15,12 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from testbed.emulation import bridges, ct_zones, processes, run_tag
-from testbed.emulation.ct_zones import Zone
-from testbed.emulation.processes import Process
+from testbed.emulation import run_tag
+from testbed.emulation import tagged_processes as processes
 from testbed.emulation.run_tag import REGISTER, Registration, RunTag
+from testbed.emulation.switches import bridges, ct_zones
+from testbed.emulation.switches.ct_zones import Zone
+from testbed.emulation.tagged_processes import Process
 
 _CGROUP_ROOT = Path("/sys/fs/cgroup")
 _OWNER_GRACE_S = 30.0  # a live owner that is asked to end takes its own network down first

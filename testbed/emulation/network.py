@@ -20,29 +20,23 @@ from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
-from testbed.emulation import bridges, cleanup, ct_zones, processes, run_tag, stray_drops, switch_sockets, tunnels
-from testbed.emulation.bridges import Bridge
-from testbed.emulation.capabilities import Backends
+from testbed.emulation import cleanup, run_tag
+from testbed.emulation import tagged_processes as processes
 from testbed.emulation.cleanup import CleanReport
-from testbed.emulation.iproute import run_batch
-from testbed.emulation.links import LinkEnd, LinkRequest, Links, create_links
+from testbed.emulation.links.links import LinkEnd, LinkRequest, Links, create_links
+from testbed.emulation.machine import host_drops as stray_drops
+from testbed.emulation.machine.capabilities import Backends
+from testbed.emulation.machine.host_drops import StrayDrops
 from testbed.emulation.mininet_nodes import EmulatedMininet
-from testbed.emulation.namespaces import entered, path_of, with_resolver
+from testbed.emulation.netns.iproute import run_batch
+from testbed.emulation.netns.namespaces import entered, path_of, with_resolver
 from testbed.emulation.run_tag import RunTag
-from testbed.emulation.stray_drops import StrayDrops
-from testbed.emulation.wiring import (
-    HOST_INTERFACE,
-    Address,
-    End,
-    Network,
-    Wiring,
-    link_label,
-    offer_commands,
-    refusal_commands,
-    wire,
-)
-from testbed.port_counters import PortSource
-from testbed.signals import undisturbed, unwinding
+from testbed.emulation.switches import bridges, ct_zones, switch_sockets, tunnels
+from testbed.emulation.switches.bridges import Bridge
+from testbed.emulation.wiring import HOST_INTERFACE, End, Wiring, link_label, offer_commands, refusal_commands, wire
+from testbed.linux.port_reader import PortSource
+from testbed.net.addresses import Address, Network
+from testbed.runtime.signals import undisturbed, unwinding
 from topologies.addressing import AddressPlan
 from topologies.spec import Role, Topology, unknown_name
 

@@ -11,18 +11,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
+from ipaddress import IPv4Interface, IPv6Interface
 from itertools import count
 
-from testbed.emulation.bridges import UPLINK_PORT, Bridge
 from testbed.emulation.run_tag import RunTag
-from testbed.emulation.tunnels import UNDERLAY_MTU_BYTES, Tunnel
+from testbed.emulation.switches.bridges import UPLINK_PORT, Bridge
+from testbed.emulation.switches.tunnels import UNDERLAY_MTU_BYTES, Tunnel
+from testbed.net.addresses import Address, Network
 from topologies.addressing import AddressPlan
 from topologies.routing import Route, routes
 from topologies.spec import Link, LinkSpec, Node, Role, Topology
-
-Address = IPv4Address | IPv6Address
-Network = IPv4Network | IPv6Network
 
 HOST_INTERFACE = "eth0"
 UPLINK_INTERFACE = "uplink"

@@ -16,13 +16,14 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from testbed.experiment import call_keys, environment, runner
-from testbed.experiment.plan import MOST_PACKETS_PER_CLIENT_PER_S, MOST_REQUESTS_PER_CLIENT_PER_S, Plan, make_plan
-from testbed.experiment.processes import RunError
+from testbed.experiment.execution import environment, runner
+from testbed.experiment.launch.processes import RunError
+from testbed.experiment.plan.plan import MOST_PACKETS_PER_CLIENT_PER_S, MOST_REQUESTS_PER_CLIENT_PER_S, Plan, make_plan
 from testbed.experiment.progress import Progress, Silent
-from testbed.experiment.scenario import Scenario
-from testbed.experiment.scenario_file import parse
-from testbed.experiment.workload_keys import WorkloadKeys
+from testbed.experiment.scenario import call_keys
+from testbed.experiment.scenario.file import parse
+from testbed.experiment.scenario.scenario import Scenario
+from testbed.experiment.scenario.workload_keys import WorkloadKeys
 
 FILE = "calibration.json"
 _FORMAT = 1

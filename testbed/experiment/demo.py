@@ -7,13 +7,15 @@ from pathlib import Path
 
 from rich.console import Console
 
-from testbed.analysis import plots, tables
 from testbed.analysis.html_report import files
-from testbed.analysis.run_data import RunData, load
-from testbed.analysis.summary import summarise
-from testbed.experiment import runner, scenario_file
-from testbed.experiment.plan import make_plan
+from testbed.analysis.measures import terminal_tables
+from testbed.analysis.measures.summary import summarise
+from testbed.analysis.plots import plots
+from testbed.analysis.run_data.loading import RunData, load
+from testbed.experiment.execution import ownership, runner
+from testbed.experiment.plan.plan import make_plan
 from testbed.experiment.progress import Terminal
+from testbed.experiment.scenario import file as scenario_file
 
 POLICIES = ("closest", "dyncast")
 
@@ -22,9 +24,9 @@ def run(results: Path, duration_s: float | None, seed: int | None, console: Cons
     """Run the demo scenario under each policy, print the comparison, and return the picture's path."""
     with importlib.resources.as_file(importlib.resources.files(__package__) / "scenarios" / "demo.yaml") as source:
         runs = [_run_under(policy, source, results, duration_s, seed, console) for policy in POLICIES]
-    console.print(tables.comparison_table(runs))
+    console.print(terminal_tables.comparison_table(runs))
     picture = plots.compare(runs, runs[-1].run_dir / "comparison.png")
-    runner.give_to_caller(runs[-1].run_dir)
+    ownership.give_to_caller(runs[-1].run_dir)
     console.print(f"The picture: [bold]{picture}[/bold]")
     console.print(f"Tables, pictures and report.html of each run: {', '.join(str(data.run_dir) for data in runs)}")
     console.print("Next: copy the scenario (scenario.yaml in either folder), change it, and `dyncast run` it.")
@@ -46,5 +48,5 @@ def _run_under(
         data = load(result.run_dir)
         plots.pictures(data, result.run_dir)
         files.write_run(summarise(data))
-    runner.give_to_caller(result.run_dir)
+    ownership.give_to_caller(result.run_dir)
     return data

@@ -18,9 +18,9 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
-from testbed.dyncast.affinity import AffinityTable
-from testbed.dyncast.flows import TCP, FlowKey
-from testbed.emulation.capabilities import probe
+from testbed.dyncast.affinity.table import AffinityTable
+from testbed.emulation.machine.capabilities import probe
+from testbed.net.flow_key import TCP, FlowKey
 from tests.bench.harness import Benchmark, Better, Goal, Row, Settings, Skipped, compare, measure
 from tests.bench.switch_tables import SwitchFigures, of_connections, of_entries
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import mean
 
-from testbed.analysis.confidence import half_width
+from testbed.analysis.theory.confidence import half_width
 
 
 def difference(differences_ms: Sequence[float]) -> str:

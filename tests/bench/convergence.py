@@ -17,10 +17,10 @@ from random import Random
 from statistics import median
 from typing import Any, NamedTuple
 
-from testbed.emulation.capabilities import probe
-from testbed.experiment.plan import Plan, make_plan
-from testbed.experiment.scenario_file import parse
-from testbed.records import whole_rows
+from testbed.emulation.machine.capabilities import probe
+from testbed.experiment.plan.plan import Plan, make_plan
+from testbed.experiment.scenario.file import parse
+from testbed.records.parts import whole_rows
 from tests.bench.harness import Benchmark, Better, Goal, Row, Settings, Skipped
 from tests.bench.trickle import trickle
 from tests.counting_instance import UDP_PORT

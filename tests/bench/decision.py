@@ -14,14 +14,16 @@ from random import Random
 from statistics import quantiles
 
 from testbed.dyncast import policies
-from testbed.dyncast.bindings import BindingTable
-from testbed.dyncast.codec import Address, Report, report_of
-from testbed.dyncast.metrics import RawMetrics, State
-from testbed.dyncast.network_state import PathState
-from testbed.dyncast.outlook import Outlook
+from testbed.dyncast.messages.codec import report_of
+from testbed.dyncast.messages.reports import Report
+from testbed.dyncast.metrics.levels import RawMetrics, State
+from testbed.dyncast.monitoring.binding_table import BindingTable
+from testbed.dyncast.monitoring.path_state import PathState
 from testbed.dyncast.policies import Policy
-from testbed.dyncast.selection import Selection
-from testbed.dyncast.session_model import SessionModel
+from testbed.dyncast.selection.selection import Selection
+from testbed.dyncast.selection.session_model import SessionModel
+from testbed.dyncast.selection.view import Outlook
+from testbed.net.addresses import Address
 from tests.bench.harness import Benchmark, Better, Goal, Row, Settings, compare, measure
 
 _SIZES = (10, 100, 1000)

@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 
-from testbed.emulation.capabilities import probe
+from testbed.emulation.machine.capabilities import probe
 from testbed.emulation.network import EmulatedNetwork
-from testbed.experiment import demo, plan, scenario_file
-from testbed.experiment.testbed import Testbed
-from testbed.records import whole_rows
+from testbed.experiment import demo
+from testbed.experiment.launch.testbed import Testbed
+from testbed.experiment.plan import plan
+from testbed.experiment.scenario import file as scenario_file
+from testbed.records.parts import whole_rows
 from tests.bench.flood import Flood, Outcome
 from tests.bench.harness import Benchmark, Better, Goal, Row, Settings, Skipped, measure
 from tests.polling import wait_until

@@ -19,12 +19,13 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-from testbed.dyncast import codec
-from testbed.dyncast.codec import Report, report_of
-from testbed.dyncast.metrics import RawMetrics, State
+from testbed.dyncast.messages import codec
+from testbed.dyncast.messages.codec import report_of
+from testbed.dyncast.messages.reports import Report
+from testbed.dyncast.metrics.levels import RawMetrics, State
 from testbed.emulation import run_tag
-from testbed.emulation.capabilities import choose_backends, probe, start_open_vswitch
-from testbed.emulation.namespaces import socket_in
+from testbed.emulation.machine.capabilities import choose_backends, probe, start_open_vswitch
+from testbed.emulation.netns.namespaces import socket_in
 from testbed.emulation.network import EmulatedNetwork
 from tests.bench.harness import Skipped
 from tests.integration.ingress_network import free_port, is_listening

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import NamedTuple, Protocol
 
-from testbed.dyncast.flows import UDP
 from testbed.emulation.network import EmulatedNetwork
 from testbed.emulation.wiring import HOST_INTERFACE
+from testbed.net.flow_key import UDP
 from tests.bench.edge import D_SID, UDP_PORT
 from tests.bench.frames import ETHERTYPE, Frames, to_gateway
 from tests.bench.wire import Capture, packet_socket

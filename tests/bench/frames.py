@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from testbed.dyncast.flows import UDP
+from testbed.net.flow_key import UDP
 from topologies.addressing import AddressPlan
 
 ETHERTYPE = 0x0800

@@ -19,16 +19,16 @@ from pathlib import Path
 from statistics import median, quantiles
 from typing import NamedTuple
 
-from testbed.checkout import ROOT
-from testbed.emulation.capabilities import probe
-from testbed.emulation.links import LinkEnd, LinkRequest, create_links
-from testbed.emulation.namespaces import Namespace, path_of, socket_in
+from testbed.cli.checkout import ROOT
+from testbed.emulation.links.links import LinkEnd, LinkRequest, create_links
+from testbed.emulation.machine.capabilities import probe
+from testbed.emulation.netns.namespaces import Namespace, path_of, socket_in
 from tests.bench.harness import Benchmark, Row, Settings, Skipped, compare
 from tests.bench.wire import Arrival, Capture, quiet_namespaces
 from topologies.spec import LinkSpec
-from traffic import arrivals_file
-from traffic.arrivals_file import Arrival as Due
-from traffic.packets import AUDIO_PACKET_MS, build_stream
+from traffic.arrivals import file as arrivals_file
+from traffic.arrivals.file import Arrival as Due
+from traffic.content.packets import AUDIO_PACKET_MS, build_stream
 
 _SOURCE, _SINK, _PORT = "10.77.0.1", "10.77.0.2", 5004
 _RATES_PER_S = {"rtp": (100, 1_000, 5_000), "http": (100, 1_000)}

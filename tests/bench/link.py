@@ -15,9 +15,9 @@ from functools import partial
 from pathlib import Path
 from statistics import median, quantiles
 
-from testbed.emulation.capabilities import LINK_BACKENDS, Capabilities, probe
-from testbed.emulation.links import LinkEnd, LinkRequest, create_links
-from testbed.emulation.namespaces import Namespace, socket_in
+from testbed.emulation.links.links import LinkEnd, LinkRequest, create_links
+from testbed.emulation.machine.capabilities import LINK_BACKENDS, Capabilities, probe
+from testbed.emulation.netns.namespaces import Namespace, socket_in
 from tests.bench.harness import Benchmark, Better, Goal, Row, Settings, Skipped
 from tests.bench.wire import (
     ETHERTYPE,

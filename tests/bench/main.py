@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from testbed.signals import unwinding
+from testbed.runtime.signals import unwinding
 from tests.bench.harness import Benchmark, Row, Settings, Skipped
 from tests.bench.registry import BENCHMARKS
 

@@ -12,17 +12,9 @@ from itertools import cycle
 from socket import inet_ntoa
 from typing import Any
 
-from ryu_apps.framework import (
-    HANDLER_MODULE,
-    BaseApp,
-    app_manager,
-    cfg,
-    handler,
-    hub,
-    ofp_event,
-)
-from ryu_apps.framework import ofproto_v1_3 as ofp
-from ryu_apps.framework import ofproto_v1_3_parser as parser
+from ryu_apps.openflow.framework import HANDLER_MODULE, BaseApp, app_manager, cfg, handler, hub, ofp_event
+from ryu_apps.openflow.framework import ofproto_v1_3 as ofp
+from ryu_apps.openflow.framework import ofproto_v1_3_parser as parser
 
 _HEADERS = struct.Struct("!23xB2x4s4sHH")  # of Ethernet and IPv4 without options, and the ports
 _PORT_FIELDS = {6: ("tcp_src", "tcp_dst"), 17: ("udp_src", "udp_dst")}

@@ -12,9 +12,9 @@ from ipaddress import ip_network
 from random import Random
 from typing import NamedTuple
 
-from testbed.dyncast.actions import Decided
-from testbed.dyncast.d_router_config import REPORT_RATE
-from testbed.dyncast.name_steering import ClientSite, DnsTtl, NameSteering
+from testbed.dyncast.events import Decided
+from testbed.dyncast.messages.admission import REPORT_RATE
+from testbed.dyncast.nodes.dns_steering import ClientSite, DnsTtl, NameSteering
 from tests.bench.steered_queues import Network, SteeredQueues
 from tests.dyncast_samples import D_SID
 

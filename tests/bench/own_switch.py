@@ -15,8 +15,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from struct import pack, unpack
 
-from ryu_apps.framework import ofproto_v1_3 as ofp
-from testbed.emulation.namespaces import Namespace, entered
+from ryu_apps.openflow.framework import ofproto_v1_3 as ofp
+from testbed.emulation.netns.namespaces import Namespace, entered
 from tests.polling import wait_until
 
 BRIDGE = "bench"

@@ -21,11 +21,12 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import NamedTuple
 
-from testbed.dyncast import codec
-from testbed.dyncast.codec import MessageType, Probe
-from testbed.dyncast.telling import Telling, Threshold
-from testbed.emulation.namespaces import socket_in
-from testbed.records import whole_rows
+from testbed.dyncast.messages import codec
+from testbed.dyncast.messages.codec import MessageType
+from testbed.dyncast.messages.reports import Probe
+from testbed.dyncast.metric_agent.update_triggers import Telling, Threshold
+from testbed.emulation.netns.namespaces import socket_in
+from testbed.records.parts import whole_rows
 from tests.bench.edge import D_SID, EGRESSES, IN_BAND_PORT, UDP_PORT, Edge, edge, ticks
 from tests.bench.harness import Benchmark, Better, Goal, Row, Settings, measure
 from tests.bench.site_reports import Site, Told, told

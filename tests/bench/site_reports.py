@@ -14,12 +14,12 @@ from itertools import cycle
 from random import Random
 from typing import NamedTuple
 
-from testbed.agents.processor import SmoothedServiceTime
-from testbed.agents.work_queue import Accepted, WorkQueue
-from testbed.dyncast.agent import AgentBinding, MetricAgent
-from testbed.dyncast.codec import Report
-from testbed.dyncast.metrics import RawMetrics
-from testbed.dyncast.telling import Telling
+from testbed.agents.instance.processor import SmoothedServiceTime
+from testbed.dyncast.messages.reports import Report
+from testbed.dyncast.metric_agent.agent import AgentBinding, MetricAgent
+from testbed.dyncast.metric_agent.update_triggers import Telling
+from testbed.dyncast.metrics.levels import RawMetrics
+from testbed.queueing.work_queue import Accepted, WorkQueue
 
 _WORKERS, _QUEUE_LIMIT, _MEAN_WORK_S = 4, 50, 0.25
 _LOADS = (0.5, 0.7, 0.8, 0.9)  # of workers, one instance after the other

@@ -16,7 +16,7 @@ from statistics import mean, median, quantiles
 from typing import NamedTuple
 
 from testbed.dyncast import policies
-from testbed.dyncast.name_steering import DNS_TTL, DnsTtl
+from testbed.dyncast.nodes.dns_steering import DNS_TTL, DnsTtl
 from tests.bench.confidence import difference
 from tests.bench.harness import Benchmark, Better, Goal, Row, Settings
 from tests.bench.named_queues import NamedQueues

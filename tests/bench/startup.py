@@ -18,7 +18,7 @@ from mininet.net import Mininet
 from mininet.node import Host, OVSSwitch
 
 from testbed.emulation import cleanup, run_tag
-from testbed.emulation.capabilities import Backends, CapabilityError, choose_backends, probe
+from testbed.emulation.machine.capabilities import Backends, CapabilityError, choose_backends, probe
 from testbed.emulation.mininet_nodes import allow_many_files
 from testbed.emulation.network import EmulatedNetwork
 from testbed.emulation.run_tag import RunTag

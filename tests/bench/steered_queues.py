@@ -16,15 +16,17 @@ from itertools import count
 from random import Random
 from typing import NamedTuple
 
-from testbed.agents.processor import SmoothedServiceTime
-from testbed.agents.work_queue import Accepted, WorkQueue
-from testbed.analysis import steadiness
-from testbed.dyncast.actions import Action, Decided, InstallAffinity, SendMessage
-from testbed.dyncast.codec import Address
-from testbed.dyncast.d_router import DRouter
-from testbed.dyncast.d_router_config import DRouterConfig, Peer
-from testbed.dyncast.flows import TCP, FlowKey, Service
-from testbed.dyncast.metrics import RawMetrics
+from testbed.agents.instance.processor import SmoothedServiceTime
+from testbed.analysis.decisions import stability
+from testbed.dyncast.actions import Action, InstallAffinity, SendMessage
+from testbed.dyncast.affinity.service import Service
+from testbed.dyncast.events import Decided
+from testbed.dyncast.metrics.levels import RawMetrics
+from testbed.dyncast.nodes.d_router import DRouter
+from testbed.dyncast.nodes.d_router_config import DRouterConfig, Peer
+from testbed.net.addresses import Address
+from testbed.net.flow_key import TCP, FlowKey
+from testbed.queueing.work_queue import Accepted, WorkQueue
 from tests.dyncast_samples import D_SID, report_bytes, told
 
 _CLIENTS = ip_address("10.128.0.0")
@@ -262,4 +264,4 @@ def dispersion(served: list[Served], from_s: float, until_s: float, window_s: fl
     Variance over mean: 1 for a random split of Poisson arrivals, less for turns, far more where flows herd.
     """
     times_s, d_bids = [flow.arrived_s for flow in served], [flow.d_bid for flow in served]
-    return steadiness.dispersion(times_s, d_bids, from_s, until_s, window_s)
+    return stability.dispersion(times_s, d_bids, from_s, until_s, window_s)

@@ -14,15 +14,16 @@ from random import Random
 from types import SimpleNamespace
 from typing import Any
 
-from ryu_apps import flow_entries
-from ryu_apps.framework import ofproto_v1_3, ofproto_v1_3_parser
-from ryu_apps.pool_entries import PoolSpec
-from ryu_apps.pools import Pools
-from ryu_apps.select_groups import SelectGroups
-from testbed.conntrack import Conntrack
+from ryu_apps.dyncast.datapath_mode.pools import Pools
+from ryu_apps.dyncast.entries import flow_entries
+from ryu_apps.dyncast.entries.pool_entries import PoolSpec
+from ryu_apps.openflow.framework import ofproto_v1_3, ofproto_v1_3_parser
+from ryu_apps.openflow.select_groups import SelectGroups
 from testbed.dyncast.actions import SpreadFlows
-from testbed.dyncast.affinity import AffinityEntry
-from testbed.dyncast.flows import UDP, FlowKey, Service
+from testbed.dyncast.affinity.service import Service
+from testbed.dyncast.affinity.table import AffinityEntry
+from testbed.linux.ovs_conntrack import Conntrack
+from testbed.net.flow_key import UDP, FlowKey
 from tests.bench.frames import ETHERTYPE, Frames
 from tests.bench.own_switch import CLIENT_END, UPLINK_END, UPLINK_PORT, OwnSwitch, Session, own_switch
 from tests.bench.wire import packet_socket, received_frames

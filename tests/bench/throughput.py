@@ -19,9 +19,9 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import NamedTuple
 
-from testbed.dyncast.flows import UDP
-from testbed.emulation.namespaces import socket_in
+from testbed.emulation.netns.namespaces import socket_in
 from testbed.emulation.wiring import HOST_INTERFACE
+from testbed.net.flow_key import UDP
 from tests.bench.edge import D_SID, UDP_PORT, Edge, edge
 from tests.bench.frames import ETHERTYPE, HEADER_BYTES, Frames, to_gateway
 from tests.bench.harness import Benchmark, Better, Goal, Measure, Row, Settings, compare

@@ -12,9 +12,9 @@ from itertools import count
 from socket import socket
 from types import SimpleNamespace
 
-from testbed.dyncast.flows import UDP
 from testbed.emulation.network import EmulatedNetwork
 from testbed.emulation.wiring import HOST_INTERFACE
+from testbed.net.flow_key import UDP
 from tests.bench.frames import ETHERTYPE, Frames, to_gateway
 from tests.bench.wire import packet_socket
 

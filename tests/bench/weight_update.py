@@ -14,11 +14,13 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 from types import SimpleNamespace
 
-from testbed.dyncast import codec
-from testbed.dyncast.codec import BindingReport, Report, report_of
-from testbed.dyncast.metrics import RawMetrics, State
-from testbed.emulation.namespaces import socket_in
+from testbed.dyncast.messages import codec
+from testbed.dyncast.messages.codec import report_of
+from testbed.dyncast.messages.reports import BindingReport, Report
+from testbed.dyncast.metrics.levels import RawMetrics, State
+from testbed.emulation.netns.namespaces import socket_in
 from testbed.emulation.wiring import HOST_INTERFACE
+from testbed.net import addresses
 from tests.bench.edge import D_SID, EGRESSES, IN_BAND_PORT, Edge, edge
 from tests.bench.flood import Flood
 from tests.bench.harness import Benchmark, Row, Settings, compare
@@ -105,7 +107,7 @@ class _Turner:
             ours.sendto(codec.encode(report), (self._edge.gateway(self._ingress), IN_BAND_PORT))
 
 
-def _told(d_bid: codec.Address, sessions: int) -> BindingReport:
+def _told(d_bid: addresses.Address, sessions: int) -> BindingReport:
     busy = {"utilisation": 1.0, "busy_workers": 4, "queue_length": 50} if sessions else {}
     raw = RawMetrics(4, queue_limit=50, sessions=sessions, service_time_s=0.01, **busy)
     return report_of(ip_address(D_SID), d_bid, State.UP, raw)

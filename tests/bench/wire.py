@@ -17,8 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from testbed.arrival_time import ARRIVAL_BYTES, ask_for_arrivals, stamp_ns
-from testbed.emulation.namespaces import Namespace, entered
+from testbed.emulation.netns.namespaces import Namespace, entered
+from testbed.linux.packet_timestamps import ARRIVAL_BYTES, ask_for_arrivals, stamp_ns
 
 ETHERTYPE = 0x88B5  # for local experiments
 HEADER = struct.Struct("!6s6sHIQ")  # Ethernet header, number of the frame, when it was sent in ns

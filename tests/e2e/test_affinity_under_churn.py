@@ -24,14 +24,15 @@ from typing import Any
 import pytest
 import yaml
 
-from testbed.dyncast.flows import UDP
-from testbed.emulation.namespaces import socket_in
+from testbed.emulation.netns.namespaces import socket_in
 from testbed.emulation.wiring import HOST_INTERFACE
-from testbed.experiment.faults import Breaker
-from testbed.experiment.plan import make_plan
+from testbed.experiment.faults.injector import Breaker
+from testbed.experiment.plan.plan import make_plan
 from testbed.experiment.progress import Silent
-from testbed.experiment.scenario_file import load as load_scenario
-from testbed.records import RecordWriter, whole_rows
+from testbed.experiment.scenario.file import load as load_scenario
+from testbed.net.flow_key import UDP
+from testbed.records.parts import whole_rows
+from testbed.records.writer import RecordWriter
 from tests.affinity_audit import Life, moves, violations, visits
 from tests.bench.frames import ETHERTYPE, Frames, to_gateway
 from tests.bench.wire import packet_socket

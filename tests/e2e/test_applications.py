@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from testbed.experiment.testbed import Testbed
-from testbed.records import whole_rows
+from testbed.experiment.launch.testbed import Testbed
+from testbed.records.parts import whole_rows
 from tests.machine import dyncast, unchanged
 from tests.polling import wait_until
 from tests.scenarios import small_plan

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from testbed.analysis.checks import checks
-from testbed.analysis.run_data import load
+from testbed.analysis.flows.consistency import checks
+from testbed.analysis.run_data.loading import load
 from testbed.emulation.run_tag import REGISTER
 from tests.machine import dyncast, unchanged
 from tests.scenarios import small_document

@@ -69,7 +69,7 @@ def test_results_in_place_of_a_file(tmp_path: Path) -> None:
 def test_a_backend_that_is_not_there(tmp_path: Path) -> None:
     path = tmp_path / "small.yaml"
     path.write_text(yaml.safe_dump(small_document(emulation={"link": "netem"})))
-    from testbed.emulation.capabilities import probe
+    from testbed.emulation.machine.capabilities import probe
 
     if probe().has("netem"):
         pytest.skip("capability netem is there: no backend to miss")

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from testbed.analysis.run_data import RunData, load
-from testbed.analysis.summary import Summary, summarise
+from testbed.analysis.measures.summary import Summary, summarise
+from testbed.analysis.run_data.loading import RunData, load
 from tests.machine import dyncast
 from tests.scenarios import EXAMPLES
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from testbed.analysis.attribution import moved_flows, seen_flows
-from testbed.analysis.checks import checks
-from testbed.analysis.run_data import load
+from testbed.analysis.flows.attribution import moved_flows, seen_flows
+from testbed.analysis.flows.consistency import checks
+from testbed.analysis.run_data.loading import load
 from tests.e2e.test_draft_figures import Results, address, asked, plan_of, standing
 from tests.machine import dyncast
 

@@ -15,15 +15,15 @@ from typing import Any
 import pytest
 import yaml
 
-from testbed.analysis.checks import checks
-from testbed.analysis.run_data import RunData, load
-from testbed.command import descendants, has_ended
-from testbed.experiment.fault_hands import TestbedHands
-from testbed.experiment.plan import Plan, make_plan
-from testbed.experiment.processes import RunError
-from testbed.experiment.scenario_file import parse
-from testbed.experiment.testbed import Testbed
-from testbed.records import whole_rows
+from testbed.analysis.flows.consistency import checks
+from testbed.analysis.run_data.loading import RunData, load
+from testbed.experiment.faults.operations import TestbedHands
+from testbed.experiment.launch.processes import RunError
+from testbed.experiment.launch.testbed import Testbed
+from testbed.experiment.plan.plan import Plan, make_plan
+from testbed.experiment.scenario.file import parse
+from testbed.records.parts import whole_rows
+from testbed.runtime.child_command import descendants, has_ended
 from tests.machine import dyncast, unchanged
 from tests.polling import wait_until
 from tests.scenarios import EXAMPLES

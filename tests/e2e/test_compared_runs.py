@@ -10,7 +10,7 @@ from statistics import mean
 import pytest
 import yaml
 
-from testbed.analysis.study_figures import compare, read
+from testbed.analysis.study.study_figures import compare, read
 from tests.machine import dyncast, unchanged
 from tests.scenarios import small_document
 

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from testbed.analysis.checks import checks
-from testbed.analysis.run_data import load
-from testbed.experiment.plan import Plan, make_plan
-from testbed.experiment.scenario_file import load as load_scenario
-from testbed.experiment.testbed import Testbed
-from testbed.records import whole_rows
+from testbed.analysis.flows.consistency import checks
+from testbed.analysis.run_data.loading import load
+from testbed.experiment.launch.testbed import Testbed
+from testbed.experiment.plan.plan import Plan, make_plan
+from testbed.experiment.scenario.file import load as load_scenario
+from testbed.records.parts import whole_rows
 from tests.machine import dyncast
 from tests.polling import wait_until
 from tests.scenarios import EXAMPLES

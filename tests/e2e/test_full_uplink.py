@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from testbed.analysis.run_data import RunData, load
+from testbed.analysis.run_data.loading import RunData, load
 from tests.machine import dyncast, unchanged
 from tests.scenarios import EXAMPLES
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from testbed.analysis.checks import checks
-from testbed.analysis.run_data import RunData, load
+from testbed.analysis.flows.consistency import checks
+from testbed.analysis.run_data.loading import RunData, load
 from tests.machine import dyncast, unchanged
 from tests.scenarios import EXAMPLES
 

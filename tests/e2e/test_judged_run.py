@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import yaml
 
-from testbed.analysis.attribution import seen_flows, served_flows
-from testbed.analysis.checks import classified
-from testbed.analysis.decided import decided
-from testbed.analysis.judgement import judge
-from testbed.analysis.run_data import load
-from testbed.analysis.sessions import sessions_by_instance
+from testbed.analysis.decisions.decisions import decided
+from testbed.analysis.decisions.evaluation import judge
+from testbed.analysis.flows.attribution import seen_flows, served_flows
+from testbed.analysis.flows.consistency import classified
+from testbed.analysis.flows.sessions import sessions_by_instance
+from testbed.analysis.run_data.loading import load
 from tests.machine import dyncast
 from tests.scenarios import small_document
 

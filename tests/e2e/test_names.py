@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from testbed.analysis.checks import checks
-from testbed.analysis.run_data import load
-from testbed.experiment.testbed import Testbed
+from testbed.analysis.flows.consistency import checks
+from testbed.analysis.run_data.loading import load
+from testbed.experiment.launch.testbed import Testbed
 from tests.machine import dyncast, unchanged
 from tests.scenarios import small_document, small_plan
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from testbed.analysis.run_data import load
-from testbed.analysis.summary import summarise
+from testbed.analysis.measures.summary import summarise
+from testbed.analysis.run_data.loading import load
 from tests.machine import dyncast
 from tests.scenarios import small_document
 

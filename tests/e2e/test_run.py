@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from testbed.analysis.checks import checks
-from testbed.analysis.run_data import load
-from testbed.records import TABLES
+from testbed.analysis.flows.consistency import checks
+from testbed.analysis.run_data.loading import load
+from testbed.records.tables import TABLES
 from tests.machine import dyncast, start_dyncast, unchanged
 from tests.polling import wait_until
 from tests.report_page import ReportPage

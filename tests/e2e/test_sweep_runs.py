@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from testbed.experiment.study_folder import MACHINE_LOCK
+from testbed.experiment.study.study_folder import MACHINE_LOCK
 from tests.machine import dyncast, dyncast_without_root, small_disk, start_dyncast, unchanged
 from tests.polling import wait_until
 from tests.studies import write_study

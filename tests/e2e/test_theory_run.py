@@ -20,7 +20,7 @@ _FASTER = f"""
 import sys
 if "testbed.agents.instance" in sys.orig_argv:
     sys.path.insert(0, {str(CHECKOUT)!r})
-    from testbed.agents import processor
+    from testbed.agents.instance import processor
 
     class Faster(processor.ClockProcessor):
         def __init__(self, workers, queue_limit, speed, expected_s):

@@ -16,12 +16,12 @@ from typing import Any
 
 import pytest
 
-from testbed.analysis.checks import checks
-from testbed.analysis.run_data import load
-from testbed.emulation.capabilities import Capability, probe
-from testbed.emulation.namespaces import entered, socket_in
-from testbed.emulation.tunnels import DST_PORT
-from testbed.experiment.testbed import Testbed
+from testbed.analysis.flows.consistency import checks
+from testbed.analysis.run_data.loading import load
+from testbed.emulation.machine.capabilities import Capability, probe
+from testbed.emulation.netns.namespaces import entered, socket_in
+from testbed.emulation.switches.tunnels import DST_PORT
+from testbed.experiment.launch.testbed import Testbed
 from tests.machine import dyncast, start_dyncast, unchanged
 from tests.polling import wait_until
 from tests.scenarios import EXAMPLES, small_plan

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any, NamedTuple
 
-from ryu_apps.framework import NAME
-from ryu_apps.framework import ofproto_v1_3 as ofp
-from ryu_apps.framework import ofproto_v1_3_parser as parser
+from ryu_apps.openflow.framework import NAME
+from ryu_apps.openflow.framework import ofproto_v1_3 as ofp
+from ryu_apps.openflow.framework import ofproto_v1_3_parser as parser
 
 _ofproto_parser = importlib.import_module(f"{NAME}.ofproto.ofproto_parser")
 _ofproto_protocol = importlib.import_module(f"{NAME}.ofproto.ofproto_protocol")

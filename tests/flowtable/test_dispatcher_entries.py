@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from ryu_apps import flow_entries
-from ryu_apps.dispatching import Dispatching
-from ryu_apps.framework import ofproto_v1_3 as ofp
+from ryu_apps.dyncast.entries import flow_entries
+from ryu_apps.dyncast.entries.dispatcher_entries import Dispatching
+from ryu_apps.openflow.framework import ofproto_v1_3 as ofp
 from testbed.dyncast.actions import AskNode, DropHeld, HoldPacket, ReleasePackets, ReturnPacket, WatchUplink
-from testbed.dyncast.affinity import AffinityEntry
-from testbed.dyncast.codec import Address
+from testbed.dyncast.affinity.table import AffinityEntry
+from testbed.net.addresses import Address
 from tests.dyncast_samples import CLIENT, CLIENT6, D_SID, D_SID6, NEAR, NEAR6, flow
 from tests.flowtable.flow_table import CONTROLLER, NORMAL, FlowTable, Output, packet_out
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from ryu_apps import flow_entries
-from ryu_apps.framework import ofproto_v1_3 as ofp
-from testbed.dyncast.affinity import AffinityEntry, HeldFlow
-from testbed.dyncast.codec import Address
-from testbed.dyncast.flows import FIVE_TUPLE, THREE_TUPLE, FlowKey
+from ryu_apps.dyncast.entries import flow_entries
+from ryu_apps.openflow.framework import ofproto_v1_3 as ofp
+from testbed.dyncast.affinity.table import AffinityEntry, HeldFlow
+from testbed.net.addresses import Address
+from testbed.net.flow_key import FIVE_TUPLE, THREE_TUPLE, FlowKey
 from tests.dyncast_samples import CLIENT, CLIENT6, D_SID, D_SID6, FAR, FAR6, NEAR, NEAR6
 from tests.flowtable.flow_table import CONTROLLER, NORMAL, FlowTable, Output, Packet, Unsupported, packet_out
 

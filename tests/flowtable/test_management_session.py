@@ -11,9 +11,9 @@ from struct import pack, unpack
 
 import pytest
 
-from ryu_apps.flow_counts import FlowCounts
-from ryu_apps.framework import ofproto_v1_3 as ofp
-from ryu_apps.management_session import ManagementSession, SessionError, VersionRefused
+from ryu_apps.openflow.flow_counts import FlowCounts
+from ryu_apps.openflow.framework import ofproto_v1_3 as ofp
+from ryu_apps.openflow.management_session import ManagementSession, SessionError, VersionRefused
 
 Session = Callable[[socket.socket], None]
 _HEADER = 8

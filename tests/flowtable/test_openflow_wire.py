@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ryu_apps import openflow_wire as wire
-from ryu_apps.framework import ofproto_v1_3 as ofp
-from ryu_apps.framework import ofproto_v1_3_parser as parser
-from testbed.dyncast.codec import Address
+from ryu_apps.openflow import wire
+from ryu_apps.openflow.framework import ofproto_v1_3 as ofp
+from ryu_apps.openflow.framework import ofproto_v1_3_parser as parser
+from testbed.net.addresses import Address
 from tests.flowtable.flow_table import DATAPATH
 
 _NO_MATCH_BYTES = len(wire.EVERYTHING)

@@ -11,11 +11,13 @@ from typing import Any
 
 import pytest
 
-from ryu_apps import flow_entries, pools
-from ryu_apps.framework import ofproto_v1_3, ofproto_v1_3_parser
-from ryu_apps.pool_entries import SLOTS, PoolEntries, PoolSpec, is_of_pools
-from testbed.dyncast.codec import Address
-from testbed.dyncast.flows import FIVE_TUPLE, THREE_TUPLE, Service
+from ryu_apps.dyncast.datapath_mode import pools
+from ryu_apps.dyncast.entries import flow_entries
+from ryu_apps.dyncast.entries.pool_entries import SLOTS, PoolEntries, PoolSpec, is_of_pools
+from ryu_apps.openflow.framework import ofproto_v1_3, ofproto_v1_3_parser
+from testbed.dyncast.affinity.service import Service
+from testbed.net.addresses import Address
+from testbed.net.flow_key import FIVE_TUPLE, THREE_TUPLE
 
 pytestmark = pytest.mark.skipif(shutil.which("ovs-ofctl") is None, reason="capability ovs-ofctl is missing: install it")
 

@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from ryu_apps.framework import ofproto_v1_3, ofproto_v1_3_parser
-from ryu_apps.pool_entries import CLASSIFY, HOME, PoolSpec
-from ryu_apps.pools import Pools
+from ryu_apps.dyncast.datapath_mode.pools import Pools
+from ryu_apps.dyncast.entries.pool_entries import CLASSIFY, HOME, PoolSpec
+from ryu_apps.openflow.framework import ofproto_v1_3, ofproto_v1_3_parser
 from testbed.dyncast.actions import SpreadFlows
-from testbed.dyncast.codec import Address
-from testbed.dyncast.flows import Service
+from testbed.dyncast.affinity.service import Service
+from testbed.net.addresses import Address
 
 _DATAPATH = SimpleNamespace(ofproto=ofproto_v1_3, ofproto_parser=ofproto_v1_3_parser)
 _INSTANCE = ip_address("10.2.0.10")

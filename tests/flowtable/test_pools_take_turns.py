@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from ryu_apps.framework import hub, ofproto_v1_3, ofproto_v1_3_parser
-from ryu_apps.pool_entries import PoolSpec
-from ryu_apps.pools import Pools
-from ryu_apps.select_groups import GroupError
+from ryu_apps.dyncast.datapath_mode.pools import Pools
+from ryu_apps.dyncast.entries.pool_entries import PoolSpec
+from ryu_apps.openflow.framework import hub, ofproto_v1_3, ofproto_v1_3_parser
+from ryu_apps.openflow.select_groups import GroupError
 from testbed.dyncast.actions import SpreadFlows
-from testbed.dyncast.flows import Service
+from testbed.dyncast.affinity.service import Service
 
 _DATAPATH = SimpleNamespace(ofproto=ofproto_v1_3, ofproto_parser=ofproto_v1_3_parser)
 _D_SID = ip_address("203.0.113.10")

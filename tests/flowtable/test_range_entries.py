@@ -6,8 +6,8 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from ryu_apps import flow_entries
-from testbed.dyncast.codec import Address
+from ryu_apps.dyncast.entries import flow_entries
+from testbed.net.addresses import Address
 from tests.dyncast_samples import CLIENT, CLIENT6, D_SID, D_SID6, NEAR
 from tests.flowtable.flow_table import CONTROLLER, NORMAL, Output
 from tests.flowtable.test_flow_entries import bound, install, new_table, packet

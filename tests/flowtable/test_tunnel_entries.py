@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from ryu_apps import flow_entries
-from ryu_apps.framework import ofproto_v1_3 as ofp
-from ryu_apps.tunnel_config import Station, TunnelConfig
-from ryu_apps.tunnel_entries import TunnelEntries
-from testbed.dyncast.affinity import AffinityEntry, HeldFlow
-from testbed.dyncast.codec import Address
-from testbed.dyncast.flows import FIVE_TUPLE, THREE_TUPLE, FlowKey
+from ryu_apps.dyncast.config.tunnel import Station, TunnelConfig
+from ryu_apps.dyncast.entries import flow_entries
+from ryu_apps.dyncast.entries.tunnel_entries import TunnelEntries
+from ryu_apps.openflow.framework import ofproto_v1_3 as ofp
+from testbed.dyncast.affinity.table import AffinityEntry, HeldFlow
+from testbed.net.addresses import Address
+from testbed.net.flow_key import FIVE_TUPLE, THREE_TUPLE, FlowKey
 from tests.dyncast_samples import CLIENT, CLIENT6, D_SID, D_SID6, FAR, FAR6, HERE, NEAR, NEAR6, PEER, THERE
 from tests.flowtable.flow_table import CONTROLLER, NORMAL, FlowTable, Output, Packet, packet_out
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from testbed.records import whole_rows
+from testbed.records.parts import whole_rows
 from tests.polling import wait_until
 
 NAME = "render-1@chicago"

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from testbed.emulation import inspection
+from testbed.emulation.inspection import client as inspection
 from tests.integration.ingress_network import (
     CLIENT,
     HOME,

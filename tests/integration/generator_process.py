@@ -17,10 +17,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from testbed.records import whole_rows
-from traffic import arrivals_file
-from traffic.arrivals_file import Arrival
-from traffic.packets import build_stream
+from testbed.records.parts import whole_rows
+from traffic.arrivals import file as arrivals_file
+from traffic.arrivals.file import Arrival
+from traffic.content.packets import build_stream
 
 REPOSITORY = Path(__file__).parents[2]
 ANSWER = b"HTTP/1.1 200 OK\r\nX-Dyncast-Instance: one@here\r\nContent-Length: 2000\r\n\r\n" + b"x" * 2000

@@ -21,15 +21,17 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
-from testbed.dyncast import codec
-from testbed.dyncast.codec import Report, report_of
-from testbed.dyncast.flows import THREE_TUPLE
-from testbed.dyncast.metrics import RawMetrics, State
-from testbed.emulation import inspection, run_tag
-from testbed.emulation.capabilities import choose_backends, probe, start_open_vswitch
-from testbed.emulation.namespaces import socket_in
+from testbed.dyncast.messages import codec
+from testbed.dyncast.messages.codec import report_of
+from testbed.dyncast.messages.reports import Report
+from testbed.dyncast.metrics.levels import RawMetrics, State
+from testbed.emulation import run_tag
+from testbed.emulation.inspection import client as inspection
+from testbed.emulation.machine.capabilities import choose_backends, probe, start_open_vswitch
+from testbed.emulation.netns.namespaces import socket_in
 from testbed.emulation.network import EmulatedNetwork
-from testbed.records import whole_rows
+from testbed.net.flow_key import THREE_TUPLE
+from testbed.records.parts import whole_rows
 from tests.integration import echo_server
 from tests.polling import wait_until
 from topologies.addressing import AddressPlan

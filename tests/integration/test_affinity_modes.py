@@ -10,9 +10,9 @@ from contextlib import ExitStack
 
 import pytest
 
-from testbed.conntrack import Conntrack
-from testbed.dyncast.metrics import State
-from testbed.emulation.bound_flows import BoundFlow, bound_flows
+from testbed.dyncast.metrics.levels import State
+from testbed.emulation.inspection.bound_flows import BoundFlow, bound_flows
+from testbed.linux.ovs_conntrack import Conntrack
 from tests.integration.echo_server import TCP_PORT, UDP_PORT
 from tests.integration.ingress_network import (
     BY_CLIENT,

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from testbed import rtp_header
+from testbed.rtp import header as rtp_header
 from tests.integration.agent_processes import NAME, RunningInstance, Start, ask, curl, launcher
 from tests.polling import wait_until
 

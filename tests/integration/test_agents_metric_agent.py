@@ -17,9 +17,10 @@ from typing import Any
 
 import pytest
 
-from testbed.dyncast.codec import Report, decode
-from testbed.dyncast.metrics import State
-from testbed.records import whole_rows
+from testbed.dyncast.messages.codec import decode
+from testbed.dyncast.messages.reports import Report
+from testbed.dyncast.metrics.levels import State
+from testbed.records.parts import whole_rows
 from tests.integration.agent_processes import Start, free_ports, launcher
 from tests.polling import wait_until
 

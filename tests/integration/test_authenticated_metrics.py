@@ -11,16 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from testbed import keys_file
-from testbed.dyncast import codec
-from testbed.dyncast.authentication import AUTHENTICATED, Authenticator, Identity, Role
-from testbed.dyncast.codec import Report
-from testbed.dyncast.metrics import State
+from testbed.dyncast.messages import codec
+from testbed.dyncast.messages.authentication import AUTHENTICATED, Authenticator, Identity, Role
+from testbed.dyncast.messages.reports import Report
+from testbed.dyncast.metrics.levels import State
+from testbed.dyncast_io import keys_file
 from testbed.emulation import run_tag
-from testbed.emulation.namespaces import entered, socket_in
-from testbed.experiment.process_configs import IN_BAND_PORT
-from testbed.experiment.testbed import Testbed
-from testbed.records import whole_rows
+from testbed.emulation.netns.namespaces import entered, socket_in
+from testbed.experiment.launch.process_configs import IN_BAND_PORT
+from testbed.experiment.launch.testbed import Testbed
+from testbed.records.parts import whole_rows
 from tests.machine import unchanged
 from tests.polling import wait_until
 from tests.scenarios import small_plan

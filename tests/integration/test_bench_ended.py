@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from testbed.checkout import ROOT
-from testbed.emulation import cleanup, processes
-from testbed.emulation.capabilities import start_open_vswitch
+from testbed.cli.checkout import ROOT
+from testbed.emulation import cleanup
+from testbed.emulation import tagged_processes as processes
+from testbed.emulation.machine.capabilities import start_open_vswitch
 from tests.polling import wait_until
 
 pytestmark = pytest.mark.root

@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from testbed.records import whole_rows
+from testbed.records.parts import whole_rows
 from tests.integration.generator_process import REPOSITORY, Client, UdpPeer, closed_port, outcomes, running
 from tests.polling import wait_until
-from traffic import arrivals_file
-from traffic.arrivals_file import Arrival
-from traffic.packets import build_stream
+from traffic.arrivals import file as arrivals_file
+from traffic.arrivals.file import Arrival
+from traffic.content.packets import build_stream
 
 KINDS = ("rtp_audio", "rtcp", "rtp_video", "rtcp")
 

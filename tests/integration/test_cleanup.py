@@ -14,8 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from testbed.emulation import bridges, cleanup, processes, run_tag
+from testbed.emulation import cleanup, run_tag
+from testbed.emulation import tagged_processes as processes
 from testbed.emulation.run_tag import RunTag
+from testbed.emulation.switches import bridges
 from tests.polling import wait_until
 
 pytestmark = pytest.mark.root
@@ -24,7 +26,8 @@ pytestmark = pytest.mark.root
 _OWNER = """
 import subprocess, sys, time
 from pathlib import Path
-from testbed.emulation import bridges, ct_zones, run_tag
+from testbed.emulation.switches import bridges, ct_zones
+from testbed.emulation import run_tag
 tag = run_tag.claim("a run to be killed")
 subprocess.run(["ip", "link", "add", tag.port(0), "type", "veth", "peer", "name", tag.port(1)], check=True)
 bridge = bridges.Bridge(tag.bridge(0), 1, 1, {}, {1: tag.port(0)})

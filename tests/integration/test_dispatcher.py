@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from testbed.dyncast.metrics import State
+from testbed.dyncast.metrics.levels import State
 from tests.integration.dispatcher_network import DISPATCHER, DispatcherControl, dispatched, with_dispatcher
 from tests.integration.echo_server import TCP_PORT, UDP_PORT
 from tests.integration.ingress_network import (

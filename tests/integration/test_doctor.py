@@ -10,9 +10,11 @@ import sys
 
 import pytest
 
-from testbed.emulation import bridges, capabilities, run_tag
-from testbed.emulation.capabilities import Backends, choose_backends, probe, start_open_vswitch
-from testbed.emulation.self_test import self_test
+from testbed.emulation import run_tag
+from testbed.emulation.machine import capabilities
+from testbed.emulation.machine.capabilities import Backends, choose_backends, probe, start_open_vswitch
+from testbed.emulation.machine.self_test import self_test
+from testbed.emulation.switches import bridges
 
 pytestmark = pytest.mark.root
 
@@ -76,7 +78,7 @@ def test_a_backend_that_does_not_work_here_is_a_finding_not_a_crash() -> None:
 def examined(*, as_root: bool) -> tuple[int, dict[str, object]]:
     # Examined once before, so that everything is imported: the interpreter's files may be readable to root only.
     drop = "" if as_root else "doctor.examine(); os.setresgid(*[65534] * 3); os.setresuid(*[65534] * 3);"
-    code = f"import os, sys; from testbed.emulation import doctor; {drop} sys.exit(doctor.run(True))"
+    code = f"import os, sys; from testbed.emulation.machine import doctor; {drop} sys.exit(doctor.run(True))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert not done.stderr
     return done.returncode, json.loads(done.stdout)

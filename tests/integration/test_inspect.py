@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from testbed.dyncast.inspection import SECTIONS
-from testbed.dyncast.metrics import State
-from testbed.emulation import inspection
+from testbed.dyncast.metrics.levels import State
+from testbed.dyncast.nodes.inspection import SECTIONS
+from testbed.emulation.inspection import client as inspection
 from tests.integration.echo_server import TCP_PORT, UDP_PORT
 from tests.integration.ingress_network import (
     BY_CLIENT,

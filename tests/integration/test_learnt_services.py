@@ -17,11 +17,12 @@ from typing import Any
 
 import pytest
 
-from testbed.dyncast import codec
-from testbed.dyncast.codec import Report, report_of
-from testbed.dyncast.flows import THREE_TUPLE
-from testbed.dyncast.metrics import RawMetrics, State
-from testbed.dyncast.service_offer import ServiceOffer
+from testbed.dyncast.messages import codec
+from testbed.dyncast.messages.codec import report_of
+from testbed.dyncast.messages.reports import Report
+from testbed.dyncast.messages.service_offer import ServiceOffer
+from testbed.dyncast.metrics.levels import RawMetrics, State
+from testbed.net.flow_key import THREE_TUPLE
 from tests.integration.echo_server import TCP_PORT
 from tests.integration.ingress_network import (
     CLIENT,

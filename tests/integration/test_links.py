@@ -16,11 +16,11 @@ from typing import Any
 
 import pytest
 
-from testbed.emulation.capabilities import probe
-from testbed.emulation.link_backend import LinkContext, LinkEnd, LinkError, LinkRequest
-from testbed.emulation.links import create_links
-from testbed.emulation.namespaces import Namespace, NamespaceError, entered, socket_in
-from testbed.emulation.relay_link import RelayLinks, configuration
+from testbed.emulation.links.backend import LinkContext, LinkEnd, LinkError, LinkRequest
+from testbed.emulation.links.links import create_links
+from testbed.emulation.links.relay_link import RelayLinks, configuration
+from testbed.emulation.machine.capabilities import probe
+from testbed.emulation.netns.namespaces import Namespace, NamespaceError, entered, socket_in
 from tests.polling import wait_until
 from topologies.spec import LinkSpec
 

@@ -20,14 +20,15 @@ import dns.query
 import dns.rcode
 import pytest
 
-from testbed.dyncast import codec
-from testbed.dyncast.codec import Report, report_of
-from testbed.dyncast.metrics import RawMetrics, State
-from testbed.records import whole_rows
+from testbed.dyncast.messages import codec
+from testbed.dyncast.messages.codec import report_of
+from testbed.dyncast.messages.reports import Report
+from testbed.dyncast.metrics.levels import RawMetrics, State
+from testbed.records.parts import whole_rows
 from tests.integration.agent_processes import free_ports
 from tests.integration.generator_process import REPOSITORY, Client, TcpPeer, UdpPeer, echo, outcomes, running
 from tests.polling import wait_until
-from traffic.arrivals_file import Arrival
+from traffic.arrivals.file import Arrival
 
 _D_SID = "127.0.0.2"
 _SITES = [{"site": "here", "prefixes": ["127.0.0.0/8"], "path_costs_ms": {}}]

@@ -15,10 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from testbed.emulation import bridges, cleanup, processes, run_tag
-from testbed.emulation.capabilities import Backends, choose_backends, probe
+from testbed.emulation import cleanup, run_tag
+from testbed.emulation import tagged_processes as processes
+from testbed.emulation.machine.capabilities import Backends, choose_backends, probe
 from testbed.emulation.network import EmulatedNetwork, NetworkError
 from testbed.emulation.run_tag import RunTag
+from testbed.emulation.switches import bridges
 from tests.polling import wait_until
 from topologies.addressing import AddressPlan
 from topologies.spec import Link, LinkSpec, Node, Role, Topology, TopologyError
@@ -296,7 +298,7 @@ _OWNER = """
 import sys
 from contextlib import suppress
 from pathlib import Path
-from testbed.emulation.capabilities import Backends
+from testbed.emulation.machine.capabilities import Backends
 from tests.integration.test_network import build
 directory = Path(sys.argv[1])
 with build(directory, Backends(sys.argv[2], sys.argv[3])) as network:

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from ryu_apps.returned_messages import Returned, hear_only_unreachable, receive
-from testbed.dyncast.port_state import PortCounters
-from testbed.emulation.link_backend import LinkEnd, LinkRequest
-from testbed.emulation.links import Links, create_links
-from testbed.emulation.namespaces import Namespace, entered
-from testbed.port_counters import PortReader
+from ryu_apps.dyncast.measurement.icmp_unreachable import Returned, hear_only_unreachable, receive
+from testbed.emulation.links.backend import LinkEnd, LinkRequest
+from testbed.emulation.links.links import Links, create_links
+from testbed.emulation.netns.namespaces import Namespace, entered
+from testbed.linux.port_reader import PortReader
+from testbed.net.port_counters import PortCounters
 from tests.polling import wait_until
 from topologies.spec import LinkSpec
 

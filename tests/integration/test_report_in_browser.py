@@ -9,8 +9,8 @@ import pytest
 from playwright.sync_api import Browser
 
 from testbed.analysis.html_report import files
-from testbed.analysis.run_data import load
-from testbed.analysis.summary import summarise
+from testbed.analysis.measures.summary import summarise
+from testbed.analysis.run_data.loading import load
 from tests.browser import Complaints, chromium, overflow_px
 from tests.report_runs import write_reported_run
 from tests.study_runs import rated, verdict, write_study_run

@@ -5,8 +5,8 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from testbed.dyncast.metrics import RawMetrics
-from testbed.true_state import TrueState, path_of
+from testbed.dyncast.metrics.levels import RawMetrics
+from testbed.dyncast_io.shared_state import TrueState, path_of
 from tests.integration.agent_processes import RunningInstance
 from tests.polling import wait_until
 

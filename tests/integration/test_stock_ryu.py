@@ -49,7 +49,7 @@ def _run(*command: str) -> str:
 
 
 def _framework(python: Sequence[str]) -> str:
-    return _run(*python, "-c", "from ryu_apps import framework; print(framework.NAME)").strip()
+    return _run(*python, "-c", "from ryu_apps.openflow import framework; print(framework.NAME)").strip()
 
 
 @pytest.mark.parametrize("interpreter", _interpreters(), ids=lambda program: Path(program).name)

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from testbed import rtp_header
-from testbed.records import whole_rows
+from testbed.records.parts import whole_rows
+from testbed.rtp import header as rtp_header
 from tests.integration.generator_process import (
     ANSWER,
     REPOSITORY,
@@ -26,7 +26,7 @@ from tests.integration.generator_process import (
     running,
 )
 from tests.polling import wait_until
-from traffic.arrivals_file import Arrival
+from traffic.arrivals.file import Arrival
 
 
 @pytest.fixture

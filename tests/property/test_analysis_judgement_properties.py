@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from testbed.analysis.judgement import judge
-from testbed.analysis.run_data import load
-from testbed.analysis.sessions import Sessions
-from testbed.dyncast.metrics import RawMetrics
+from testbed.analysis.decisions.evaluation import judge
+from testbed.analysis.flows.sessions import Sessions
+from testbed.analysis.run_data.loading import load
+from testbed.dyncast.metrics.levels import RawMetrics
 from testbed.dyncast.policies import Candidate
 from testbed.dyncast.policies.oracle import Oracle
 from tests.analysis_data import Row, write_tables

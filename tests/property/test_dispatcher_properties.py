@@ -6,12 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from testbed.dyncast import codec
 from testbed.dyncast.actions import Action, RemoveAffinity
-from testbed.dyncast.codec import CodecError
-from testbed.dyncast.dispatch_messages import Assignment, Cause, Withdrawal, Withdrawn
-from testbed.dyncast.flows import FIVE_TUPLE, THREE_TUPLE, FlowKey
-from testbed.dyncast.metrics import RawMetrics
+from testbed.dyncast.messages import codec
+from testbed.dyncast.messages.codec import CodecError
+from testbed.dyncast.messages.dispatch_messages import Assignment, Cause, Withdrawal, Withdrawn
+from testbed.dyncast.metrics.levels import RawMetrics
+from testbed.net.flow_key import FIVE_TUPLE, THREE_TUPLE, FlowKey
 from tests.dispatcher_samples import NODE_ADDRESS, Wire, cfn_node, dispatcher
 from tests.dyncast_samples import FAR, HERE, NEAR, THERE, flow, of_kind, report_bytes, service, told
 

@@ -8,20 +8,15 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from testbed.dyncast import codec, policies
-from testbed.dyncast.actions import (
-    Action,
-    Decided,
-    DropPacket,
-    ForwardPacket,
-    InstallAffinity,
-    RefusePacket,
-    RemoveAffinity,
-)
-from testbed.dyncast.affinity import AffinityEntry
-from testbed.dyncast.codec import Address, Probe
-from testbed.dyncast.flows import FIVE_TUPLE, THREE_TUPLE, FlowKey
-from testbed.dyncast.metrics import RawMetrics
+from testbed.dyncast import policies
+from testbed.dyncast.actions import Action, DropPacket, ForwardPacket, InstallAffinity, RefusePacket, RemoveAffinity
+from testbed.dyncast.affinity.table import AffinityEntry
+from testbed.dyncast.events import Decided
+from testbed.dyncast.messages import codec
+from testbed.dyncast.messages.reports import Probe
+from testbed.dyncast.metrics.levels import RawMetrics
+from testbed.net.addresses import Address
+from testbed.net.flow_key import FIVE_TUPLE, THREE_TUPLE, FlowKey
 from tests.dyncast_samples import FAR, HERE, NEAR, PEER, THERE, d_router, flow, of_kind, report_bytes, service, told
 
 _COUNT = st.integers(0, 100)

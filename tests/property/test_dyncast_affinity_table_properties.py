@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from testbed.dyncast.affinity import AffinityEntry, AffinityTable
-from testbed.dyncast.codec import Address
-from testbed.dyncast.flows import FlowKey
-from testbed.dyncast.packed_flow import pack, unpack
+from testbed.dyncast.affinity.packed_key import pack, unpack
+from testbed.dyncast.affinity.table import AffinityEntry, AffinityTable
+from testbed.net.addresses import Address
+from testbed.net.flow_key import FlowKey
 from tests.dyncast_samples import CLIENT, CLIENT6, D_SID, D_SID6, FAR, NEAR
 
 _PORTS = st.none() | st.integers(0, 65535)

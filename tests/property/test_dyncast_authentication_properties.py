@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from testbed.dyncast import codec
-from testbed.dyncast.authentication import Authenticator, Identity, Refused, ReplayWindow, Role, Verified
-from testbed.dyncast.codec import Probe
-from testbed.dyncast.metrics import RawMetrics, State
-from testbed.dyncast.token_bucket import Rate, TokenBucket
+from testbed.dyncast.messages import codec
+from testbed.dyncast.messages.authentication import Authenticator, Identity, Refused, ReplayWindow, Role, Verified
+from testbed.dyncast.messages.reports import Probe
+from testbed.dyncast.metrics.levels import RawMetrics, State
+from testbed.net.token_bucket import Rate, TokenBucket
 from tests.authentication_samples import (
     AGENT_HERE,
     AGENT_THERE,

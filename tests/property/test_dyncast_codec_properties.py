@@ -8,10 +8,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from testbed.dyncast import codec
-from testbed.dyncast.codec import BindingReport, CodecError, Message, Probe, Report, report_of
-from testbed.dyncast.metrics import RawMetrics, State
-from testbed.dyncast.normalisation import MinMax, Normalisation
+from testbed.dyncast.messages import codec
+from testbed.dyncast.messages.codec import CodecError, Message, report_of
+from testbed.dyncast.messages.reports import BindingReport, Probe, Report
+from testbed.dyncast.metrics.levels import RawMetrics, State
+from testbed.dyncast.metrics.normalisation import MinMax, Normalisation
 
 _COUNT = st.integers(0, 2**32 - 1)
 _FLOAT = st.floats(0, width=32, allow_nan=False, allow_infinity=False)

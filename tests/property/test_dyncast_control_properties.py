@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from testbed.dyncast import codec
-from testbed.dyncast.codec import CodecError, Message
-from testbed.dyncast.control import Control
-from testbed.dyncast.control_messages import (
+from testbed.dyncast.control.controller import apportion
+from testbed.dyncast.control.role import Control
+from testbed.dyncast.messages import codec
+from testbed.dyncast.messages.codec import CodecError, Message
+from testbed.dyncast.messages.control_messages import (
     WHOLE,
     Given,
     IngressStatus,
@@ -25,9 +26,9 @@ from testbed.dyncast.control_messages import (
     shares_parts,
     status_parts,
 )
-from testbed.dyncast.controller import apportion
-from testbed.dyncast.metrics import RawMetrics, State
+from testbed.dyncast.metrics.levels import RawMetrics, State
 from testbed.dyncast.policies import POLICIES
+from testbed.net import addresses
 from tests.dyncast_samples import D_SID, FAR, HERE, NEAR, PEER, THERE, d_router, report_bytes, service, told
 
 _SITE = st.text(max_size=40)
@@ -123,7 +124,7 @@ def test_parts_are_the_whole_and_fit_a_packet(paths: list[Path], given: list[Giv
 
 
 @given(st.dictionaries(st.integers(0, 2**32 - 1).map(ip_address), st.integers(0, 10_000), max_size=40))
-def test_apportioned_weights_sum_up_and_keep_their_order(weights: dict[codec.Address, int]) -> None:
+def test_apportioned_weights_sum_up_and_keep_their_order(weights: dict[addresses.Address, int]) -> None:
     shares = apportion(weights, WHOLE)
     assert shares.keys() == {item for item, weight in weights.items() if weight}
     assert sum(shares.values()) == (WHOLE if shares else 0)

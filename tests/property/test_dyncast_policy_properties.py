@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from testbed.dyncast import policies
-from testbed.dyncast.metrics import RawMetrics
+from testbed.dyncast.metrics.levels import RawMetrics
 from testbed.dyncast.policies import Candidate
 from testbed.dyncast.policies.dyncast import DyncastPolicy
 from tests.dyncast_samples import NEAR, candidate

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from testbed.dyncast.queue_estimate import Queue, QueueEstimate, beyond
+from testbed.queueing.queue_estimate import Queue, QueueEstimate, beyond
 
 _QUEUES = st.builds(
     Queue,

@@ -10,15 +10,16 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from testbed.dyncast import policies
-from testbed.dyncast.bindings import BindingTable
-from testbed.dyncast.codec import Address, Report
-from testbed.dyncast.metrics import RawMetrics
-from testbed.dyncast.network_state import PathState
-from testbed.dyncast.outlook import Outlook
+from testbed.dyncast.messages.reports import Report
+from testbed.dyncast.metrics.levels import RawMetrics
+from testbed.dyncast.monitoring.binding_table import BindingTable
+from testbed.dyncast.monitoring.path_state import PathState
 from testbed.dyncast.policies import Candidate, LeastCost, Policy
 from testbed.dyncast.policies.dyncast import DyncastPolicy
-from testbed.dyncast.selection import REFRESH_INTERVAL_S, Selection
-from testbed.dyncast.session_model import SessionModel
+from testbed.dyncast.selection.selection import REFRESH_INTERVAL_S, Selection
+from testbed.dyncast.selection.session_model import SessionModel
+from testbed.dyncast.selection.view import Outlook
+from testbed.net.addresses import Address
 from tests.dyncast_samples import D_SID, HERE, NEAR, THERE, candidate, told
 
 _LIFETIME_S = 3.0

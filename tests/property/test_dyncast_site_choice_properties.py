@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from testbed.dyncast.actions import ForwardPacket
-from testbed.dyncast.codec import Address
-from testbed.dyncast.d_router import DRouter
-from testbed.dyncast.d_router_config import DRouterConfig, Peer
-from testbed.dyncast.flows import Service
-from testbed.dyncast.metrics import RawMetrics
+from testbed.dyncast.affinity.service import Service
+from testbed.dyncast.metrics.levels import RawMetrics
+from testbed.dyncast.nodes.d_router import DRouter
+from testbed.dyncast.nodes.d_router_config import DRouterConfig, Peer
+from testbed.net.addresses import Address
 from tests.dyncast_samples import D_SID, flow, of_kind, report_bytes, told
 
 SITES = {name: ip_address(f"10.{number}.0.1") for number, name in enumerate(("home", "east", "west"), 1)}

@@ -5,12 +5,12 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from testbed.dyncast.agent import AgentBinding, MetricAgent
-from testbed.dyncast.bindings import BindingTable
-from testbed.dyncast.codec import Report
-from testbed.dyncast.metrics import RawMetrics, State
-from testbed.dyncast.telling import Band, Dampening, Telling, Threshold
-from testbed.dyncast.token_bucket import Rate
+from testbed.dyncast.messages.reports import Report
+from testbed.dyncast.metric_agent.agent import AgentBinding, MetricAgent
+from testbed.dyncast.metric_agent.update_triggers import Band, Dampening, Telling, Threshold
+from testbed.dyncast.metrics.levels import RawMetrics, State
+from testbed.dyncast.monitoring.binding_table import BindingTable
+from testbed.net.token_bucket import Rate
 from tests.dyncast_samples import D_SID, NEAR
 
 _POLL_S = 0.1

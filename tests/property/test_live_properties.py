@@ -12,7 +12,7 @@ from testbed.experiment.live import documents
 from testbed.experiment.live.flow_rates import Times
 from testbed.experiment.live.state import LiveReader
 from testbed.experiment.live.tail import Tail
-from testbed.records import RecordWriter
+from testbed.records.writer import RecordWriter
 from tests.scenarios import small_plan
 
 _PLAN = small_plan()

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from testbed.analysis.confidence import half_width
-from testbed.analysis.study_figures import compare
+from testbed.analysis.study.study_figures import compare
+from testbed.analysis.theory.confidence import half_width
 from tests.study_runs import figures_of
 
 VALUES = st.floats(0.1, 1e4)

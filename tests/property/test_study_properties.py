@@ -13,8 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from testbed.experiment import study
-from testbed.experiment.scenario_file import ScenarioError, parse
+from testbed.experiment.scenario.file import ScenarioError, parse
+from testbed.experiment.study import study
 from tests.scenarios import small_document
 from tests.studies import RATE, write_study
 

@@ -9,7 +9,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from traffic.arrivals import offsets
+from traffic.arrivals.processes import offsets
 
 SEEDS = st.integers(0, 2**32)
 RATES = st.floats(0.5, 200)

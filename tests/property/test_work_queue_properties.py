@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from testbed.agents.work_queue import Accepted, WorkQueue
+from testbed.queueing.work_queue import Accepted, WorkQueue
 
 # Eighths of a second are exact in binary, so that times that should be equal are equal.
 _EIGHTHS = st.integers(0, 40).map(lambda eighths: eighths / 8)

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from testbed.agents.instance_config import InstanceConfig, instance_config
-from testbed.agents.metric_agent_config import MetricAgentConfig, metric_agent_config
-from testbed.dyncast.normalisation import DEFAULT, MinMax, Normalisation, Sigmoid
-from testbed.dyncast.telling import Band, Dampening, Telling, Threshold
-from testbed.dyncast.token_bucket import Rate
-from testbed.process_config import ConfigError, Keys, parse
+from testbed.agents.instance.config import InstanceConfig, instance_config
+from testbed.agents.metric_agent.config import MetricAgentConfig, metric_agent_config
+from testbed.dyncast.metric_agent.update_triggers import Band, Dampening, Telling, Threshold
+from testbed.dyncast.metrics.normalisation import DEFAULT, MinMax, Normalisation, Sigmoid
+from testbed.net.token_bucket import Rate
+from testbed.runtime.config import ConfigError, Keys, parse
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from testbed.agents.http_protocol import MAX_HEAD_BYTES, HttpError, Request, RequestParser, response_head
+from testbed.agents.http.protocol import MAX_HEAD_BYTES, HttpError, Request, RequestParser, response_head
 
 GET = b"GET /?work_ms=5 HTTP/1.1\r\nHost: a\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from testbed import rtp_header
+from testbed.rtp import header as rtp_header
 
 
 def packet(

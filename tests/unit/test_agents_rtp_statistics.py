@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from testbed.records import TABLES
-from testbed.rtp_statistics import DelayStatistics, StreamStatistics, clock_rate_hz
+from testbed.records.tables import TABLES
+from testbed.rtp.statistics import DelayStatistics, StreamStatistics, clock_rate_hz
 
 PACKET_S = 0.02
 STAMPS = 160

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from testbed.agents.service_time import DISTRIBUTIONS, BoundedPareto, ServiceTime, service_time
-from testbed.process_config import ConfigError, parse
+from testbed.agents.instance.service_time_config import DISTRIBUTIONS, service_time
+from testbed.queueing.service_times import BoundedPareto, ServiceTime
+from testbed.runtime.config import ConfigError, parse
 
 _MEANS_MS = st.floats(0.01, 1e4)
 

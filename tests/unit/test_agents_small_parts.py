@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from testbed.agents.addresses import plain_address
-from testbed.agents.cpu_limit import hierarchy
-from testbed.agents.flow_ledger import FlowKey, FlowLedger, FlowTally
-from testbed.agents.metrics_client import MalformedAnswer, read_answer
-from testbed.agents.resource_use import cgroup_limits, traffic
-from testbed.records import TABLES
+from testbed.agents.host.addresses import plain_address
+from testbed.agents.host.cpu_limit import hierarchy
+from testbed.agents.host.flow_ledger import FlowKey, FlowLedger, FlowTally
+from testbed.agents.host.resource_use import cgroup_limits, traffic
+from testbed.agents.metric_agent.metrics_client import MalformedAnswer, read_answer
+from testbed.records.tables import TABLES
 
 KEY = FlowKey("udp", "10.0.0.1", 4000, "10.0.1.1", 5004)
 METRICS = {

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from testbed.agents.metric_agent_config import metric_agent_config
-from testbed.agents.tellers import Teller, tellers
-from testbed.dyncast import codec
-from testbed.dyncast.agent import AgentBinding
-from testbed.dyncast.codec import Report
-from testbed.dyncast.control_messages import Loads
-from testbed.dyncast.metrics import RawMetrics
-from testbed.process_config import ConfigError, parse
+from testbed.agents.metric_agent.config import metric_agent_config
+from testbed.agents.metric_agent.report_streams import Teller, tellers
+from testbed.dyncast.messages import codec
+from testbed.dyncast.messages.control_messages import Loads
+from testbed.dyncast.messages.reports import Report
+from testbed.dyncast.metric_agent.agent import AgentBinding
+from testbed.dyncast.metrics.levels import RawMetrics
+from testbed.runtime.config import ConfigError, parse
 
 DOCUMENT: dict[str, Any] = {
     "name": "dma@chicago", "site": "chicago", "seed": 7, "d_router": ["10.3.0.1", 7000], "interval_s": 1.0,

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from testbed.analysis.checks import Check, checks
-from testbed.analysis.run_data import load
-from testbed.analysis.summary import Summary, summarise
-from testbed.analysis.tables import print_summary
+from testbed.analysis.flows.consistency import Check, checks
+from testbed.analysis.measures.summary import Summary, summarise
+from testbed.analysis.measures.terminal_tables import print_summary
+from testbed.analysis.run_data.loading import load
 from tests.analysis_data import Row, write_tables
 
 PARTS = ("audio", "audio-rtcp", "video", "video-rtcp")

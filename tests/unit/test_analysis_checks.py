@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from testbed.analysis.attribution import affinity_violations, seen_flows
-from testbed.analysis.run_data import load
-from testbed.analysis.summary import summarise
+from testbed.analysis.flows.attribution import affinity_violations, seen_flows
+from testbed.analysis.measures.summary import summarise
+from testbed.analysis.run_data.loading import load
 from tests.analysis_data import Row, write_tables
 from tests.small_run import FLOWS, MANIFEST, SEEN, call, failed, flow, heard, only, saw, summary_of
 

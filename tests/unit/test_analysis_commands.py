@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from testbed.analysis.attribution import affinity_violations, seen_flows
-from testbed.analysis.run_data import RunDataError, load
-from testbed.analysis.summary import summarise
-from testbed.analysis.tables import print_summary
+from testbed.analysis.flows.attribution import affinity_violations, seen_flows
+from testbed.analysis.measures.summary import summarise
+from testbed.analysis.measures.terminal_tables import print_summary
+from testbed.analysis.run_data.loading import RunDataError, load
 from tests.analysis_data import Row, write_tables
 from tests.small_run import FLOWS, MANIFEST, SEEN, failed, saw, summary_of
 

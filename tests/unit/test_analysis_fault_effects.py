@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from testbed.analysis.fault_effects import complete, effects
-from testbed.analysis.run_data import load
-from testbed.analysis.summary import summarise
+from testbed.analysis.flows.fault_effects import complete, effects
+from testbed.analysis.measures.summary import summarise
+from testbed.analysis.run_data.loading import load
 from tests.analysis_data import Row, write_run, write_tables
 
 AT_S = 110.0

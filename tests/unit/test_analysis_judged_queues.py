@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from testbed.analysis.judgement import Judgement, judge
-from testbed.analysis.run_data import load
-from testbed.dyncast.session_model import SessionModel
+from testbed.analysis.decisions.evaluation import Judgement, judge
+from testbed.analysis.run_data.loading import load
+from testbed.dyncast.selection.session_model import SessionModel
 from tests.bench.steered_queues import FOUR_SITES, SteeredQueues, dispersion
 from tests.queue_runs import write_queue_run
 

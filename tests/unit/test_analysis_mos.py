@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from testbed.analysis import mos
-from testbed.analysis.run_data import load
+from testbed.analysis.measures import mos
+from testbed.analysis.run_data.loading import load
 from tests.analysis_data import Row, write_tables
 from tests.small_run import MANIFEST, call, heard
 

@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from testbed.analysis import drawing
-from testbed.analysis.attribution import directory, seen_flows, served_flows
-from testbed.analysis.placement_plot import NOBODY, flow_counts
-from testbed.analysis.plots import PICTURES, compare, pictures, report
-from testbed.analysis.run_data import RunData, load
+from testbed.analysis.flows.attribution import directory, seen_flows, served_flows
+from testbed.analysis.plots import style
+from testbed.analysis.plots.placement_plot import NOBODY, flow_counts
+from testbed.analysis.plots.plots import PICTURES, compare, pictures, report
+from testbed.analysis.run_data.loading import RunData, load
 from testbed.dyncast.policies import POLICIES
 from tests.analysis_data import Row, write_run, write_tables
 
@@ -111,13 +111,11 @@ def test_an_unfaithful_run_is_marked_visibly(run: RunData, drawn: list[Path], tm
 
 
 def test_policies_keep_their_colours_and_have_each_its_own() -> None:
-    assert (
-        drawing.policy_colours(["dyncast", "closest"])["dyncast"] == drawing.policy_colours(["dyncast", "x"])["dyncast"]
-    )
+    assert style.policy_colours(["dyncast", "closest"])["dyncast"] == style.policy_colours(["dyncast", "x"])["dyncast"]
     everyone = [*POLICIES, "dns_ttl"]
-    many = drawing.policy_colours([*everyone, "mine"])
+    many = style.policy_colours([*everyone, "mine"])
     assert len(set(many.values())) == len(many) == len(everyone) + 1
-    assert {name: drawing.policy_colours([name])[name] for name in everyone}.items() < many.items()
+    assert {name: style.policy_colours([name])[name] for name in everyone}.items() < many.items()
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from testbed.analysis.checks import checks
-from testbed.analysis.comparison import labels, measures
-from testbed.analysis.run_data import RunData, load
-from testbed.analysis.summary import streams, summarise
-from testbed.analysis.tables import comparison_table, print_summary
+from testbed.analysis.flows.consistency import checks
+from testbed.analysis.measures.comparison import labels, measures
+from testbed.analysis.measures.summary import streams, summarise
+from testbed.analysis.measures.terminal_tables import comparison_table, print_summary
+from testbed.analysis.run_data.loading import RunData, load
 from tests.analysis_data import Row, write_run, write_tables
 from tests.small_run import FLOWS, SEEN, call, failed, heard, only, saw, summary_of
 

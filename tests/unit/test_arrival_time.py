@@ -6,7 +6,7 @@ import select
 import socket
 import time
 
-from testbed.arrival_time import ARRIVAL_BYTES, arrival_s, ask_for_arrivals
+from testbed.linux.packet_timestamps import ARRIVAL_BYTES, arrival_s, ask_for_arrivals
 
 
 def test_a_packet_has_the_time_when_it_came_and_not_when_it_was_read() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from testbed import cli
+from testbed.cli import commands
 from tests.bench.harness import Benchmark, Better, Goal, Row, Settings, Skipped, compare, measure
 from tests.bench.main import UnknownBenchmark, run
 from tests.bench.registry import BENCHMARKS
@@ -75,5 +75,5 @@ def test_one_benchmark_that_fails_or_cannot_run_leaves_the_others(
 
 
 def test_the_help_names_every_benchmark() -> None:
-    described = " ".join(str(cli.bench.__doc__).split())
+    described = " ".join(str(commands.bench.__doc__).split())
     assert f"There are: {', '.join(sorted(BENCHMARKS))}." in described

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from testbed.dyncast.name_steering import DnsTtl
+from testbed.dyncast.nodes.dns_steering import DnsTtl
 from tests.bench.named_queues import CLIENTS_PER_INGRESS, NamedQueues
 from tests.bench.staleness import measure
 from tests.bench.steered_queues import FOUR_SITES, Served, SteeredQueues

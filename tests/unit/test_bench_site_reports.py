@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv4Network
 
-from testbed.dyncast.telling import Telling, Threshold
+from testbed.dyncast.metric_agent.update_triggers import Telling, Threshold
 from tests.bench.site_reports import Site, Told, told
 
 D_SID = IPv4Address("203.0.113.10")

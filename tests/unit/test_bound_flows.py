@@ -8,9 +8,9 @@ from types import MappingProxyType
 
 import pytest
 
-from testbed.conntrack import Connection
-from testbed.emulation import bound_flows
-from testbed.emulation.bound_flows import BoundFlow
+from testbed.emulation.inspection import bound_flows
+from testbed.emulation.inspection.bound_flows import BoundFlow
+from testbed.linux.ovs_conntrack import Connection
 
 _POOL = " cookie=0xd3a90000000000, duration=9.9s, table="
 _OF_D_ROUTER = (

@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from testbed import cli_calibrate
+from testbed.cli import calibrate
 from testbed.experiment import calibration
 from testbed.experiment.calibration import CalibrationError, Carried, Settings, search
-from testbed.experiment.plan import make_plan
+from testbed.experiment.plan.plan import make_plan
 from testbed.experiment.progress import Silent
-from testbed.experiment.scenario_file import parse
+from testbed.experiment.scenario.file import parse
 from tests.scenarios import small_document, small_plan
 
 
@@ -94,9 +94,9 @@ def test_a_scenario_that_asks_for_more_is_warned_of(tmp_path: Path) -> None:
 def test_the_command_line_passes_it_on(tmp_path: Path) -> None:
     calibration.write(tmp_path / calibration.FILE, {"requests_per_s": Carried(15.0, 30.0)}, Settings())
     said = Console(file=StringIO(), width=400)
-    cli_calibrate.warn(small_plan(), tmp_path, said)
+    calibrate.warn(small_plan(), tmp_path, said)
     (tmp_path / calibration.FILE).write_text("{")
-    cli_calibrate.warn(small_plan(), tmp_path, said)
+    calibrate.warn(small_plan(), tmp_path, said)
     assert isinstance(said.file, StringIO)
     first, second = said.file.getvalue().splitlines()
     assert first.startswith("dyncast: warning: the scenario asks for 20 requests/s")

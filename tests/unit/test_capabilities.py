@@ -7,13 +7,7 @@ from typing import Any
 
 import pytest
 
-from testbed.emulation.capabilities import (
-    Backends,
-    Capabilities,
-    Capability,
-    CapabilityError,
-    choose_backends,
-)
+from testbed.emulation.machine.capabilities import Backends, Capabilities, Capability, CapabilityError, choose_backends
 
 EVERYTHING = ("root", "tap", "netem", "vxlan", "datapath_system", "datapath_netdev")
 

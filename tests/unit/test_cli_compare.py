@@ -9,14 +9,16 @@ from pathlib import Path
 import matplotlib.image
 import pytest
 
-from testbed import cli
-from testbed.analysis.study_figures import read
+from testbed.analysis.study.study_figures import read
+from testbed.cli import commands
 from tests.study_runs import rated, verdict, write_study_run
 
 
 def dyncast(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
     """Run a command; return its exit code and what it said on either stream, on one line each."""
-    code = cli._guarded(lambda: cli.app([str(item) for item in arguments], prog_name="dyncast", standalone_mode=False))
+    code = commands._guarded(
+        lambda: commands.app([str(item) for item in arguments], prog_name="dyncast", standalone_mode=False)
+    )
     captured = capsys.readouterr()
     return code, captured.out, captured.err
 

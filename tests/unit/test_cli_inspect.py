@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from ryu_apps.inspection import Inspection
-from testbed import cli_inspect
-from testbed.cli_inspect import Asked
-from testbed.dyncast import inspection
+from ryu_apps.dyncast.inspection.answers import Inspection
+from testbed.cli import inspection as cli_inspect
+from testbed.cli.inspection import Asked
 from testbed.dyncast.actions import Action, InstallAffinity, RemoveAffinity
-from testbed.dyncast.d_router import DRouter
-from testbed.emulation.bridges import RunningBridge
-from testbed.emulation.inspection import InspectionError
+from testbed.dyncast.nodes import inspection
+from testbed.dyncast.nodes.d_router import DRouter
+from testbed.emulation.inspection.client import InspectionError
 from testbed.emulation.run_tag import RunTag
+from testbed.emulation.switches.bridges import RunningBridge
 from tests.dyncast_samples import d_router, flow, informed, only, service
 
 UP = [
@@ -70,8 +70,8 @@ def test_every_section_fits_its_table(monkeypatch: pytest.MonkeyPatch, mode: str
         found["counters"] = [{"direction": "local", "peer": "", "kind": "decisions", "messages": 1, "bytes": 0}]
         return found
 
-    monkeypatch.setattr("testbed.cli_inspect.binding_tables.d_routers", lambda: UP)
-    monkeypatch.setattr("testbed.cli_inspect.inspection.document", document)
+    monkeypatch.setattr("testbed.cli.inspection.binding_tables.d_routers", lambda: UP)
+    monkeypatch.setattr("testbed.cli.inspection.inspection.document", document)
     out = Console(record=True, width=250)
     asked = Asked.of(inspection.SECTIONS)
     assert cli_inspect.show(asked, as_json=False, all_flows=False, out=out, err=Console()) == 0
@@ -89,8 +89,8 @@ def test_who_does_not_answer_hides_nobody_else(
             raise InspectionError("D-Router denver of run 00aa: gone")
         return {"d_router": bridge.d_router}
 
-    monkeypatch.setattr("testbed.cli_inspect.binding_tables.d_routers", lambda: UP)
-    monkeypatch.setattr("testbed.cli_inspect.inspection.document", document)
+    monkeypatch.setattr("testbed.cli.inspection.binding_tables.d_routers", lambda: UP)
+    monkeypatch.setattr("testbed.cli.inspection.inspection.document", document)
     err = Console(record=True)
     assert cli_inspect.show(Asked.of([]), as_json=True, all_flows=False, out=Console(), err=err) == 1
     assert capsys.readouterr().out.count('"d_router": "chicago"') == 2

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from testbed.command import Command, descendants, has_ended, how_it_ended
-from testbed.process import ProcessFailure
+from testbed.runtime.child_command import Command, descendants, has_ended, how_it_ended
+from testbed.runtime.lifecycle import ProcessFailure
 from tests.polling import wait_until
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -20,7 +20,10 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 
 def _outcome(folder: Path, script: str) -> list[str]:
     """Run a script that owns a command, in a process of its own: it adopts and kills. Return what it prints."""
-    code = "import asyncio, os, sys, time\nfrom pathlib import Path\nfrom testbed.command import Command, descendants\n"
+    code = (
+        "import asyncio, os, sys, time\nfrom pathlib import Path\n"
+        "from testbed.runtime.child_command import Command, descendants\n"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code + textwrap.dedent(script), str(folder)],
         capture_output=True, text=True, timeout=60, cwd=CHECKOUT, check=False,

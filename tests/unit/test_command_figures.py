@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from testbed.agents.json_figures import Pointer, UnreadableFigures, fetch, read
-from testbed.agents.socket_table import count_connections
-from traffic.tool_output import figures
+from testbed.agents.command_instance.json_metrics import Pointer, UnreadableFigures, fetch, read
+from testbed.agents.host.socket_table import count_connections
+from traffic.loads.tool_output import figures
 
 # Ports 80 (0050) and 8080 (1F90). Established, two of loopback; listening; half-closed; time-wait; to another port.
 TABLE = """\

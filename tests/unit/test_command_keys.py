@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 import yaml
 
-from testbed.agents.command_config import CommandConfig, command_config
-from testbed.experiment import applications, process_configs, workload_files
-from testbed.experiment.command_keys import filled
-from testbed.experiment.plan import Plan, make_plan
-from testbed.experiment.scenario_file import ScenarioError, dump, parse
-from testbed.process_config import ConfigError
-from testbed.process_config import parse as parse_config
+from testbed.agents.command_instance.config import CommandConfig, command_config
+from testbed.experiment.launch import command_configs, process_configs, workload_files
+from testbed.experiment.plan.plan import Plan, make_plan
+from testbed.experiment.scenario.command_keys import filled
+from testbed.experiment.scenario.file import ScenarioError, dump, parse
+from testbed.runtime.config import ConfigError
+from testbed.runtime.config import parse as parse_config
 from topologies.spec import TopologyError
-from traffic.command_load import CommandLoadConfig, command_load_config
+from traffic.loads.command_load import CommandLoadConfig, command_load_config
 
 LOAD = {"name": "load", "service": "web", "clients": ["east"], "command": "sh -c 'true {url}'"}
 
@@ -138,13 +138,15 @@ def test_placeholders_are_filled_and_other_braces_left_alone() -> None:
 def test_an_instance_is_told_what_to_run_and_finds_its_files(tmp_path: Path) -> None:
     made = plan()
     web, echo = (next(item for item in made.instances if item.service == name) for name in ("web", "echo"))
-    config: CommandConfig = parse_config(applications.instance(made, web, tmp_path, tmp_path / "logs"), command_config)
+    config: CommandConfig = parse_config(
+        command_configs.instance(made, web, tmp_path, tmp_path / "logs"), command_config
+    )
     folder = tmp_path / "logs" / web.name
     assert config.argv == ("sh", f"{folder}/a.sh", "8080")
     assert (config.port, config.protocol, config.workers, config.service_time_ms) == (8080, "tcp", 3, 25.0)
     assert config.environment == ("SITE=east",)
     assert (folder / "a.sh").read_text() == f"echo {web.name} {{port}} ${{HOME}}\n"
-    config = parse_config(applications.instance(made, echo, tmp_path, tmp_path / "logs"), command_config)
+    config = parse_config(command_configs.instance(made, echo, tmp_path, tmp_path / "logs"), command_config)
     assert config.argv == ("cat", echo.d_bid, "/scenarios/x y")
     assert config.told is not None and config.told.pointers["service_time_ms"].times == 1000
     assert config.ready.output is not None and config.ready.output.search("well\nup and away")
@@ -153,7 +155,7 @@ def test_an_instance_is_told_what_to_run_and_finds_its_files(tmp_path: Path) -> 
 def test_clients_are_told_when_and_what_each_for_itself(tmp_path: Path) -> None:
     command = ["true", "{url}", "{duration_s}", "{seed}", "{client}", "{host}"]
     made = plan(workloads=[{**LOAD, "command": command, "arrivals": {"start_s": 2, "end_s": 8.5}}], seed=3)
-    first, second = applications.loads(made, 100.0, tmp_path, tmp_path / "logs")
+    first, second = command_configs.loads(made, 100.0, tmp_path, tmp_path / "logs")
     assert [client.name for client, _ in (first, second)] == ["client-1@east", "client-2@east"]
     config: CommandLoadConfig = parse_config(first[1], command_load_config)
     address = str(made.addresses.host("client-1@east").ipv4.ip)
@@ -165,7 +167,7 @@ def test_clients_are_told_when_and_what_each_for_itself(tmp_path: Path) -> None:
 
 
 def test_a_command_that_is_not_told_how_long_is_ended_with_its_window(tmp_path: Path) -> None:
-    ((_, document), _) = applications.loads(plan(), 0.0, tmp_path, tmp_path / "logs")
+    ((_, document), _) = command_configs.loads(plan(), 0.0, tmp_path, tmp_path / "logs")
     assert (document["end_s"], document["patience_s"]) == (10.0, 0.0)
 
 
@@ -178,17 +180,17 @@ def test_a_generator_may_ask_a_command_that_speaks_http(tmp_path: Path) -> None:
 
 
 def test_programs_that_are_missing_are_named_with_who_runs_them() -> None:
-    applications.check_programs(plan(), Path("my.yaml"))
+    command_configs.check_programs(plan(), Path("my.yaml"))
     workload = {**LOAD, "command": "no-such-program {url}"}
     with pytest.raises(
         ScenarioError, match=r"my.yaml: workloads\[0\].command: no-such-program is not on PATH; client-1"
     ):
-        applications.check_programs(plan(workloads=[workload]), Path("my.yaml"))
+        command_configs.check_programs(plan(workloads=[workload]), Path("my.yaml"))
     instances = document()["instances"]
     for program, words in (("bin/x", "{scenario_folder}/bin/x"), ("/etc/passwd", "is no program")):
         instances[1]["command"] = [program]
         with pytest.raises(ScenarioError) as caught:
-            applications.check_programs(plan(instances=instances), Path("my.yaml"))
+            command_configs.check_programs(plan(instances=instances), Path("my.yaml"))
         assert f"instances[1].command: {program}" in str(caught.value) and words in str(caught.value)
 
 
@@ -222,6 +224,6 @@ def test_an_instance_that_runs_no_command_is_told_as_before(tmp_path: Path) -> N
 )
 def test_a_process_that_is_told_nonsense_says_so(tmp_path: Path, change: dict[str, Any], words: str) -> None:
     made = plan()
-    told = applications.instance(made, made.instances[0], tmp_path, tmp_path / "logs")
+    told = command_configs.instance(made, made.instances[0], tmp_path, tmp_path / "logs")
     with pytest.raises(ConfigError, match=words):
         parse_config({**told, **change}, command_config)

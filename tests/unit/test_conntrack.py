@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from testbed import conntrack
-from testbed.conntrack import Connection, Conntrack, ConntrackError, Usage, parse
+from testbed.linux import ovs_conntrack
+from testbed.linux.ovs_conntrack import Connection, Conntrack, ConntrackError, Usage, parse
 
 _TCP = (
     "tcp,orig=(src=10.1.0.10,dst=203.0.113.10,sport=33501,dport=80),reply=(src=10.3.0.10,dst=10.1.0.10,sport=80,"
@@ -60,7 +60,7 @@ def test_how_full_the_table_is(monkeypatch: pytest.MonkeyPatch, answers: dict[st
             raise ConntrackError(f"ovs-appctl {command}: not supported")
         return answers[asked]
 
-    monkeypatch.setattr(conntrack, "_appctl", appctl)
+    monkeypatch.setattr(ovs_conntrack, "_appctl", appctl)
     assert Conntrack("netdev").usage() == usage
 
 

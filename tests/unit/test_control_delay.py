@@ -6,8 +6,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from ryu_apps.control_delay import ControlDelay
-from testbed.experiment.idle_measures import control_delays_ms
+from ryu_apps.openflow.control_delay import ControlDelay
+from testbed.experiment.execution.baseline_measures import control_delays_ms
 
 
 class Switch:

@@ -9,7 +9,7 @@ import pytest
 
 from testbed.dyncast.actions import InterceptRange, InterceptService, RefusePacket
 from testbed.emulation.wiring import refusal_commands
-from testbed.experiment.scenario_file import ScenarioError, dump, parse
+from testbed.experiment.scenario.file import ScenarioError, dump, parse
 from tests.dyncast_samples import D_SID, d_router, flow, informed, of_kind, service
 from tests.scenarios import small_document, small_plan
 

@@ -10,8 +10,8 @@ import dns.opcode
 import dns.rcode
 import pytest
 
-from testbed.agents.dns_zone import NamedService, Zone
-from testbed.process_config import Address
+from testbed.agents.name_server.dns_zone import NamedService, Zone
+from testbed.net.addresses import Address
 from tests.dyncast_samples import CLIENT, D_SID, D_SID6, NEAR
 
 _SERVERS = (ip_address("172.31.0.3"), ip_address("fd00:f::3"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from testbed.emulation.self_test import judge
+from testbed.emulation.machine.self_test import judge
 
 
 @pytest.mark.parametrize("rtt_ms", [20.0, 20.4, 21.9])

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from ipaddress import ip_address
 
-from testbed.dyncast.actions import Decided, ForwardPacket, InstallAffinity
-from testbed.dyncast.codec import Address
-from testbed.dyncast.d_router import DRouter
-from testbed.dyncast.flows import THREE_TUPLE, UDP, FlowKey
-from testbed.dyncast.metrics import RawMetrics
+from testbed.dyncast.actions import ForwardPacket, InstallAffinity
+from testbed.dyncast.events import Decided
+from testbed.dyncast.metrics.levels import RawMetrics
+from testbed.dyncast.nodes.d_router import DRouter
+from testbed.net.addresses import Address
+from testbed.net.flow_key import THREE_TUPLE, UDP, FlowKey
 from tests.dyncast_samples import (
     CLIENT,
     D_SID,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from testbed.dyncast import codec
-from testbed.dyncast.agent import AgentBinding, MetricAgent
-from testbed.dyncast.metrics import RawMetrics, Scores, State
-from testbed.dyncast.normalisation import MinMax, Normalisation
-from testbed.dyncast.telling import Telling, Threshold
-from testbed.dyncast.token_bucket import Rate
+from testbed.dyncast.messages import codec
+from testbed.dyncast.metric_agent.agent import AgentBinding, MetricAgent
+from testbed.dyncast.metric_agent.update_triggers import Telling, Threshold
+from testbed.dyncast.metrics.levels import RawMetrics, Scores, State
+from testbed.dyncast.metrics.normalisation import MinMax, Normalisation
+from testbed.net.token_bucket import Rate
 from tests.dyncast_samples import D_SID, NEAR
 
 _BINDING = AgentBinding(D_SID, NEAR)

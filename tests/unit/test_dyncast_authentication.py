@@ -9,14 +9,17 @@ from ipaddress import ip_network
 
 import pytest
 
-from testbed.dyncast import codec
-from testbed.dyncast.actions import MetricsReceived, SendMessage
-from testbed.dyncast.authentication import Authenticator, Identity, Refused, ReplayWindow, Role
-from testbed.dyncast.codec import Address, MessageType, Probe
-from testbed.dyncast.d_router import DRouter
-from testbed.dyncast.d_router_config import Peer
-from testbed.dyncast.metrics import RawMetrics
-from testbed.dyncast.token_bucket import Rate
+from testbed.dyncast.actions import SendMessage
+from testbed.dyncast.events import MetricsReceived
+from testbed.dyncast.messages import codec, reports
+from testbed.dyncast.messages.authentication import Authenticator, Identity, Refused, ReplayWindow, Role
+from testbed.dyncast.messages.codec import MessageType
+from testbed.dyncast.messages.reports import Probe
+from testbed.dyncast.metrics.levels import RawMetrics
+from testbed.dyncast.nodes.d_router import DRouter
+from testbed.dyncast.nodes.d_router_config import Peer
+from testbed.net.addresses import Address
+from testbed.net.token_bucket import Rate
 from tests.authentication_samples import (
     AGENT_HERE,
     AGENT_THERE,
@@ -76,7 +79,7 @@ def test_the_tag_of_a_probe_names_its_receiver() -> None:
 def test_the_largest_report_and_its_trailer_fit_a_packet() -> None:
     for family, headers in ((4, 20 + 8), (6, 40 + 8)):
         first = FAR if family == 4 else FAR6
-        whole = codec.Report("s", 0, 1.0, tuple(told(first + number, _RAW) for number in range(100)))
+        whole = reports.Report("s", 0, 1.0, tuple(told(first + number, _RAW) for number in range(100)))
         for part in codec.split(whole, 1):
             assert len(node(AGENT_HERE).sign(codec.encode(part))) + headers <= 1500
 

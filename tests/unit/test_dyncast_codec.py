@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from testbed.dyncast import codec, metric_fields
-from testbed.dyncast.codec import BindingReport, CodecError, Probe, Report
-from testbed.dyncast.metrics import RawMetrics, State
+from testbed.dyncast.messages import codec
+from testbed.dyncast.messages.codec import CodecError
+from testbed.dyncast.messages.reports import BindingReport, Probe, Report
+from testbed.dyncast.metrics import wire_fields
+from testbed.dyncast.metrics.levels import RawMetrics, State
 from tests.dyncast_samples import D_SID, D_SID6, FAR6, NEAR, told
 
 _RAW = RawMetrics(4, busy_workers=3, queue_length=2, queue_limit=50, sessions=5, sessions_started=9, utilisation=0.75)
@@ -42,7 +44,7 @@ def test_a_metric_is_written_in_the_fields_of_the_cats_definition() -> None:
 
 def test_the_documentation_lists_every_metric_by_its_type() -> None:
     text = (Path(__file__).resolve().parents[2] / "docs" / "metrics.md").read_text()
-    for metric in metric_fields.METRICS:
+    for metric in wire_fields.METRICS:
         listed = re.search(rf"\| {metric.kind} \| (L\d )?`?{metric.attribute}\b", text)
         assert listed, f"docs/metrics.md says nothing of type {metric.kind}, {metric.attribute}"
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from testbed.dyncast import codec
-from testbed.dyncast.actions import MetricsReceived, RefusePacket, SendMessage
-from testbed.dyncast.authentication import Authenticator, Identity, Role
-from testbed.dyncast.codec import Probe
-from testbed.dyncast.control_messages import WHOLE, Loads
+from testbed.dyncast.actions import RefusePacket, SendMessage
+from testbed.dyncast.events import MetricsReceived
+from testbed.dyncast.messages import codec
+from testbed.dyncast.messages.authentication import Authenticator, Identity, Role
+from testbed.dyncast.messages.control_messages import WHOLE, Loads
+from testbed.dyncast.messages.reports import Probe
 from tests.control_samples import INGRESS, RAW, chosen, controller, decision, follower, hears, sent, share, status
 from tests.dyncast_samples import (
     FAR,

@@ -7,7 +7,7 @@ from statistics import mean
 
 import pytest
 
-from testbed.dyncast.control import Control
+from testbed.dyncast.control.role import Control
 from tests.bench.steered_queues import FOUR_SITES
 from tests.controlled_queues import ControlledQueues
 

@@ -6,14 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from testbed.dyncast import codec
-from testbed.dyncast.actions import (
-    MetricsReceived,
-    SendMessage,
-)
-from testbed.dyncast.control_messages import WHOLE, Path, Shares
-from testbed.dyncast.d_router_config import Peer
-from testbed.dyncast.metrics import RawMetrics, State
+from testbed.dyncast.actions import SendMessage
+from testbed.dyncast.events import MetricsReceived
+from testbed.dyncast.messages import codec
+from testbed.dyncast.messages.control_messages import WHOLE, Path, Shares
+from testbed.dyncast.metrics.levels import RawMetrics, State
+from testbed.dyncast.nodes.d_router_config import Peer
 from tests.control_samples import (
     CENTRALIZED,
     INGRESS,

@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import pytest
 
-from testbed.dyncast import codec
 from testbed.dyncast.actions import (
     Action,
-    Decided,
     DropPacket,
     ForwardPacket,
     InstallAffinity,
     InterceptService,
-    MetricsReceived,
     ReadReturnPackets,
     RefusePacket,
     RemoveAffinity,
     SendMessage,
     WatchAnswers,
 )
-from testbed.dyncast.codec import Address, Probe
-from testbed.dyncast.d_router import DRouter
-from testbed.dyncast.d_router_config import Peer
-from testbed.dyncast.flows import THREE_TUPLE, UDP
-from testbed.dyncast.metrics import RawMetrics
+from testbed.dyncast.events import Decided, MetricsReceived
+from testbed.dyncast.messages import codec
+from testbed.dyncast.messages.reports import Probe
+from testbed.dyncast.metrics.levels import RawMetrics
+from testbed.dyncast.nodes.d_router import DRouter
+from testbed.dyncast.nodes.d_router_config import Peer
 from testbed.dyncast.policies import Candidate
+from testbed.net.addresses import Address
+from testbed.net.flow_key import THREE_TUPLE, UDP
 from tests.dyncast_samples import (
     CLIENT,
     CLIENT6,

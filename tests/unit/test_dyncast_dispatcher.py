@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from testbed.dyncast import codec
 from testbed.dyncast.actions import (
     AskNode,
-    Decided,
     DropHeld,
     DropPacket,
     ForwardPacket,
@@ -21,13 +19,15 @@ from testbed.dyncast.actions import (
     SendMessage,
     WatchUplink,
 )
-from testbed.dyncast.affinity import HeldFlow
-from testbed.dyncast.authentication import Authenticator, Identity, Role
-from testbed.dyncast.codec import Probe
-from testbed.dyncast.dispatch_messages import Assignment, Cause, Withdrawal, Withdrawn
-from testbed.dyncast.flows import THREE_TUPLE, UDP
-from testbed.dyncast.inspection import SECTIONS, page
-from testbed.dyncast.metrics import RawMetrics
+from testbed.dyncast.affinity.table import HeldFlow
+from testbed.dyncast.events import Decided
+from testbed.dyncast.messages import codec
+from testbed.dyncast.messages.authentication import Authenticator, Identity, Role
+from testbed.dyncast.messages.dispatch_messages import Assignment, Cause, Withdrawal, Withdrawn
+from testbed.dyncast.messages.reports import Probe
+from testbed.dyncast.metrics.levels import RawMetrics
+from testbed.dyncast.nodes.inspection import SECTIONS, page
+from testbed.net.flow_key import THREE_TUPLE, UDP
 from tests.dispatcher_samples import ADDRESS, CLIENT_PORT, DISPATCHER, NODE_ADDRESS, SHARED, UPLINK, Wire
 from tests.dispatcher_samples import cfn_node as node
 from tests.dispatcher_samples import dispatcher as home

@@ -6,19 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from testbed.dyncast import codec
-from testbed.dyncast.actions import (
-    BreakFlows,
-    Decided,
-    MetricsReceived,
-    RefusePacket,
-    RemoveAffinity,
-    SpreadFlows,
-    WatchAnswers,
-)
-from testbed.dyncast.codec import Probe, Report
-from testbed.dyncast.control_messages import WHOLE, Given, IngressStatus, Load, Loads, Path, Shares
-from testbed.dyncast.metrics import State
+from testbed.dyncast.actions import BreakFlows, RefusePacket, RemoveAffinity, SpreadFlows, WatchAnswers
+from testbed.dyncast.events import Decided, MetricsReceived
+from testbed.dyncast.messages import codec
+from testbed.dyncast.messages.control_messages import WHOLE, Given, IngressStatus, Load, Loads, Path, Shares
+from testbed.dyncast.messages.reports import Probe, Report
+from testbed.dyncast.metrics.levels import State
 from tests.control_samples import RAW, chosen, decision, follower, hears, sent, share, status
 from tests.dyncast_samples import (
     D_SID,

@@ -7,14 +7,17 @@ from ipaddress import ip_network
 
 import pytest
 
-from testbed.dyncast import codec, metric_fields
-from testbed.dyncast.actions import Decided, MetricsReceived, SendMessage
-from testbed.dyncast.codec import Address, Report
-from testbed.dyncast.control import Control
-from testbed.dyncast.control_messages import WHOLE, Load, Loads, Share, Shares
-from testbed.dyncast.d_router import DRouter
-from testbed.dyncast.d_router_config import Peer
-from testbed.dyncast.metrics import RawMetrics, State
+from testbed.dyncast.actions import SendMessage
+from testbed.dyncast.control.role import Control
+from testbed.dyncast.events import Decided, MetricsReceived
+from testbed.dyncast.messages import codec
+from testbed.dyncast.messages.control_messages import WHOLE, Load, Loads, Share, Shares
+from testbed.dyncast.messages.reports import Report
+from testbed.dyncast.metrics import wire_fields
+from testbed.dyncast.metrics.levels import RawMetrics, State
+from testbed.dyncast.nodes.d_router import DRouter
+from testbed.dyncast.nodes.d_router_config import Peer
+from testbed.net.addresses import Address
 from tests.control_samples import INGRESS, RAW, hears, sent
 from tests.dyncast_samples import (
     D_SID,
@@ -36,7 +39,7 @@ HYBRID = Control("hybrid", THERE, interval_s=0.5, lifetime_s=5.0)
 
 
 def slow(site: str, sequence: int, now_s: float, d_bid: Address, raw: RawMetrics = RAW) -> bytes:
-    return codec.encode(Report(site, sequence, now_s, (told(d_bid, raw),)), metric_fields.SLOW)
+    return codec.encode(Report(site, sequence, now_s, (told(d_bid, raw),)), wire_fields.SLOW)
 
 
 def load(d_bid: Address, sessions: int, measured_s: float) -> Load:

@@ -9,13 +9,15 @@ from ipaddress import ip_address
 
 import pytest
 
-from testbed.dyncast import codec, inspection
 from testbed.dyncast.actions import InstallAffinity, RemoveAffinity, ResetFlows, SendMessage
-from testbed.dyncast.codec import Probe
-from testbed.dyncast.d_router import DRouter
-from testbed.dyncast.inspection import Row
-from testbed.dyncast.metrics import RawMetrics
-from testbed.dyncast.port_state import Port, PortCounters, Reading
+from testbed.dyncast.messages import codec
+from testbed.dyncast.messages.reports import Probe
+from testbed.dyncast.metrics.levels import RawMetrics
+from testbed.dyncast.monitoring.port_state import Port
+from testbed.dyncast.nodes import inspection
+from testbed.dyncast.nodes.d_router import DRouter
+from testbed.dyncast.nodes.inspection import Row
+from testbed.net.port_counters import PortCounters, Reading
 from tests.dyncast_samples import (
     D_SID,
     D_SID6,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from testbed.dyncast import codec
-from testbed.dyncast.actions import Action, Decided, Noticed, RefusePacket, RemoveAffinity, SendMessage, SpreadFlows
-from testbed.dyncast.codec import Probe
-from testbed.dyncast.d_router import DRouter
-from testbed.dyncast.metrics import RawMetrics
-from testbed.dyncast.network_state import MOST_UNANSWERED, PathState
+from testbed.dyncast.actions import Action, RefusePacket, RemoveAffinity, SendMessage, SpreadFlows
+from testbed.dyncast.events import Decided, Noticed
+from testbed.dyncast.messages import codec
+from testbed.dyncast.messages.reports import Probe
+from testbed.dyncast.metrics.levels import RawMetrics
+from testbed.dyncast.monitoring.path_state import MOST_UNANSWERED, PathState
+from testbed.dyncast.nodes.d_router import DRouter
 from tests.dyncast_samples import (
     CLIENT,
     D_SID,

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from testbed.dyncast.metrics import FIGURES, RawMetrics
+from testbed.dyncast.metrics.levels import FIGURES, RawMetrics
 
 
 def test_what_follows_from_the_fields() -> None:

@@ -9,8 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from testbed.dyncast.metrics import RawMetrics, Scores
-from testbed.dyncast.normalisation import AGGREGATIONS, DEFAULT, MinMax, Normalisation, Sigmoid, min_max, sigmoid
+from testbed.dyncast.metrics.levels import RawMetrics, Scores
+from testbed.dyncast.metrics.normalisation import (
+    AGGREGATIONS,
+    DEFAULT,
+    MinMax,
+    Normalisation,
+    Sigmoid,
+    min_max,
+    sigmoid,
+)
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import pytest
 
 from testbed.dyncast import policies
-from testbed.dyncast.codec import Address
-from testbed.dyncast.metrics import RawMetrics, Scores
+from testbed.dyncast.metrics.levels import RawMetrics, Scores
 from testbed.dyncast.policies import Candidate, Policy
+from testbed.net.addresses import Address
 from tests.dyncast_samples import HERE, NEAR, d_router, flow, report_bytes, service, told
 
 _RAW = RawMetrics(

@@ -9,10 +9,10 @@ from random import Random
 import pytest
 
 from testbed.dyncast import policies
-from testbed.dyncast.codec import Address
-from testbed.dyncast.metrics import RawMetrics
+from testbed.dyncast.metrics.levels import RawMetrics
 from testbed.dyncast.policies import Candidate, Policy
 from testbed.dyncast.policies.dyncast import DyncastPolicy
+from testbed.net.addresses import Address
 from tests.dyncast_samples import FAR, NEAR, candidate
 
 

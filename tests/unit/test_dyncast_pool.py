@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from testbed.dyncast.actions import BreakFlows, InstallAffinity, InterceptService, RefusePacket, SpreadFlows
-from testbed.dyncast.d_router import DRouter
-from testbed.dyncast.metrics import RawMetrics
-from testbed.dyncast.pool import Pool
+from testbed.dyncast.metrics.levels import RawMetrics
+from testbed.dyncast.nodes.d_router import DRouter
+from testbed.dyncast.nodes.weighted_pool import Pool
 from tests.dyncast_samples import (
     D_SID,
     D_SID6,

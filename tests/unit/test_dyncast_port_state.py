@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from testbed.dyncast.network_state import PathState
+from testbed.dyncast.monitoring.path_state import PathState
+from testbed.dyncast.monitoring.port_state import Port, PortState
 from testbed.dyncast.policies.dyncast import DyncastPolicy
-from testbed.dyncast.port_state import Port, PortCounters, PortState
+from testbed.net.port_counters import PortCounters
 from tests.dyncast_samples import candidate
 
 RATE_BPS = 12e6  # 1,500 bytes in a millisecond

@@ -8,11 +8,12 @@ from random import Random
 
 import pytest
 
-from testbed.dyncast import codec
-from testbed.dyncast.actions import Noticed, SendMessage
-from testbed.dyncast.codec import Probe
-from testbed.dyncast.d_router import DRouter
-from testbed.dyncast.d_router_config import DRouterConfig, Peer
+from testbed.dyncast.actions import SendMessage
+from testbed.dyncast.events import Noticed
+from testbed.dyncast.messages import codec
+from testbed.dyncast.messages.reports import Probe
+from testbed.dyncast.nodes.d_router import DRouter
+from testbed.dyncast.nodes.d_router_config import DRouterConfig, Peer
 
 WEST, SOUTH = ip_address("10.2.0.1"), ip_address("10.3.0.1")
 

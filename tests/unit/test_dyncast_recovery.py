@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from testbed.dyncast.actions import ForwardPacket, InstallAffinity, ReadReturnPackets, RemoveAffinity
-from testbed.dyncast.affinity import AffinityEntry, AffinityTable, HeldFlow
-from testbed.dyncast.flows import THREE_TUPLE
+from testbed.dyncast.affinity.table import AffinityEntry, AffinityTable, HeldFlow
+from testbed.net.flow_key import THREE_TUPLE
 from tests.dyncast_samples import D_SID, FAR, NEAR, d_router, flow, informed, of_kind, only, service
 
 _LATER_SLOT_USE = (1 << 24) + 3  # slot 2, used once before

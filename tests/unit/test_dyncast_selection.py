@@ -8,15 +8,17 @@ from random import Random
 import pytest
 
 from testbed.dyncast import policies
-from testbed.dyncast.bindings import BindingTable
-from testbed.dyncast.codec import Address, Report, report_of
-from testbed.dyncast.cost_order import CostOrder, Priced
-from testbed.dyncast.metrics import RawMetrics, State
-from testbed.dyncast.network_state import PathState
-from testbed.dyncast.outlook import Outlook
+from testbed.dyncast.messages.codec import report_of
+from testbed.dyncast.messages.reports import Report
+from testbed.dyncast.metrics.levels import RawMetrics, State
+from testbed.dyncast.monitoring.binding_table import BindingTable
+from testbed.dyncast.monitoring.path_state import PathState
 from testbed.dyncast.policies import Candidate, Policy
-from testbed.dyncast.selection import REFRESH_INTERVAL_S, Choice, Selection
-from testbed.dyncast.session_model import SessionModel
+from testbed.dyncast.selection.cost_order import CostOrder, Priced
+from testbed.dyncast.selection.selection import REFRESH_INTERVAL_S, Choice, Selection
+from testbed.dyncast.selection.session_model import SessionModel
+from testbed.dyncast.selection.view import Outlook
+from testbed.net.addresses import Address
 from tests.dyncast_samples import D_SID, HERE, NEAR, THERE
 
 

@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from testbed.dyncast.metrics import RawMetrics
-from testbed.dyncast.session_model import Expectation, SessionModel
+from testbed.dyncast.metrics.levels import RawMetrics
+from testbed.dyncast.selection.session_model import Expectation, SessionModel
 from tests.dyncast_samples import FAR, NEAR
 
 

@@ -7,13 +7,14 @@ from random import Random
 
 import pytest
 
-from testbed.dyncast.actions import Action, Decided, DropPacket, ForwardPacket, InstallAffinity, RefusePacket
-from testbed.dyncast.codec import Address
-from testbed.dyncast.d_router import DRouter
-from testbed.dyncast.d_router_config import DRouterConfig, Peer
-from testbed.dyncast.flows import Service
-from testbed.dyncast.metrics import RawMetrics
-from testbed.dyncast.site_choice import summed
+from testbed.dyncast.actions import Action, DropPacket, ForwardPacket, InstallAffinity, RefusePacket
+from testbed.dyncast.affinity.service import Service
+from testbed.dyncast.events import Decided
+from testbed.dyncast.metrics.levels import RawMetrics
+from testbed.dyncast.nodes.d_router import DRouter
+from testbed.dyncast.nodes.d_router_config import DRouterConfig, Peer
+from testbed.dyncast.selection.site_selection import summed
+from testbed.net.addresses import Address
 from tests.dyncast_samples import D_SID, flow, of_kind, only, report_bytes, told
 
 HOME, BIG, SMALL = "home", "big", "small"

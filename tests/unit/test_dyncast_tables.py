@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from testbed.dyncast.affinity import AffinityTable
-from testbed.dyncast.bindings import BindingTable
-from testbed.dyncast.codec import BindingReport, Report, report_of
-from testbed.dyncast.flows import FIVE_TUPLE, THREE_TUPLE, UDP, FlowKey, Service
-from testbed.dyncast.metrics import RawMetrics, State
-from testbed.dyncast.network_state import PathState
+from testbed.dyncast.affinity.service import Service
+from testbed.dyncast.affinity.table import AffinityTable
+from testbed.dyncast.messages.codec import report_of
+from testbed.dyncast.messages.reports import BindingReport, Report
+from testbed.dyncast.metrics.levels import RawMetrics, State
+from testbed.dyncast.monitoring.binding_table import BindingTable
+from testbed.dyncast.monitoring.path_state import PathState
+from testbed.net.flow_key import FIVE_TUPLE, THREE_TUPLE, UDP, FlowKey
 from tests.dyncast_samples import CLIENT, D_SID, D_SID6, FAR, NEAR, NEAR6, flow, told
 
 _RAW = RawMetrics(4)

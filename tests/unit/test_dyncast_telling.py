@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from testbed.dyncast.codec import BindingReport, report_of
-from testbed.dyncast.metrics import RawMetrics, State
-from testbed.dyncast.telling import Band, Dampening, Penalty, Telling, Threshold, Watched
+from testbed.dyncast.messages.codec import report_of
+from testbed.dyncast.messages.reports import BindingReport
+from testbed.dyncast.metric_agent.update_triggers import Band, Dampening, Penalty, Telling, Threshold, Watched
+from testbed.dyncast.metrics.levels import RawMetrics, State
 from tests.dyncast_samples import D_SID, NEAR
 
 _DAMPENING = Dampening(half_life_s=10, suppress=3, reuse=1, max_suppress_s=40)

@@ -8,8 +8,8 @@ import pytest
 
 from testbed.emulation.run_tag import RunTag
 from testbed.emulation.wiring import wire
-from testbed.experiment import process_configs
-from testbed.experiment.scenario_file import ScenarioError
+from testbed.experiment.launch import process_configs
+from testbed.experiment.scenario.file import ScenarioError
 from tests.scenarios import small_plan
 from topologies.spec import LinkSpec, Role
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from testbed.experiment import process_configs, workload_files
-from testbed.experiment.plan import Plan
-from testbed.experiment.scenario_file import ScenarioError
-from testbed.process import load
+from testbed.experiment.launch import process_configs, workload_files
+from testbed.experiment.plan.plan import Plan
+from testbed.experiment.scenario.file import ScenarioError
+from testbed.runtime.lifecycle import load
 from tests.scenarios import small_document, small_plan
 from traffic.config import CallWorkload, generator_config
-from traffic.stream_file import Stream
+from traffic.content.stream_file import Stream
 
 
 def with_calls(port: int = 5004, rate_per_s: float = 1.0, **affinity: Any) -> dict[str, Any]:

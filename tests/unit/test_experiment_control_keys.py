@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from ryu_apps import control_mode_config
-from testbed.dyncast.control import DISTRIBUTED, Control
-from testbed.experiment import process_configs
-from testbed.experiment.plan import Plan
-from testbed.experiment.scenario_file import ScenarioError
-from testbed.process_config import ConfigError, parse
+from ryu_apps.dyncast.config import control_mode
+from testbed.dyncast.control.role import DISTRIBUTED, Control
+from testbed.experiment.launch import process_configs
+from testbed.experiment.plan.plan import Plan
+from testbed.experiment.scenario.file import ScenarioError
+from testbed.runtime.config import ConfigError, parse
 from tests.scenarios import small_document, small_plan
 
 CENTRALIZED = {"mode": "centralized", "controller": "east"}
@@ -77,7 +77,7 @@ def test_in_the_centralized_mode_agents_tell_the_controller() -> None:
     for site in plan.sites:
         assert agent(plan, site)["d_router"] == address(plan, "east")
         assert "controller" not in agent(plan, site)
-        control = parse({"control": told(plan, site)["control"]}, control_mode_config.control)
+        control = parse({"control": told(plan, site)["control"]}, control_mode.control)
         assert control == Control("centralized", "east", interval_s=0.25, lifetime_s=7, settle_s=2)
 
 
@@ -87,7 +87,7 @@ def test_in_the_hybrid_mode_agents_tell_both() -> None:
     assert (document["d_router"], document["controller"]) == (address(plan, "middle"), address(plan, "east"))
     assert (document["telling"]["refresh_s"], document["slow_telling"]["refresh_s"]) == (0.5, 2)
     assert document["slow_telling"]["when"] == "band"
-    control = parse({"control": told(plan, "middle")["control"]}, control_mode_config.control)
+    control = parse({"control": told(plan, "middle")["control"]}, control_mode.control)
     assert (control.mode, control.lifetime_s) == ("hybrid", 6)
     slower = small_plan(control={**HYBRID, "slow_interval_s": 4}, metrics={"lifetime_s": 6})
     assert agent(slower, "middle")["slow_telling"]["refresh_s"] == 4
@@ -104,12 +104,12 @@ def test_in_the_hybrid_mode_agents_tell_both() -> None:
 )
 def test_a_mistake_in_what_a_process_is_told(change: dict[str, Any], message: str) -> None:
     good = {**CENTRALIZED, "interval_s": 1, "lifetime_s": 5, "settle_s": 0}
-    assert parse({"control": good}, control_mode_config.control).controller == "east"
+    assert parse({"control": good}, control_mode.control).controller == "east"
     with pytest.raises(ConfigError, match=message):
-        parse({"control": {**good, **change}}, control_mode_config.control)
+        parse({"control": {**good, **change}}, control_mode.control)
 
 
 def test_a_process_that_is_told_nothing_decides_for_itself() -> None:
-    assert parse({}, control_mode_config.control) == DISTRIBUTED
+    assert parse({}, control_mode.control) == DISTRIBUTED
     with pytest.raises(ValueError, match="takes a controller"):
         Control("hybrid")

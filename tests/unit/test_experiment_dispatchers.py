@@ -8,19 +8,19 @@ from typing import Any
 
 import pytest
 
-from ryu_apps import role
-from ryu_apps.config import control_config, load
-from testbed import keys_file
-from testbed.dyncast.authentication import Identity, Role
-from testbed.dyncast.d_router import DRouter
-from testbed.dyncast.dispatcher import Dispatcher
+from ryu_apps.dyncast import role
+from ryu_apps.dyncast.config.control_process import control_config, load
+from testbed.dyncast.messages.authentication import Identity, Role
+from testbed.dyncast.nodes.d_router import DRouter
+from testbed.dyncast.nodes.dispatcher import Dispatcher
+from testbed.dyncast_io import keys_file
 from testbed.emulation.run_tag import RunTag
 from testbed.emulation.wiring import End, wire
-from testbed.experiment import dispatcher_configs, node_keys, process_configs
-from testbed.experiment.plan import Plan, make_plan
-from testbed.experiment.scenario_file import ScenarioError
-from testbed.experiment.scenario_file import load as load_scenario
-from testbed.process_config import ConfigError, parse
+from testbed.experiment.launch import dispatcher_configs, node_keys, process_configs
+from testbed.experiment.plan.plan import Plan, make_plan
+from testbed.experiment.scenario.file import ScenarioError
+from testbed.experiment.scenario.file import load as load_scenario
+from testbed.runtime.config import ConfigError, parse
 from tests.scenarios import EXAMPLES
 from topologies.spec import Link, Node, Topology, TopologyError
 from topologies.spec import Role as NodeRole

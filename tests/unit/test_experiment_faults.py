@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from testbed.experiment.fault_plan import PlannedFault
-from testbed.experiment.faults import Schedule, perform
-from testbed.experiment.plan import Plan
-from testbed.experiment.scenario_file import ScenarioError
-from testbed.records import RecordWriter, set_aside
+from testbed.experiment.faults.injector import Schedule, perform
+from testbed.experiment.plan.fault_plan import PlannedFault
+from testbed.experiment.plan.plan import Plan
+from testbed.experiment.scenario.file import ScenarioError
+from testbed.records.parts import set_aside
+from testbed.records.writer import RecordWriter
 from tests.scenarios import small_plan
 
 

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from testbed.agents.metric_agent_config import metric_agent_config
-from testbed.dyncast.normalisation import DEFAULT, MinMax, Normalisation, Sigmoid
-from testbed.dyncast.telling import Band, Dampening, Telling, Threshold
-from testbed.dyncast.token_bucket import Rate
-from testbed.experiment import process_configs
-from testbed.experiment.metric_keys import MetricKeys, NormalisationKeys
-from testbed.process_config import parse
+from testbed.agents.metric_agent.config import metric_agent_config
+from testbed.dyncast.metric_agent.update_triggers import Band, Dampening, Telling, Threshold
+from testbed.dyncast.metrics.normalisation import DEFAULT, MinMax, Normalisation, Sigmoid
+from testbed.experiment.launch import process_configs
+from testbed.experiment.systems.dyncast.metric_keys import MetricKeys, NormalisationKeys
+from testbed.net.token_bucket import Rate
+from testbed.runtime.config import parse
 from tests.scenarios import small_document, small_plan
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from ryu_apps.config import control_config
-from testbed.experiment import process_configs
-from testbed.experiment.scenario_file import ScenarioError
-from testbed.process_config import ConfigError, parse
+from ryu_apps.dyncast.config.control_process import control_config
+from testbed.experiment.launch import process_configs
+from testbed.experiment.scenario.file import ScenarioError
+from testbed.runtime.config import ConfigError, parse
 from tests.scenarios import small_document, small_plan
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from testbed.experiment import process_configs, workload_files
-from testbed.experiment.plan import make_plan
-from testbed.experiment.scenario_file import ScenarioError, load
+from testbed.experiment.launch import process_configs, workload_files
+from testbed.experiment.plan.plan import make_plan
+from testbed.experiment.scenario.file import ScenarioError, load
 from tests.scenarios import EXAMPLE_SCENARIOS, EXAMPLES, small_document, small_plan
 
 

@@ -12,8 +12,8 @@ from typing import Any, cast
 import pytest
 
 from testbed.emulation.network import EmulatedNetwork
-from testbed.experiment.processes import Processes, RunError
-from testbed.records import RecordWriter
+from testbed.experiment.launch.processes import Processes, RunError
+from testbed.records.writer import RecordWriter
 from tests.polling import wait_until
 
 _OBEDIENT = "trap 'exit 0' TERM; touch $0; while :; do sleep 0.01; done"

@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
-from testbed.experiment import fidelity
-from testbed.experiment.collect import collect
-from testbed.experiment.live_load import LiveLoad
-from testbed.records import TABLES, RecordWriter, whole_rows
+from testbed.experiment.execution.collect import collect
+from testbed.experiment.execution.live_load import LiveLoad
+from testbed.experiment.fidelity import fidelity
+from testbed.records.parts import whole_rows
+from testbed.records.tables import TABLES
+from testbed.records.writer import RecordWriter
 from tests.scenarios import small_plan
 
 

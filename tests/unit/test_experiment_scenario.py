@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from testbed.experiment.scenario import Scenario
-from testbed.experiment.scenario_file import ScenarioError, dump, load, parse, parse_setting
+from testbed.experiment.scenario.file import ScenarioError, dump, load, parse, parse_setting
+from testbed.experiment.scenario.scenario import Scenario
 from tests.scenarios import EXAMPLE_SCENARIOS, EXAMPLES, small_document
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from testbed.experiment import process_configs
-from testbed.experiment.scenario_file import ScenarioError, parse
+from testbed.experiment.launch import process_configs
+from testbed.experiment.scenario.file import ScenarioError, parse
 from tests.scenarios import small_document, small_plan
 
 

@@ -7,7 +7,7 @@ import struct
 
 import pytest
 
-from testbed.agents.flow_tap import FlowKey, Seen, TappedFlows, flow_of, packet_filter
+from testbed.agents.host.flow_tap import FlowKey, Seen, TappedFlows, flow_of, packet_filter
 
 FIN, SYN, RST, ACK = 1, 2, 4, 16
 

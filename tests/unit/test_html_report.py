@@ -11,14 +11,14 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure as Canvas
 
-from testbed.analysis import drawing
 from testbed.analysis.html_report import files, load_figures, network_figure, sketches, tabulate
 from testbed.analysis.html_report.flow_figures import most_first
 from testbed.analysis.html_report.signalling_figure import bytes_per_s
 from testbed.analysis.html_report.sketches import Sketchbook
 from testbed.analysis.html_report.time_axis import TimeAxis
-from testbed.analysis.run_data import RunDataError, load
-from testbed.analysis.summary import summarise
+from testbed.analysis.measures.summary import summarise
+from testbed.analysis.plots import style as plot_style
+from testbed.analysis.run_data.loading import RunDataError, load
 from tests.analysis_data import Row, write_run, write_tables
 from tests.report_page import ReportPage
 from tests.report_runs import DURATION_S, REASON, amend_manifest, write_reported_run
@@ -163,7 +163,7 @@ def test_colours_can_be_read_in_every_theme(theme: str) -> None:
 def test_a_curve_of_a_million_values_is_thinned_without_changing_its_shape() -> None:
     values = np.random.default_rng(1).lognormal(3, 1.5, 1_000_000)
     axes = Canvas().add_subplot()
-    drawing.share_curve(axes, values, 2 * len(values), 1e6)
+    plot_style.share_curve(axes, values, 2 * len(values), 1e6)
     x, share = axes.lines[0].get_xdata(), axes.lines[0].get_ydata()
     assert len(x) < 2000
     looked_at = np.quantile(values, np.linspace(0.0, 1.0, 5001))
@@ -174,7 +174,9 @@ def test_a_curve_of_a_million_values_is_thinned_without_changing_its_shape() -> 
 
 def test_a_picture_stays_small_however_much_is_drawn() -> None:
     values = np.random.default_rng(1).lognormal(3, 1.5, 200_000)
-    figure = Sketchbook().draw("t", "n", lambda canvas: drawing.share_curve(canvas.add_subplot(), values, 200_000, 1e4))
+    figure = Sketchbook().draw(
+        "t", "n", lambda canvas: plot_style.share_curve(canvas.add_subplot(), values, 200_000, 1e4)
+    )
     assert len(figure.svg) < 60_000
 
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from testbed.analysis.html_report import files
-from testbed.analysis.run_data import RunDataError
+from testbed.analysis.run_data.loading import RunDataError
 from tests.report_page import ReportPage
 from tests.study_runs import rated, verdict, write_study_run
 

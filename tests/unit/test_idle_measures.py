@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from testbed.emulation.inspection import InspectionError
-from testbed.experiment.idle_measures import idle_paths
+from testbed.emulation.inspection.client import InspectionError
+from testbed.experiment.execution.baseline_measures import idle_paths
 from tests.scenarios import small_plan
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from testbed import experiment
-from testbed.experiment import scenario_file
-from testbed.experiment.scenario_file import ScenarioError
+from testbed.experiment.scenario import file as scenario_file
+from testbed.experiment.scenario.file import ScenarioError
 from tests.scenarios import EXAMPLES, small_document
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ryu_apps.journal import Journal
-from testbed.dyncast.actions import Decided, SpreadFlows
-from testbed.dyncast.metrics import RawMetrics
-from testbed.dyncast.selection import Weighed
+from ryu_apps.dyncast.journal import Journal
+from testbed.dyncast.actions import SpreadFlows
+from testbed.dyncast.events import Decided
+from testbed.dyncast.metrics.levels import RawMetrics
+from testbed.dyncast.policies.base import Weighed
 from tests.dyncast_samples import D_SID, FAR, HERE, NEAR, candidate, flow
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from testbed.emulation.kernel_link import tc_commands
-from testbed.emulation.link_backend import LinkEnd, LinkRequest
-from testbed.emulation.veth import creation
+from testbed.emulation.links.backend import LinkEnd, LinkRequest
+from testbed.emulation.links.netem_link import tc_commands
+from testbed.emulation.links.veth import creation
 from topologies.spec import LinkSpec
 
 NETEM = "qdisc replace dev eth0 root netem"

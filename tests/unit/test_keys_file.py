@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from ryu_apps.config import control_config
-from testbed import keys_file
-from testbed.agents.metric_agent_config import metric_agent_config
-from testbed.dyncast.authentication import Identity, Role
-from testbed.dyncast.d_router_config import REPORT_RATE
+from ryu_apps.dyncast.config.control_process import control_config
+from testbed.agents.metric_agent.config import metric_agent_config
+from testbed.dyncast.messages.admission import REPORT_RATE
+from testbed.dyncast.messages.authentication import Identity, Role
+from testbed.dyncast_io import keys_file
 from testbed.emulation import run_tag
-from testbed.experiment import node_keys, process_configs
-from testbed.experiment.plan import Plan
-from testbed.experiment.scenario_file import ScenarioError
-from testbed.process_config import ConfigError, parse
+from testbed.experiment.launch import node_keys, process_configs
+from testbed.experiment.plan.plan import Plan
+from testbed.experiment.scenario.file import ScenarioError
+from testbed.runtime.config import ConfigError, parse
 from tests.scenarios import small_plan
 
 _ROUTER, _AGENT = Identity(Role.D_ROUTER, "zürich"), Identity(Role.AGENT, "zürich")

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from testbed.emulation.full_rate import FullRate
-from testbed.emulation.relay_core import Impairment, LinkDirection
-from testbed.experiment import fidelity
-from testbed.experiment.link_fidelity import IdlePath, chance_of_losses, judge_links, judge_paths
-from testbed.experiment.verdict import Fidelity
+from testbed.emulation.relay.full_rate import FullRate
+from testbed.emulation.relay.impairment import Impairment, LinkDirection
+from testbed.experiment.fidelity import fidelity
+from testbed.experiment.fidelity.link_fidelity import IdlePath, chance_of_losses, judge_links, judge_paths
+from testbed.experiment.fidelity.verdict import Fidelity
 from topologies.spec import LinkSpec
 
 SPEC = LinkSpec(delay_ms=10, jitter_ms=1, loss_percent=1, rate_mbps=8)

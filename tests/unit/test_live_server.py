@@ -16,11 +16,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from testbed.experiment.launch.processes import RunError
 from testbed.experiment.live import documents
 from testbed.experiment.live.event_server import Broadcast, EventServer
 from testbed.experiment.live.watching import Watched, shown
-from testbed.experiment.processes import RunError
-from testbed.records import RecordWriter
+from testbed.records.writer import RecordWriter
 from tests.scenarios import small_plan
 
 

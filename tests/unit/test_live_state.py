@@ -11,9 +11,9 @@ import pytest
 from testbed.experiment.live import documents
 from testbed.experiment.live.flow_rates import HISTORY_S, FlowRates
 from testbed.experiment.live.state import LiveReader, LiveState
-from testbed.experiment.plan import Plan
+from testbed.experiment.plan.plan import Plan
 from testbed.experiment.progress import InstanceLoad
-from testbed.records import RecordWriter
+from testbed.records.writer import RecordWriter
 from tests.scenarios import small_document, small_plan
 
 START_S = 1000.0

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from testbed.experiment.live.tail import Tail
-from testbed.records import RecordWriter, set_aside
+from testbed.records.parts import set_aside
+from testbed.records.writer import RecordWriter
 
 
 def _write(folder: Path, *numbers: int) -> None:

@@ -15,9 +15,9 @@ from testbed.experiment.live import watching
 from testbed.experiment.live.state import LiveReader, LiveState
 from testbed.experiment.live.terminal import LiveTerminal
 from testbed.experiment.live.watching import Watched, shown
-from testbed.experiment.plan import Plan
+from testbed.experiment.plan.plan import Plan
 from testbed.experiment.progress import InstanceLoad
-from testbed.records import RecordWriter
+from testbed.records.writer import RecordWriter
 from tests.scenarios import small_document, small_plan
 
 START_S = 1000.0

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from testbed.analysis import measures_file
-from testbed.analysis.measures_file import NAME, RunMeasures, read, read_each
-from testbed.analysis.run_data import RunDataError
+from testbed.analysis.run_data.loading import RunDataError
+from testbed.analysis.study import measures_file
+from testbed.analysis.study.measures_file import NAME, RunMeasures, read, read_each
 from tests.study_runs import write_study_run
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from testbed.experiment.fault_hands import Activity
-from testbed.experiment.faults import Schedule, migration
-from testbed.experiment.migration import Happened, Migration
+from testbed.experiment.faults.injector import Schedule, migration
+from testbed.experiment.faults.migration import Happened, Migration
+from testbed.experiment.faults.operations import Activity
 from tests.scenarios import small_plan
 
 OLD, NEW = "render-1@east", "render-1@middle"

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from testbed.agents.name_server_config import name_server_config
-from testbed.experiment import name_service, process_configs, workload_files
-from testbed.experiment.plan import Plan
-from testbed.experiment.scenario_file import ScenarioError
-from testbed.process_config import parse
+from testbed.agents.name_server.config import name_server_config
+from testbed.experiment.launch import process_configs, workload_files
+from testbed.experiment.plan import name_service
+from testbed.experiment.plan.plan import Plan
+from testbed.experiment.scenario.file import ScenarioError
+from testbed.runtime.config import parse
 from tests.scenarios import small_plan
 
 

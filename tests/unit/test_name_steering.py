@@ -8,12 +8,14 @@ from random import Random
 
 import pytest
 
-from testbed.dyncast import codec, name_steering
-from testbed.dyncast.authentication import Authenticator, Identity, Role
-from testbed.dyncast.codec import Address, Probe
-from testbed.dyncast.metrics import RawMetrics
-from testbed.dyncast.name_steering import ClientSite, DnsTtl, NameSteering
-from testbed.dyncast.token_bucket import Rate
+from testbed.dyncast.messages import codec
+from testbed.dyncast.messages.authentication import Authenticator, Identity, Role
+from testbed.dyncast.messages.reports import Probe
+from testbed.dyncast.metrics.levels import RawMetrics
+from testbed.dyncast.nodes import dns_steering
+from testbed.dyncast.nodes.dns_steering import ClientSite, DnsTtl, NameSteering
+from testbed.net.addresses import Address
+from testbed.net.token_bucket import Rate
 from tests.dyncast_samples import CLIENT, D_SID, FAR, HERE, NEAR, THERE, report_bytes, told
 
 _SITES = (
@@ -117,4 +119,4 @@ def test_only_reports_of_known_sites_in_order_and_with_the_right_tag_are_believe
 )
 def test_parameters_that_cannot_be_are_refused(given: dict[str, float | str], words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        name_steering.parameters(**given)
+        dns_steering.parameters(**given)

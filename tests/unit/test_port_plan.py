@@ -8,14 +8,15 @@ from random import Random
 
 import pytest
 
-from ryu_apps.config import control_config
-from testbed.dyncast.port_state import Port, PortCounters, Reading
-from testbed.emulation.relay_core import Impairment, LinkDirection
-from testbed.experiment import process_configs
-from testbed.experiment.measuring import Measuring
-from testbed.experiment.plan import Plan
-from testbed.port_counters import PortReader, PortSource, relayed
-from testbed.process_config import ConfigError, parse
+from ryu_apps.dyncast.config.control_process import control_config
+from testbed.dyncast.monitoring.port_state import Port
+from testbed.emulation.relay.impairment import Impairment, LinkDirection
+from testbed.experiment.launch import process_configs
+from testbed.experiment.launch.measurement_sockets import Measuring
+from testbed.experiment.plan.plan import Plan
+from testbed.linux.port_reader import PortReader, PortSource, relayed
+from testbed.net.port_counters import PortCounters, Reading
+from testbed.runtime.config import ConfigError, parse
 from tests.scenarios import small_plan
 
 NETLINK, ICMP = 7, 8

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from testbed import process
-from testbed.process import ProcessFailure
-from testbed.process_config import ConfigError, Keys
+from testbed.runtime import lifecycle
+from testbed.runtime.config import ConfigError, Keys
+from testbed.runtime.lifecycle import ProcessFailure
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ def do_nothing(config: Config) -> None:
 @pytest.fixture(autouse=True)
 def _outlive_the_parent(monkeypatch: pytest.MonkeyPatch) -> None:
     # The signal at the parent's death would be the test runner's own from here on.
-    monkeypatch.setattr(process, "end_with_parent", lambda: None)
+    monkeypatch.setattr(lifecycle, "end_with_parent", lambda: None)
 
 
 def written(folder: Path, document: object) -> str:
@@ -53,18 +53,18 @@ def test_a_bad_file_ends_with_code_2(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], document: object, message: str
 ) -> None:
     path = written(tmp_path, document)
-    assert process.run(check, do_nothing, ["program", path]) == process.EXIT_BAD_CONFIG
+    assert lifecycle.run(check, do_nothing, ["program", path]) == lifecycle.EXIT_BAD_CONFIG
     error = capsys.readouterr().err
     assert error.startswith(f"{path}: {message}") and error.count("\n") == 1
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert process.run(check, do_nothing, ["program", f"{tmp_path}/no.json"]) == process.EXIT_BAD_CONFIG
+    assert lifecycle.run(check, do_nothing, ["program", f"{tmp_path}/no.json"]) == lifecycle.EXIT_BAD_CONFIG
     assert capsys.readouterr().err == f"{tmp_path}/no.json: cannot be read: No such file or directory\n"
 
 
 def test_a_wrong_command_line_shows_the_right_one(capsys: pytest.CaptureFixture[str]) -> None:
-    assert process.run(check, do_nothing, ["program"]) == process.EXIT_BAD_CONFIG
+    assert lifecycle.run(check, do_nothing, ["program"]) == lifecycle.EXIT_BAD_CONFIG
     assert "CONFIG.json" in capsys.readouterr().err
 
 
@@ -72,11 +72,11 @@ def test_a_wrong_command_line_shows_the_right_one(capsys: pytest.CaptureFixture[
     ("raised", "code", "message"),
     [
         (None, 0, ""),
-        (ConfigError("port is taken"), process.EXIT_BAD_CONFIG, "{path}: port is taken\n"),
-        (ProcessFailure("the bridge is gone"), process.EXIT_FAILED, "x: the bridge is gone\n"),
+        (ConfigError("port is taken"), lifecycle.EXIT_BAD_CONFIG, "{path}: port is taken\n"),
+        (ProcessFailure("the bridge is gone"), lifecycle.EXIT_FAILED, "x: the bridge is gone\n"),
         (
             OSError(28, "No space left on device", "/run/y.csv"),
-            process.EXIT_FAILED,
+            lifecycle.EXIT_FAILED,
             "x: /run/y.csv: No space left on device\n",
         ),
     ],
@@ -87,10 +87,10 @@ def test_how_main_ends_is_how_the_process_ends(
     path = written(tmp_path, {"name": "x", "out_dir": str(tmp_path)})
 
     def main(config: Config) -> None:
-        process.announce_ready(config)
+        lifecycle.announce_ready(config)
         if raised:
             raise raised
 
-    assert process.run(check, main, ["program", path]) == code
+    assert lifecycle.run(check, main, ["program", path]) == code
     assert capsys.readouterr().err == message.format(path=path)
     assert (tmp_path / "x.ready").exists()

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from testbed.emulation.link_backend import LinkEnd, LinkError, LinkRequest
-from testbed.emulation.links import create_links
-from testbed.emulation.relay_config import RelayConfig, RelayEnd, relay_config
-from testbed.emulation.relay_core import Impairment
-from testbed.emulation.relay_link import configuration
-from testbed.process_config import ConfigError, parse
+from testbed.emulation.links.backend import LinkEnd, LinkError, LinkRequest
+from testbed.emulation.links.links import create_links
+from testbed.emulation.links.relay_link import configuration
+from testbed.emulation.relay.config import RelayConfig, RelayEnd, relay_config
+from testbed.emulation.relay.impairment import Impairment
+from testbed.runtime.config import ConfigError, parse
 from topologies.spec import LinkSpec
 
 SPEC = LinkSpec(delay_ms=10, jitter_ms=1, loss_percent=0.5, rate_mbps=100, queue_packets=50)

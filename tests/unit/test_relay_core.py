@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from testbed.emulation.relay_core import Drop, Impairment, Lateness, LinkDirection
+from testbed.emulation.relay.impairment import Drop, Impairment, Lateness, LinkDirection
 
 ARRIVALS = st.lists(
     st.tuples(st.floats(0, 0.05), st.integers(60, 1514)),  # gap to the packet before (s), length (bytes)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ryu_apps.returned_messages import Returned, parse
+from ryu_apps.dyncast.measurement.icmp_unreachable import Returned, parse
 
 TO = IPv4Address("10.2.0.1")
 

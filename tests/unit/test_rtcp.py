@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from testbed import rtcp
-from testbed.agents.rtp_streams import ACTIVE_S, IDLE_S, RtpStreams
-from testbed.rtp_header import RtpHeader
-from testbed.rtp_statistics import ReceptionReport
+from testbed.agents.instance.rtp_streams import ACTIVE_S, IDLE_S, RtpStreams
+from testbed.rtp import rtcp
+from testbed.rtp.header import RtpHeader
+from testbed.rtp.statistics import ReceptionReport
 
 SSRC = 0xCAFE
 SDES = struct.pack("!BBHI", 0x81, 202, 3, SSRC) + b"\x01\x04name\0\0"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from testbed.analysis.run_data import RunDataError, load
-from testbed.records import TABLES
+from testbed.analysis.run_data.loading import RunDataError, load
+from testbed.records.tables import TABLES
 from tests.analysis_data import START_S, write_run, write_tables
 
 

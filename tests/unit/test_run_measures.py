@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from testbed.analysis.run_data import load
-from testbed.analysis.run_measures import BY_KEY, of_services
+from testbed.analysis.measures.run_measures import BY_KEY, of_services
+from testbed.analysis.run_data.loading import load
 from tests.analysis_data import Row, write_run, write_tables
 from tests.small_run import MANIFEST, call, flow
 

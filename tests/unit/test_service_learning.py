@@ -11,26 +11,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from testbed.agents.metric_agent_config import metric_agent_config
-from testbed.dyncast import codec, metric_fields, service_offer
-from testbed.dyncast.actions import (
-    Decided,
-    InstallAffinity,
-    InterceptService,
-    RefusePacket,
-    ReleaseService,
-    RemoveAffinity,
-)
-from testbed.dyncast.affinity import HeldFlow
-from testbed.dyncast.codec import BindingReport, CodecError, Report, report_of
-from testbed.dyncast.d_router import DRouter
-from testbed.dyncast.d_router_config import DRouterConfig
-from testbed.dyncast.flows import FIVE_TUPLE, PORT_BLOCKS, THREE_TUPLE, FlowKey
-from testbed.dyncast.metrics import RawMetrics, State
-from testbed.dyncast.service_offer import ServiceOffer
-from testbed.experiment import process_configs
-from testbed.experiment.scenario_file import ScenarioError
-from testbed.process_config import parse
+from testbed.agents.metric_agent.config import metric_agent_config
+from testbed.dyncast.actions import InstallAffinity, InterceptService, RefusePacket, ReleaseService, RemoveAffinity
+from testbed.dyncast.affinity.service import PORT_BLOCKS
+from testbed.dyncast.affinity.table import HeldFlow
+from testbed.dyncast.events import Decided
+from testbed.dyncast.messages import codec, service_offer
+from testbed.dyncast.messages.codec import CodecError, report_of
+from testbed.dyncast.messages.reports import BindingReport, Report
+from testbed.dyncast.messages.service_offer import ServiceOffer
+from testbed.dyncast.metrics import wire_fields
+from testbed.dyncast.metrics.levels import RawMetrics, State
+from testbed.dyncast.nodes.d_router import DRouter
+from testbed.dyncast.nodes.d_router_config import DRouterConfig
+from testbed.experiment.launch import process_configs
+from testbed.experiment.scenario.file import ScenarioError
+from testbed.net.flow_key import FIVE_TUPLE, THREE_TUPLE, FlowKey
+from testbed.runtime.config import parse
 from tests.dyncast_samples import (
     CLIENT,
     D_SID,
@@ -165,9 +162,9 @@ def test_an_offer_travels_with_the_metrics_and_changes_none(offer: ServiceOffer 
 
 
 def test_who_does_not_know_offers_skips_them() -> None:
-    plain = metric_fields.encode(_RAW, told().scores)
+    plain = wire_fields.encode(_RAW, told().scores)
     offered = bytes((plain[0] + 1,)) + service_offer.encode(_OFFER) + plain[1:]
-    assert metric_fields.decode(memoryview(offered), 0)[:2] == metric_fields.decode(memoryview(plain), 0)[:2]
+    assert wire_fields.decode(memoryview(offered), 0)[:2] == wire_fields.decode(memoryview(plain), 0)[:2]
 
 
 @pytest.mark.parametrize("length", range(1, 20))

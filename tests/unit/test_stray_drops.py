@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from testbed.emulation import stray_drops
-from testbed.emulation.stray_drops import StrayDrops
+from testbed.emulation.machine import host_drops
+from testbed.emulation.machine.host_drops import StrayDrops
 
 _DEV = """Inter-|   Receive                       |  Transmit
  face |bytes packets errs drop fifo frame compressed multicast|bytes packets errs drop fifo colls carrier compressed
@@ -26,13 +26,13 @@ def proc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     net.mkdir(parents=True)
     for name, text in (("dev", _DEV), ("snmp", _SNMP), ("snmp6", _SNMP6), ("netstat", _NETSTAT)):
         (net / name).write_text(text)
-    monkeypatch.setattr(stray_drops, "Path", lambda *parts: Path(str(tmp_path), *parts[1:]))
+    monkeypatch.setattr(host_drops, "Path", lambda *parts: Path(str(tmp_path), *parts[1:]))
     return net
 
 
 def test_interfaces_asked_for_and_all_sockets_are_counted(proc: Path) -> None:
     assert proc.exists()
-    found = stray_drops.count({"east": {"eth0"}}, {"east": 17}, ())
+    found = host_drops.count({"east": {"eth0"}}, {"east": 17}, ())
     assert found.received == 500
     assert +found.dropped == Counter(
         {"east eth0": 5, "east RcvbufErrors": 7, "east Udp6RcvbufErrors": 4, "east ListenDrops": 1}
@@ -41,8 +41,8 @@ def test_interfaces_asked_for_and_all_sockets_are_counted(proc: Path) -> None:
 
 def test_sockets_of_who_may_be_overloaded_are_not(proc: Path) -> None:
     assert proc.exists()
-    assert +stray_drops.count({"east": {"eth0"}}, {"east": 17}, ("east",)).dropped == Counter({"east eth0": 5})
-    assert +stray_drops.count({}, {"gone": 99}, ()).dropped == Counter()
+    assert +host_drops.count({"east": {"eth0"}}, {"east": 17}, ("east",)).dropped == Counter({"east eth0": 5})
+    assert +host_drops.count({}, {"gone": 99}, ()).dropped == Counter()
 
 
 def test_only_what_came_in_addition_counts() -> None:

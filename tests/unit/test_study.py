@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
-from testbed.experiment import study
-from testbed.experiment.scenario_file import ScenarioError
-from testbed.experiment.study_keys import StudyKeys
+from testbed.experiment.scenario.file import ScenarioError
+from testbed.experiment.study import study
+from testbed.experiment.study.study_keys import StudyKeys
 from tests.scenarios import EXAMPLES, small_document
 from tests.studies import RATE, write_study
 

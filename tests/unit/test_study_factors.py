@@ -5,9 +5,9 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from testbed.analysis.factors import Value, case_name, column, factors, independent, policy_of, settings
-from testbed.checkout import ROOT
-from testbed.experiment import scenario_file
+from testbed.analysis.study.factors import Value, case_name, column, factors, independent, policy_of, settings
+from testbed.cli.checkout import ROOT
+from testbed.experiment.scenario import file as scenario_file
 
 Run = dict[str, Value]
 

@@ -13,8 +13,8 @@ import pytest
 import yaml
 from scipy import stats
 
-from testbed.analysis.run_data import RunDataError
-from testbed.analysis.study_figures import StudyFigures, compare, marks, read
+from testbed.analysis.run_data.loading import RunDataError
+from testbed.analysis.study.study_figures import StudyFigures, compare, marks, read
 from tests.study_runs import figures_of, rated, verdict, write_study_run
 
 # Three seeds under two policies: seeds differ more than policies do.

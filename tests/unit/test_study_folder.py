@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
-from testbed.experiment import study
-from testbed.experiment.study_folder import StudyFolder, SweepError, durations_s, finished, read_run
+from testbed.experiment.study import study
+from testbed.experiment.study.study_folder import StudyFolder, SweepError, durations_s, finished, read_run
 from tests.studies import write_run, write_study
 
 

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from testbed.analysis import study_plot, study_table
-from testbed.analysis.study_figures import StudyFigures, compare
+from testbed.analysis.study import study_plot, study_table
+from testbed.analysis.study.study_figures import StudyFigures, compare
 from tests.study_runs import figures_of
 
 MARK = (0xB0 / 255, 0x00 / 255, 0x20 / 255)

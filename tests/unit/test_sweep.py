@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from testbed.experiment import study
-from testbed.experiment.runner import NoRoomError
-from testbed.experiment.study_folder import SweepError
-from testbed.experiment.sweep import Outcome, sweep
-from testbed.experiment.sweep_progress import SweepTerminal, in_words
+from testbed.experiment.execution.runner import NoRoomError
+from testbed.experiment.study import study
+from testbed.experiment.study.study_folder import SweepError
+from testbed.experiment.study.sweep import Outcome, sweep
+from testbed.experiment.study.sweep_progress import SweepTerminal, in_words
 from tests.studies import RATE, PretendedRunner, write_study
 
 

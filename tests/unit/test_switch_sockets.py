@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from testbed.emulation import switch_sockets
+from testbed.emulation.switches import switch_sockets
 
 _LINES = """p_raw 0      0      [0]:*         * skmem:(r0,rb212992,t0,tb212992,f0,w0,o0,bl0,d0)
 p_raw 0      0        *:dyf817-p2 * skmem:(r0,rb33554432,t0,tb212992,f0,w0,o176,bl0,d12)

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from testbed import analysis
-from testbed.analysis.run_data import load
-from testbed.analysis.table_schema import NUMBER, SCHEMA, TEXT, WHOLE, WORD, as_markdown
-from testbed.checkout import ROOT
-from testbed.records import TABLES
+from testbed.analysis.run_data.loading import load
+from testbed.cli.checkout import ROOT
+from testbed.records.schema import NUMBER, SCHEMA, TEXT, WHOLE, WORD, as_markdown
+from testbed.records.tables import TABLES
 from tests.analysis_data import write_run
 
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from testbed.analysis.run_data import RunDataError, load
-from testbed.analysis.theory_checks import theory_checks
-from testbed.analysis.theory_outcomes import TheoryReport
-from testbed.cli import app
+from testbed.analysis.run_data.loading import RunDataError, load
+from testbed.analysis.theory.theory_checks import theory_checks
+from testbed.analysis.theory.theory_outcomes import TheoryReport
+from testbed.cli.commands import app
 from tests import theory_run
 
 _SECONDS = 30.0

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from testbed.analysis import topology_plot
-from testbed.analysis.label_placement import Labels, extent
-from testbed.analysis.topology_layout import distances_to_segments, layout
+from testbed.analysis.plots import topology_plot
 from topologies import catalogue
+from topologies.drawing.labels import Labels, extent
+from topologies.drawing.layout import distances_to_segments, layout
 from topologies.sites import Host, Site, with_hosts, with_sites
 from topologies.spec import Link, Node, Role, Topology
 

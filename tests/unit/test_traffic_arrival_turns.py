@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from traffic.arrival_turns import ArrivalTurns
-from traffic.arrivals_file import Arrival
-from traffic.schedule import Schedule
+from traffic.arrivals.file import Arrival
+from traffic.arrivals.schedule import Schedule
+from traffic.arrivals.turns import ArrivalTurns
 
 ARRIVALS = [Arrival(offset_s, 1.0) for offset_s in (0.0, 0.5, 0.5, 2.0)]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from traffic.arrivals import ArrivalsError, offsets
+from traffic.arrivals.processes import ArrivalsError, offsets
 
 
 def draw(duration_s: float = 10.0, **config: object) -> list[float]:

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from testbed.process import load
-from testbed.process_config import ConfigError
-from traffic import arrivals_file
-from traffic.arrivals_file import Arrival, ArrivalsFileError
+from testbed.runtime.config import ConfigError
+from testbed.runtime.lifecycle import load
+from traffic.arrivals import file as arrivals_file
+from traffic.arrivals.file import Arrival, ArrivalsFileError
 from traffic.config import CallWorkload, HttpWorkload, RtpWorkload, generator_config
-from traffic.packets import build_stream
+from traffic.content.packets import build_stream
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from testbed.process_config import Address
+from testbed.net.addresses import Address
 from tests.dyncast_samples import FAR, NEAR
 from traffic.destination import Answer, FixedDestination, NamedDestination
 

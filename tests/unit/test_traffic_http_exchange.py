@@ -6,7 +6,7 @@ import ipaddress
 
 import pytest
 
-from traffic.http_exchange import MalformedResponseError, Response, request
+from traffic.content.http_exchange import MalformedResponseError, Response, request
 
 V4 = ipaddress.ip_address("203.0.113.10")
 V6 = ipaddress.ip_address("2001:db8::10")

@@ -8,10 +8,10 @@ from itertools import pairwise
 import pytest
 from scapy.layers.rtp import RTP
 
-from testbed import rtp_header
-from traffic.g711 import encode_sample, tone
-from traffic.packets import StreamError, build_stream
-from traffic.stream_file import Stream, decode
+from testbed.rtp import header as rtp_header
+from traffic.content.g711 import encode_sample, tone
+from traffic.content.packets import StreamError, build_stream
+from traffic.content.stream_file import Stream, decode
 
 
 def stream(media: str, duration_s: float, **parameters: float) -> Stream:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from traffic.arrivals.schedule import Schedule
 from traffic.pace import Pace
-from traffic.schedule import Schedule
 
 
 def test_runs_what_is_due_in_order_and_files_repetitions_again():

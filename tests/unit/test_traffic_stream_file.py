@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from traffic.stream_file import Stream, StreamFileError, StreamPacket, decode, encode
+from traffic.content.stream_file import Stream, StreamFileError, StreamPacket, decode, encode
 
 STREAM = Stream(
     payload_type=0,

@@ -7,11 +7,11 @@ from random import Random
 
 import pytest
 
-from testbed.dyncast.actions import Decided
-from testbed.dyncast.codec import Address
-from testbed.dyncast.d_router import DRouter
-from testbed.dyncast.d_router_config import DRouterConfig
-from testbed.dyncast.metrics import RawMetrics
+from testbed.dyncast.events import Decided
+from testbed.dyncast.metrics.levels import RawMetrics
+from testbed.dyncast.nodes.d_router import DRouter
+from testbed.dyncast.nodes.d_router_config import DRouterConfig
+from testbed.net.addresses import Address
 from tests.dyncast_samples import FAR, HERE, NEAR, PEER, States, d_router, flow, informed, only, service, told
 from tests.dyncast_samples import report_bytes as report
 

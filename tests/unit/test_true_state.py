@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ryu_apps.shared_states import SharedStates
-from testbed.dyncast.metrics import RawMetrics
-from testbed.true_state import Figures, TrueState, path_of
+from ryu_apps.dyncast.shared_states import SharedStates
+from testbed.dyncast.metrics.levels import RawMetrics
+from testbed.dyncast_io.shared_state import Figures, TrueState, path_of
 from tests.polling import wait_until
 
 REPOSITORY = Path(__file__).parents[2]
@@ -58,7 +58,7 @@ def test_a_record_that_is_half_written_is_not_read(
 _WRITER = """
 import sys
 from pathlib import Path
-from testbed.true_state import Figures, TrueState
+from testbed.dyncast_io.shared_state import Figures, TrueState
 state, number = TrueState(Path(sys.argv[1]), 1), 0
 while True:
     number = number % 1_000_000 + 1

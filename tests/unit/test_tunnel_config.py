@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from ryu_apps.config import control_config
-from ryu_apps.tunnel_config import Station, tunnel_config
-from testbed.process_config import ConfigError, parse
+from ryu_apps.dyncast.config.control_process import control_config
+from ryu_apps.dyncast.config.tunnel import Station, tunnel_config
+from testbed.runtime.config import ConfigError, parse
 
 _TUNNEL: dict[str, Any] = {
     "address": "10.1.0.1",

@@ -6,8 +6,8 @@ from collections import Counter
 
 import pytest
 
-from testbed.emulation.bridges import UPLINK_PORT, creation
 from testbed.emulation.run_tag import RunTag
+from testbed.emulation.switches.bridges import UPLINK_PORT, creation
 from testbed.emulation.wiring import Wiring, wire
 from topologies.addressing import AddressPlan
 from topologies.spec import Link, LinkSpec, Node, Role, Topology

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 
-from testbed.emulation.bridges import creation
 from testbed.emulation.run_tag import RunTag
-from testbed.emulation.tunnels import UNDERLAY_MTU_BYTES
-from testbed.emulation.tunnels import creation as tunnel_creation
+from testbed.emulation.switches.bridges import creation
+from testbed.emulation.switches.tunnels import UNDERLAY_MTU_BYTES
+from testbed.emulation.switches.tunnels import creation as tunnel_creation
 from testbed.emulation.wiring import Wiring, offer_commands, wire
 from topologies.addressing import AddressPlan
 from topologies.spec import Link, Node, Role, Topology

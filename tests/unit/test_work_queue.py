@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from testbed.agents.work_queue import Accepted, SlidingUtilisation, WorkQueue
+from testbed.queueing.work_queue import Accepted, SlidingUtilisation, WorkQueue
 
 
 def test_an_idle_worker_starts_at_once() -> None:

@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure as Canvas
 
-from testbed.analysis import drawing
+from testbed.analysis.decisions.evaluation import AS_GOOD_MS, Judgement
+from testbed.analysis.decisions.stability import WINDOW_S
 from testbed.analysis.html_report import sketches
 from testbed.analysis.html_report.page import Figure
 from testbed.analysis.html_report.sketches import Sketchbook
 from testbed.analysis.html_report.time_axis import TimeAxis
-from testbed.analysis.judgement import AS_GOOD_MS, Judgement
-from testbed.analysis.steadiness import WINDOW_S
+from testbed.analysis.plots import style
 
 _MOST_CURVES = 7
 _MOST_POINTS = 240
@@ -36,13 +36,13 @@ def _regret(book: Sketchbook, decisions: pd.DataFrame) -> Figure:
         values = {str(service): group["regret_ms"].to_numpy(dtype=float) for service, group in groups.items()}
         # Many decisions cost nothing, which has no place on a logarithmic axis.
         shown = {service: np.maximum(regret_ms, AS_GOOD_MS) for service, regret_ms in values.items()}
-        end_ms = drawing.value_axis(axes, "regret (ms)", np.concatenate(list(shown.values())))
+        end_ms = style.value_axis(axes, "regret (ms)", np.concatenate(list(shown.values())))
         for index, (service, regret_ms) in enumerate(shown.items()):
-            drawing.share_curve(
-                axes, regret_ms, len(regret_ms), end_ms, color=drawing.SERIES[index],
-                linestyle=drawing.DASHES[index % 5], label=service,
+            style.share_curve(
+                axes, regret_ms, len(regret_ms), end_ms, color=style.SERIES[index],
+                linestyle=style.DASHES[index % 5], label=service,
             )  # fmt: skip
-        drawing.share_axis(axes, "share of decisions")
+        style.share_axis(axes, "share of decisions")
         sketches.legend_below(canvas, axes)
 
     note = (
@@ -63,7 +63,7 @@ def _imbalance(book: Sketchbook, balance: pd.DataFrame, time: TimeAxis) -> Figur
             step = time.steps(group["time_s"], edges_s)
             mean = group["imbalance"].groupby(step).mean().reindex(range(len(middle_s)))
             axes.plot(
-                middle_s, mean, color=drawing.SERIES[index], linestyle=drawing.DASHES[index % 5], linewidth=1.1,
+                middle_s, mean, color=style.SERIES[index], linestyle=style.DASHES[index % 5], linewidth=1.1,
                 label=str(service),
             )  # fmt: skip
         axes.set_ylabel("imbalance")

@@ -10,14 +10,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from testbed.analysis import study_figures
 from testbed.analysis.html_report.page import Page, render
 from testbed.analysis.html_report.run_page import run_page
 from testbed.analysis.html_report.study_page import study_page
-from testbed.analysis.run_data import RunDataError, load
-from testbed.analysis.study_figures import StudyFigures
-from testbed.analysis.summary import Summary, summarise
-from testbed.records import TABLES
+from testbed.analysis.measures.summary import Summary, summarise
+from testbed.analysis.run_data.loading import RunDataError, load
+from testbed.analysis.study import study_figures
+from testbed.analysis.study.study_figures import StudyFigures
+from testbed.records.tables import TABLES
 
 NAME = "report.html"
 _RUN_FILES = {"manifest.json", "scenario.yaml", *(f"{table}.csv" for table in TABLES)}

@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure as Canvas
 
-from testbed.analysis import drawing
-from testbed.analysis.completion_plot import quantile_guides
 from testbed.analysis.html_report import sketches
 from testbed.analysis.html_report.page import Figure
 from testbed.analysis.html_report.sketches import Sketchbook
 from testbed.analysis.html_report.time_axis import TimeAxis
-from testbed.analysis.kinds import is_request
+from testbed.analysis.plots import style
+from testbed.analysis.plots.completion_plot import quantile_guides
+from testbed.analysis.run_data.flow_kinds import is_request
 
 MOST_PICTURES = 6  # of one kind, a service each; what is beyond stands in the tables
 _MOST_CURVES = 7
@@ -69,18 +69,18 @@ def _curves(book: Sketchbook, title: str, note: str, requests: pd.DataFrame, by:
 
     def paint(canvas: Canvas) -> None:
         axes = canvas.add_subplot()
-        end_ms = drawing.value_axis(axes, "completion time (ms)", np.concatenate([*values.values(), np.empty(0)]))
+        end_ms = style.value_axis(axes, "completion time (ms)", np.concatenate([*values.values(), np.empty(0)]))
         for index, name in enumerate(sorted(order)):
             line: dict[str, Any] = {
-                "color": drawing.SERIES[index],
-                "linestyle": drawing.DASHES[index % 5],
+                "color": style.SERIES[index],
+                "linestyle": style.DASHES[index % 5],
                 "label": name,
             }
             if len(values[name]):
-                drawing.share_curve(axes, values[name], len(groups[name]), end_ms, **line)
+                style.share_curve(axes, values[name], len(groups[name]), end_ms, **line)
             else:
                 axes.plot([], [], **line)
-        drawing.share_axis(axes, "share of requests")
+        style.share_axis(axes, "share of requests")
         quantile_guides(axes)
         sketches.legend_below(canvas, axes)
 
@@ -99,7 +99,7 @@ def _stack(book: Sketchbook, service: str, counts: pd.DataFrame, edges_s: np.nda
         # One more value, so that the last step is as wide as the others.
         held = np.concatenate([per_s, per_s[:, -1:]], axis=1)
         axes.stackplot(
-            edges_s, held, labels=[str(name) for name in counts.columns], colors=drawing.SERIES, step="post",
+            edges_s, held, labels=[str(name) for name in counts.columns], colors=style.SERIES, step="post",
             linewidth=0,
         )  # fmt: skip
         axes.set_ylabel("new flows per second")

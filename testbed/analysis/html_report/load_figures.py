@@ -13,13 +13,13 @@ from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from testbed.analysis import drawing
 from testbed.analysis.html_report import sketches
 from testbed.analysis.html_report.flow_figures import MOST_PICTURES
 from testbed.analysis.html_report.page import Figure
 from testbed.analysis.html_report.sketches import Sketchbook
 from testbed.analysis.html_report.time_axis import TimeAxis
-from testbed.analysis.run_data import RunData
+from testbed.analysis.plots import style as plot_style
+from testbed.analysis.run_data.loading import RunData
 
 _MOST_LINES = 6
 _MOST_ROWS, _LEAST_ROWS, _MOST_ROWS_IN_ALL = 60, 12, 120  # of a picture, and of all services together
@@ -57,7 +57,7 @@ def _lines(
     def paint(canvas: Canvas) -> None:
         upper, lower = canvas.subplots(2, 1, sharex=True)
         for index, name in enumerate(utilisation.index):
-            style = {"color": drawing.SERIES[index], "linestyle": drawing.DASHES[index % 5], "linewidth": 1.1}
+            style = {"color": plot_style.SERIES[index], "linestyle": plot_style.DASHES[index % 5], "linewidth": 1.1}
             upper.plot(middle_s, utilisation.loc[name], label=str(name), **style)
             lower.plot(middle_s, queue.loc[name], **style)
         upper.set_ylim(0, 1.03)

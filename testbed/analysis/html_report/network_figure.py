@@ -17,10 +17,10 @@ from matplotlib.figure import Figure as Canvas
 from testbed.analysis.html_report import sketches
 from testbed.analysis.html_report.page import Figure
 from testbed.analysis.html_report.sketches import Sketchbook
-from testbed.analysis.label_placement import Labels
-from testbed.analysis.run_data import RunData, RunDataError
-from testbed.analysis.topology_layout import layout
+from testbed.analysis.run_data.loading import RunData, RunDataError
 from topologies import yaml_form
+from topologies.drawing.labels import Labels
+from topologies.drawing.layout import layout
 from topologies.spec import Role, Topology, TopologyError
 
 FILE = "topology.yaml"

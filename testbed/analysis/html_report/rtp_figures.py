@@ -6,10 +6,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
-from testbed.analysis import drawing
 from testbed.analysis.html_report import sketches
 from testbed.analysis.html_report.page import Figure
 from testbed.analysis.html_report.sketches import Sketchbook
+from testbed.analysis.plots import style
 
 WAYS = {"echo": "there and back", "up": "to the instance"}
 _MOST_SERVICES = 4  # two curves each
@@ -45,12 +45,12 @@ def _curves(book: Sketchbook, title: str, note: str, streams: pd.DataFrame, colu
         for (service, direction), group in shown.groupby(["service", "direction"]):
             values = group[column].dropna().to_numpy()
             if len(values):
-                drawing.share_curve(
-                    axes, values, len(group), end, color=drawing.SERIES[services.index(service)],
+                style.share_curve(
+                    axes, values, len(group), end, color=style.SERIES[services.index(service)],
                     linestyle="-" if direction == "echo" else "--",
                     label=f"{service}, {WAYS.get(direction, direction)}",
                 )  # fmt: skip
-        drawing.share_axis(axes, "share of streams")
+        style.share_axis(axes, "share of streams")
         sketches.legend_below(canvas, axes)
 
     return book.draw(title, note, paint)
@@ -58,7 +58,7 @@ def _curves(book: Sketchbook, title: str, note: str, streams: pd.DataFrame, colu
 
 def _value_axis(axes: Axes, values: pd.Series, label: str) -> float:
     if values.name != "mos":
-        return drawing.value_axis(axes, label, values.dropna().to_numpy())
+        return style.value_axis(axes, label, values.dropna().to_numpy())
     axes.set_xlabel(label)
     axes.set_xlim(1, 4.5)
     return 4.5

@@ -13,8 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from testbed.analysis import mos
-from testbed.analysis.attribution import directory
+from testbed.analysis.flows.attribution import directory
 from testbed.analysis.html_report import (
     decision_figures,
     flow_figures,
@@ -38,10 +37,11 @@ from testbed.analysis.html_report.page import (
 from testbed.analysis.html_report.sketches import Sketchbook
 from testbed.analysis.html_report.tabulate import THREE_DIGITS, shares, table
 from testbed.analysis.html_report.time_axis import TimeAxis
-from testbed.analysis.kinds import is_request
-from testbed.analysis.placement_plot import flow_counts
-from testbed.analysis.run_data import RunData
-from testbed.analysis.summary import Summary, streams
+from testbed.analysis.measures import mos
+from testbed.analysis.measures.summary import Summary, streams
+from testbed.analysis.plots.placement_plot import flow_counts
+from testbed.analysis.run_data.flow_kinds import is_request
+from testbed.analysis.run_data.loading import RunData
 
 _SENTENCES = {
     "valid": "The emulation was true to the scenario.",

@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure as Canvas
 
-from testbed.analysis import drawing
 from testbed.analysis.html_report import sketches
 from testbed.analysis.html_report.flow_figures import most_first
 from testbed.analysis.html_report.page import Figure
 from testbed.analysis.html_report.sketches import Sketchbook
 from testbed.analysis.html_report.time_axis import TimeAxis
-from testbed.analysis.run_data import RunData
+from testbed.analysis.plots import style
+from testbed.analysis.run_data.loading import RunData
 
 
 def signalling(book: Sketchbook, run: RunData, time: TimeAxis) -> list[Figure]:
@@ -27,7 +27,7 @@ def signalling(book: Sketchbook, run: RunData, time: TimeAxis) -> list[Figure]:
         axes = canvas.add_subplot()
         held = np.concatenate([rates.to_numpy().T, rates.to_numpy().T[:, -1:]], axis=1)
         names = [str(name) for name in rates.columns]
-        axes.stackplot(edges_s, held, labels=names, colors=drawing.SERIES, step="post", linewidth=0)
+        axes.stackplot(edges_s, held, labels=names, colors=style.SERIES, step="post", linewidth=0)
         axes.set_ylabel("bytes per second")
         axes.set_ylim(bottom=0)
         time.dress(axes)

@@ -18,26 +18,26 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import LogLocator
 
-from testbed.analysis import drawing
 from testbed.analysis.html_report.page import Figure
+from testbed.analysis.plots import style
 
 # Colours that stand for something until the style sheet says what it looks like.
 INK, FAINT, GROUND, GRID = "#010203", "#515253", "#fdfcfb", "#d1d2d3"
 SHADES = tuple(f"#5ade{level:02x}" for level in range(8))
 _NAMES = {
     INK: "ink",
-    drawing.BLACK: "ink",
+    style.BLACK: "ink",
     FAINT: "faint",
     GROUND: "ground",
     GRID: "grid",
-    drawing.BLUE: "blue",
-    drawing.ORANGE: "orange",
-    drawing.GREEN: "green",
-    drawing.VERMILION: "vermilion",
-    drawing.PURPLE: "purple",
-    drawing.SKY: "sky",
-    drawing.GREY: "grey",
-    drawing.MARK_COLOUR: "bad",
+    style.BLUE: "blue",
+    style.ORANGE: "orange",
+    style.GREEN: "green",
+    style.VERMILION: "vermilion",
+    style.PURPLE: "purple",
+    style.SKY: "sky",
+    style.GREY: "grey",
+    style.MARK_COLOUR: "bad",
 } | {colour: f"shade-{level}" for level, colour in enumerate(SHADES)}
 VARIABLES = {colour.lower(): f"var(--{name})" for colour, name in _NAMES.items()}
 

@@ -15,13 +15,13 @@ from urllib.parse import quote
 import pandas as pd
 import yaml
 
-from testbed.analysis import study_figures
 from testbed.analysis.html_report import study_pictures
 from testbed.analysis.html_report.page import Block, Cell, Figures, Folded, Note, Page, Section, Table, Tile, Verdict
 from testbed.analysis.html_report.sketches import Sketchbook
 from testbed.analysis.html_report.tabulate import ABSENT, cell, table
-from testbed.analysis.run_measures import BY_KEY
-from testbed.analysis.study_figures import VERDICTS, StudyFigures
+from testbed.analysis.measures.run_measures import BY_KEY
+from testbed.analysis.study import study_figures
+from testbed.analysis.study.study_figures import VERDICTS, StudyFigures
 
 RUN_REPORT = "report.html"
 _MOST_REASONS = 8

@@ -8,12 +8,12 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure as Canvas
 
-from testbed.analysis import study_plot
 from testbed.analysis.html_report import sketches
 from testbed.analysis.html_report.page import Figure
 from testbed.analysis.html_report.sketches import Sketchbook
-from testbed.analysis.run_measures import BY_KEY, Measure
-from testbed.analysis.study_figures import StudyFigures
+from testbed.analysis.measures.run_measures import BY_KEY, Measure
+from testbed.analysis.study import study_plot
+from testbed.analysis.study.study_figures import StudyFigures
 
 _MOST_PICTURES, _MOST_IN_ALL = 24, 96  # of a service, and of all; the tables have everything
 _NOTE = "Means over seeds with 95 % confidence intervals."

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from testbed.analysis import drawing
-from testbed.analysis.run_data import RunData
+from testbed.analysis.plots import style
+from testbed.analysis.run_data.loading import RunData
 
 MOST_STEPS = 240
 _MOST_NUMBERS = 24  # of faults; more would be written over each other
@@ -59,14 +59,14 @@ class TimeAxis:
             if pd.isna(begin_s) or begin_s > self.duration_s:
                 continue
             for axes in panels:
-                axes.axvline(begin_s, color=drawing.VERMILION, linewidth=0.9, linestyle=(0, (3, 2)), zorder=1.5)
+                axes.axvline(begin_s, color=style.VERMILION, linewidth=0.9, linestyle=(0, (3, 2)), zorder=1.5)
                 if not pd.isna(end_s):
                     until_s = min(end_s, self.duration_s)
-                    axes.axvspan(begin_s, until_s, color=drawing.VERMILION, alpha=0.1, linewidth=0, zorder=0.5)
+                    axes.axvspan(begin_s, until_s, color=style.VERMILION, alpha=0.1, linewidth=0, zorder=0.5)
             if number <= _MOST_NUMBERS:
                 panels[0].annotate(
                     str(number), (begin_s, 1.0), xycoords=("data", "axes fraction"), xytext=(0, 1.5),
-                    textcoords="offset points", ha="center", va="bottom", fontsize=7.5, color=drawing.VERMILION,
+                    textcoords="offset points", ha="center", va="bottom", fontsize=7.5, color=style.VERMILION,
                 )  # fmt: skip
 
     @property

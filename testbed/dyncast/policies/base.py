@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from heapq import heapify, heapreplace
 from typing import NamedTuple
 
-from testbed.dyncast.codec import Address
-from testbed.dyncast.metrics import UNSCORED, RawMetrics, Scores
+from testbed.dyncast.metrics.levels import UNSCORED, RawMetrics, Scores
+from testbed.net.addresses import Address
 
 
 class Candidate(NamedTuple):
@@ -51,6 +51,14 @@ class Candidate(NamedTuple):
         """Return the instance as it would be with so many more flows from here."""
         sessions = self.expected_sessions + flows * (1 + self.echo)
         return self._replace(expected_sessions=sessions, unseen=self.unseen + flows)
+
+
+class Weighed(NamedTuple):
+    """A candidate as a decision weighed it. `cost` is in the unit of the policy, None where it knows no cost."""
+
+    candidate: Candidate
+    weight: float
+    cost: float | None
 
 
 class Policy(ABC):

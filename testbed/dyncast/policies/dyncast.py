@@ -23,7 +23,7 @@ from __future__ import annotations
 import math
 
 from testbed.dyncast.policies.base import Candidate, LeastCost
-from testbed.dyncast.queue_estimate import beyond
+from testbed.queueing.queue_estimate import beyond
 
 
 class DyncastPolicy(LeastCost):

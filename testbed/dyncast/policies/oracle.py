@@ -1,9 +1,9 @@
 """The oracle: the Dyncast cost by the true state of every instance at the moment of each decision.
 
 No D-Router could do that. It is told out of band and at once, through memory that it shares with the instances and the
-other ingresses (`true_outlook`), what in the drafts travels in reports: it is a bound to judge policies by, not one to
-deploy. What makes it omniscient is the candidates that it is given; the cost is that of `dyncast`, whose expectation of
-the sessions is here their true number and those under way, without a variance.
+other ingresses (`selection.oracle_view`), what in the drafts travels in reports: it is a bound to judge policies by,
+not one to deploy. What makes it omniscient is the candidates that it is given; the cost is that of `dyncast`, whose
+expectation of the sessions is here their true number and those under way, without a variance.
 """
 
 from __future__ import annotations

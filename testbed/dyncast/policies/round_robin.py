@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from testbed.dyncast.codec import Address
 from testbed.dyncast.policies.base import Candidate, LeastCost
+from testbed.net.addresses import Address
 
 _BEFORE_ALL_TURNS = 1 << 128  # more than any address
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from testbed.experiment.live.drawing import drawn
 from testbed.experiment.live.state import LiveFault, LiveState
-from testbed.experiment.plan import Plan
+from testbed.experiment.plan.plan import Plan
 from topologies import routing
 
 Document = dict[str, Any]

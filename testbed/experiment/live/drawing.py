@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from testbed.analysis.label_placement import Labels
-from testbed.analysis.topology_layout import Places, layout
+from topologies.drawing.labels import Labels
+from topologies.drawing.layout import Places, layout
 from topologies.spec import Role, Topology
 
 _PER_INCH = 100

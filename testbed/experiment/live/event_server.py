@@ -14,8 +14,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from urllib.parse import urlsplit
 
+from testbed.experiment.launch.processes import RunError
 from testbed.experiment.live import page
-from testbed.experiment.processes import RunError
 
 HEARTBEAT_S = 10.0
 _ADDRESS = "127.0.0.1"

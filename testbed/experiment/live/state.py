@@ -13,13 +13,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from testbed.dyncast.name_steering import DNS_TTL
-from testbed.experiment import fidelity
-from testbed.experiment.environment import CpuTimes
-from testbed.experiment.fault_plan import PlannedFault
+from testbed.dyncast.nodes.dns_steering import DNS_TTL
+from testbed.experiment.execution.environment import CpuTimes
+from testbed.experiment.fidelity import fidelity
 from testbed.experiment.live.flow_rates import FlowRates, Second, Window
 from testbed.experiment.live.tail import Tail
-from testbed.experiment.plan import Plan
+from testbed.experiment.plan.fault_plan import PlannedFault
+from testbed.experiment.plan.plan import Plan
 from testbed.experiment.progress import InstanceLoad
 
 _SILENT_S = 3.0  # an instance writes a sample each half second

@@ -11,13 +11,13 @@ import os
 from pathlib import Path
 from typing import BinaryIO
 
-from testbed.records import TABLES
+from testbed.records.tables import TABLES
 
 MOST_BYTES = 2**20  # per look: a busy client writes a third of it in half a second
 
 
 class Tail:
-    """Follow one process's part of a table (`testbed.records`), over restarts of that process."""
+    """Follow one process's part of a table (`testbed.records.tables`), over restarts of that process."""
 
     def __init__(self, folder: Path, table: str, process: str, most_bytes: int = MOST_BYTES) -> None:
         self._path = folder / f"{table}.{process}.part.csv"

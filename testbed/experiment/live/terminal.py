@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from testbed.experiment.live.state import LiveFault, LiveState
-from testbed.experiment.plan import Plan
+from testbed.experiment.plan.plan import Plan
 from testbed.experiment.progress import InstanceLoad
 
 _PLAIN_EVERY_S = 10.0

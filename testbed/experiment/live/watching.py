@@ -19,7 +19,7 @@ from testbed.experiment.live import documents
 from testbed.experiment.live.event_server import Broadcast, EventServer
 from testbed.experiment.live.state import LiveReader, LiveState
 from testbed.experiment.live.terminal import LiveTerminal
-from testbed.experiment.plan import Plan
+from testbed.experiment.plan.plan import Plan
 from testbed.experiment.progress import InstanceLoad, Progress, Silent, Terminal
 
 LOOK_INTERVAL_S = 0.5

@@ -1,0 +1,197 @@
+"""Datapath mode of one D-Router's control process: pools told, watched and, where the switch cannot, given up.
+
+Between the pure D-Router and the pools of its switch. Owns when to look at the switch; what it is told is in `pools`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable
+from struct import unpack_from
+from typing import Any, cast
+
+from ryu_apps.dyncast.config.control_process import ControlConfig
+from ryu_apps.dyncast.datapath_mode.pools import Pools, Send
+from ryu_apps.dyncast.entries.pool_entries import GIVEN_COOKIE, KIND_MASK, REFUSED_COOKIE, PoolSpec, is_of_pools
+from ryu_apps.dyncast.journal import Journal
+from ryu_apps.openflow.flow_counts import FlowCounts
+from ryu_apps.openflow.framework import hub, ofproto_v1_3
+from ryu_apps.openflow.management_session import SessionError
+from ryu_apps.openflow.select_groups import GroupError, GroupRefused, SelectGroups
+from testbed.dyncast.actions import Action, BreakFlows, InterceptService, ResetFlows, SpreadFlows
+from testbed.dyncast.nodes.d_router import DRouter
+from testbed.dyncast.nodes.dispatcher import Dispatcher
+from testbed.linux.ovs_conntrack import Conntrack, ConntrackError
+from testbed.net.addresses import Address
+
+_COUNT_INTERVAL_S = 0.25
+_STAMP_INTERVAL_S = 1.0
+_ROOM_INTERVAL_S = 5.0
+_COOKIE_OFFSET = 8  # in a Flow-Mod
+
+
+class DatapathMode:
+    """All that concerns services whose flows the switch binds; does nothing if there are none."""
+
+    def __init__(
+        self, settings: ControlConfig, d_router: DRouter | Dispatcher, journal: Journal, logger: logging.Logger
+    ) -> None:
+        assert isinstance(d_router, DRouter) or not settings.ct_zones, "the switch of a Dispatcher binds nothing itself"
+        self._d_router = cast(DRouter, d_router)
+        self._journal = journal
+        self._logger = logger
+        self._services = {
+            d_sid: service.name
+            for service in settings.d_router.services
+            if service.name in settings.ct_zones
+            for d_sid in service.d_sids
+        }
+        self._lifetime_s = settings.d_router.metric_lifetime_s
+        self._conntrack = Conntrack(settings.switch.datapath_type) if settings.switch is not None else None
+        self._pools = _pools(settings, self._conntrack)
+        self.loops: list[Callable[[], None]] = []
+        if settings.switch is not None and self._pools is not None:
+            self._counts = FlowCounts(settings.switch.management_socket)
+            self.loops.append(self._count)
+        self._refused: dict[Address, int] = {}
+        self._next_stamp_s = self._next_room_s = 0.0
+        self._tidy_s: float | None = None
+        self._telling = 0
+        self._refusal: str | None = None
+
+    def connect(self, datapath: Any, send: Send, now_s: float) -> None:
+        """Take a switch that connected or came back."""
+        if self._pools is not None:
+            self._pools.connect(datapath, send)
+            # By then every instance that is alive has been heard of.
+            self._tidy_s = now_s + self._lifetime_s
+
+    def disconnect(self) -> None:
+        """Forget a switch that went away."""
+        if self._pools is not None:
+            self._pools.disconnect()
+
+    def perform(self, action: SpreadFlows | BreakFlows, now_s: float) -> list[Action]:
+        """Tell the switch; return what is to be done instead where it cannot."""
+        if self._pools is None or not self._pools.is_connected or action.d_sid not in self._services:
+            return []
+        self._telling += 1
+        try:
+            if isinstance(action, BreakFlows):
+                self._d_router.counters["flows_broken"] += self._pools.break_flows(action.d_sid, action.d_bid)
+            else:
+                self._pools.spread(action, now_s)
+                self._journal.spread(action, self._services[action.d_sid], now_s)
+        except GroupRefused as error:
+            self._refusal = str(error)
+        except (GroupError, ConntrackError) as error:
+            self._logger.warning("%s", error)
+            self._d_router.on_spread_lost(action.d_sid)
+        finally:
+            self._telling -= 1
+        return self._fall_back_if_refused()
+
+    def reset(self, action: ResetFlows, now_s: float) -> None:
+        """End the flows of a service that the switch bound. Raises ConntrackError, GroupError."""
+        if self._pools is not None:
+            self._d_router.counters["bindings_reset"] += self._pools.reset(action.d_sids, now_s)
+
+    def on_timer(self, now_s: float) -> None:
+        """Have new connections stamped; see whether they find no room; tidy up after a predecessor."""
+        if self._pools is None or not self._pools.is_connected:
+            return
+        if now_s >= self._next_stamp_s:
+            self._next_stamp_s = now_s + _STAMP_INTERVAL_S
+            self._pools.stamp(now_s)
+        if now_s >= self._next_room_s:
+            self._next_room_s = now_s + _ROOM_INTERVAL_S
+            self._see_whether_connections_find_room(self._pools)
+        if self._tidy_s is not None and now_s >= self._tidy_s:
+            self._tidy_s = None
+            self._pools.remove_older_generations()
+
+    def on_counted(self, cookie: int, packets: int, now_s: float) -> None:
+        """Take in the count of a flow entry, if it is one of ours."""
+        if self._pools is None:
+            return
+        given = self._pools.given(cookie)
+        if given is not None:
+            self._d_router.on_flows_given(*given, packets, now_s)
+        refused = self._pools.refused(cookie)
+        if refused is not None:
+            self._refused[refused] = packets
+            self._d_router.counters["refused_by_switch"] = sum(self._refused.values())
+
+    def on_error(self, message: bytes) -> list[Action]:
+        """Hear of a message that the switch refused, as far as it sent it back."""
+        if self._pools is None or len(message) < _COOKIE_OFFSET + 8 or message[1] != ofproto_v1_3.OFPT_FLOW_MOD:
+            return []
+        (cookie,) = unpack_from("!Q", message, _COOKIE_OFFSET)
+        if is_of_pools(cookie):
+            self._refusal = "it refused a flow entry"
+        return self._fall_back_if_refused()
+
+    def _count(self) -> None:
+        failures = 0
+        while True:
+            hub.sleep(_COUNT_INTERVAL_S)
+            if self._pools is None or not self._pools.is_connected:
+                continue
+            try:
+                counts = self._counts.read((GIVEN_COOKIE, REFUSED_COOKIE), KIND_MASK)
+            except SessionError as error:
+                failures += 1
+                if failures == 2:  # one alone is how a session ends whose switch began anew
+                    self._logger.warning("the switch does not say what it counted: %s", error)
+                continue
+            failures, now_s = 0, time.monotonic()
+            for cookie, packets in counts:
+                self.on_counted(cookie, packets, now_s)
+
+    def _see_whether_connections_find_room(self, pools: Pools) -> None:
+        try:
+            refused = pools.connections_refused()
+        except ConntrackError as error:
+            self._logger.warning("%s", error)
+            return
+        if refused:
+            usage = self._conntrack and self._conntrack.usage()
+            size = f" ({usage})" if usage else ""
+            self._logger.warning("the connection table is full%s: %d packets of new connections refused", size, refused)
+            self._d_router.counters["refused_conntrack_full"] += refused
+
+    def _fall_back_if_refused(self) -> list[Action]:
+        """Return the actions that have the D-Router bind the flows of all services itself."""
+        # The refusal may be heard while another thread of control is still telling: what it has yet to send would
+        # undo what is sent here.
+        if self._refusal is None or self._telling:
+            return []
+        reason, self._refusal = self._refusal, None
+        services, self._services = self._services, {}  # at once: more refusals are heard while messages go out
+        actions: list[Action] = []
+        for service in dict.fromkeys(services.values()):
+            self._logger.warning("%s: the switch knows no datapath mode (%s); it is reactive now", service, reason)
+            self._d_router.counters["fell_back_to_reactive"] += 1
+            actions += self._d_router.on_datapath_mode_refused(service)
+        if self._pools is not None:
+            for action in actions:
+                if isinstance(action, InterceptService):
+                    self._pools.remove(action.d_sid)
+        return actions
+
+
+def _pools(settings: ControlConfig, conntrack: Conntrack | None) -> Pools | None:
+    services = [service for service in settings.d_router.services if service.name in settings.ct_zones]
+    if settings.switch is None or conntrack is None or not services:
+        return None
+    d_sids = [(service, d_sid) for service in services for d_sid in service.d_sids]
+    return Pools(
+        [PoolSpec(number, *of, settings.ct_zones[of[0].name]) for number, of in enumerate(d_sids, 1)],
+        settings.switch.prefixes,
+        settings.uplink_port,
+        SelectGroups(settings.switch.management_socket),
+        conntrack,
+        generation=os.getpid() & 0xFF,
+    )

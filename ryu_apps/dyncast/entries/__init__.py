@@ -1,0 +1,1 @@
+"""Flow entries and groups of a Dyncast switch, as OpenFlow messages; no session."""

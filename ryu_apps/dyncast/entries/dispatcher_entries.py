@@ -1,0 +1,66 @@
+"""What a CFN Dispatcher and its CFN node have their switches do beyond what every ingress does, and packets on hold.
+
+Words the actions of `testbed.dyncast.nodes.dispatcher` and `dispatcher_service` as OpenFlow; knows no session. Entries
+of a Dispatcher besides those of `flow_entries`, in the same table:
+
+    priority  match                                          actions
+    150       from the uplink, a client's as its source      to the Dispatcher (Packet-In); it came back
+    50        from the uplink, to a client                   a hash that nobody reads, so that all fields count; NORMAL
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from ryu_apps.dyncast.entries import flow_entries
+from ryu_apps.openflow import wire
+from ryu_apps.openflow.framework import ofproto_v1_3 as ofp
+from testbed.dyncast.actions import AskNode, DropHeld, HoldPacket, ReleasePackets, ReturnPacket, WatchUplink
+from testbed.net.flow_key import FlowKey
+
+DispatchAction = AskNode | DropHeld | HoldPacket | ReleasePackets | ReturnPacket | WatchUplink
+
+_RETURNED_PRIORITY = 150
+
+
+class Dispatching:
+    """The packets that one Dispatcher holds, and its actions as OpenFlow; `uplink_port` leads to the CFN node."""
+
+    def __init__(self, uplink_port: int) -> None:
+        self._uplink_port = uplink_port
+        self._held: defaultdict[FlowKey, list[tuple[int, bytes]]] = defaultdict(list)
+
+    def openflow(self, action: DispatchAction, in_port: int, data: bytes) -> bytes:
+        """Return the messages to the switch that perform an action; the packet at hand came in by `in_port`."""
+        if isinstance(action, HoldPacket):
+            self._held[action.flow].append((in_port, data))
+            return b""
+        if isinstance(action, DropHeld):
+            self._held.pop(action.flow, None)
+            return b""
+        if isinstance(action, AskNode):
+            first_in_port, first = self._held[action.flow][0]
+            return wire.packet_out(first_in_port, wire.output(self._uplink_port), first)
+        if isinstance(action, ReleasePackets):
+            held = self._held.pop(action.entry.flow, [])
+            return b"".join(flow_entries.forward_packet(action.entry, self._uplink_port, *packet) for packet in held)
+        if isinstance(action, ReturnPacket):
+            rewritten = b"" if action.d_bid is None else wire.set_dst(action.d_bid)
+            return wire.packet_out(in_port, rewritten + wire.output(ofp.OFPP_IN_PORT), data)
+        return self._watch(action)
+
+    def _watch(self, action: WatchUplink) -> bytes:
+        entries = [
+            flow_entries.switch_flow_by_flow(wire.network_match(self._uplink_port, prefix.version, dst=prefix))
+            for prefix in action.prefixes
+        ]
+        if action.brings_back:
+            entries += [
+                wire.add_entry(
+                    flow_entries.SERVICE_COOKIE, _RETURNED_PRIORITY,
+                    wire.network_match(self._uplink_port, prefix.version, src=prefix),
+                    wire.output(ofp.OFPP_CONTROLLER),
+                )
+                for prefix in action.prefixes
+            ]  # fmt: skip
+        return b"".join(entries)

@@ -1,0 +1,112 @@
+"""OpenFlow 1.3 entries of services steered by tunnel: the D-SID stays in the packet up to the instance.
+
+Words matches and actions, as `flow_entries` does for rewriting; which flow goes where is decided elsewhere. The
+D-Router routes a steered packet (one hop less to live) by writing the MAC address of its receiver; the tunnel device
+knows by that address which egress to send it to. All entries live in table 0, among those of `flow_entries`:
+
+    priority  match                                    actions
+    400       from the tunnel, to an instance here     out of its port
+    200 + 2n  flow identifier, to the D-SID            MAC address of the station, out of its port or the tunnel
+    200 + 2n  the same turned round, from the D-SID    NORMAL: counts what comes home, and rewrites nothing
+    75        from the tunnel, anything else           dropped: a tunnel carries steered packets alone
+
+From the tunnel to the D-Router itself comes what is for the egress to decide: a flow that it has bound, or, at priority
+100, the first packet of one.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import lru_cache
+
+from ryu_apps.dyncast.config.tunnel import Station, TunnelConfig
+from ryu_apps.dyncast.entries import flow_entries
+from ryu_apps.openflow import wire
+from ryu_apps.openflow.framework import ofproto_v1_3 as ofp
+from testbed.dyncast.affinity.table import AffinityEntry
+from testbed.net.addresses import Address
+
+_DELIVERY_PRIORITY = 400
+_DROP_PRIORITY = 75
+_REMEMBERED = 4096  # stations of one D-Router; there may be more
+
+
+class TunnelEntries:
+    """The entries of one D-Router; without a tunnel, there are none.
+
+    An agent may tell of an instance that is no station: flows bound to it get no entry, and `counters` says so.
+    """
+
+    def __init__(self, tunnel: TunnelConfig | None, d_sids: frozenset[Address], counters: Counter[str]) -> None:
+        self._counters = counters
+        self._port = tunnel.port if tunnel else None
+        self._by_address = tunnel.stations if tunnel else {}
+        self._d_sids = d_sids if tunnel else frozenset()
+        self.stations: flow_entries.Stations = _by_mac(tunnel) if tunnel else {}
+
+    def steers(self, d_sid: Address) -> bool:
+        """Tell whether the flows to a D-SID go by tunnel."""
+        return d_sid in self._d_sids
+
+    def is_end(self, in_port: int) -> bool:
+        """Tell whether what came in by a port came through a tunnel."""
+        return in_port == self._port
+
+    def for_everyone(self) -> bytes:
+        """Deliver what ingresses send to instances here, and nothing else that comes through the tunnel."""
+        if self._port is None:
+            return b""
+        here = {station.mac: station for station in self._by_address.values() if station.port != self._port}
+        delivered = b"".join(
+            wire.add_entry(
+                flow_entries.SERVICE_COOKIE,
+                _DELIVERY_PRIORITY,
+                wire.port_match(self._port, station.mac),
+                wire.output(station.port),
+            )
+            for station in here.values()
+        )
+        return delivered + wire.add_entry(flow_entries.SERVICE_COOKIE, _DROP_PRIORITY, wire.port_match(self._port), b"")
+
+    def affinity(self, entry: AffinityEntry, port_block: int = 1) -> bytes:
+        """Bind a flow in both directions, as `flow_entries.affinity` does."""
+        station = self._station(entry)
+        if station is None:
+            return b""
+        cookie, priority = flow_entries.AFFINITY_COOKIE | entry.number, flow_entries.priority_of(entry, port_block)
+        flow = entry.flow
+        homeward = wire.ip_match(
+            flow.dst.version, flow.dst, flow.src, flow.proto, flow.dst_port, flow.src_port, port_block
+        )
+        forward = wire.ip_match(flow.dst.version, *flow, port_block)
+        return wire.add_entry(cookie, priority, homeward, _homeward_actions(station)) + wire.add_entry(
+            cookie, priority, forward, _forward_actions(station), entry.timeout_s, tells_removal=True
+        )
+
+    def forward_packet(self, entry: AffinityEntry, in_port: int, data: bytes) -> bytes:
+        """Send the packet at hand as its entry would."""
+        station = self._station(entry)
+        return b"" if station is None else wire.packet_out(in_port, _forward_actions(station), data)
+
+    def _station(self, entry: AffinityEntry) -> Station | None:
+        station = self._by_address.get(entry.d_bid)
+        if station is None:
+            self._counters["packets_to_no_station"] += 1
+        return station
+
+
+def _by_mac(tunnel: TunnelConfig) -> flow_entries.Stations:
+    """Return the address of each station by MAC address and family; a D-Router has one address for both."""
+    found = {(station.mac, version): address for address, station in tunnel.stations.items() for version in (4, 6)}
+    return found | {(station.mac, address.version): address for address, station in tunnel.stations.items()}
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _forward_actions(station: Station) -> bytes:
+    return wire.decrement_ttl() + wire.set_eth_dst(station.mac) + wire.output(station.port)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _homeward_actions(station: Station) -> bytes:
+    # The tunnel id leaves with no packet; a control process that comes back reads there where the flow is bound to.
+    return wire.set_tunnel_id(int.from_bytes(station.mac, "big")) + wire.output(ofp.OFPP_NORMAL)

@@ -1,0 +1,102 @@
+"""What a D-Router leaves behind: decisions, metrics received, signalling counts, and what else it counted.
+
+Turns the core's records into rows of `testbed.records.tables`. Knows no OpenFlow. The D-Router's own counters (packets
+dropped, messages refused, …) stand in the table `control` under the direction `local`, each as a kind.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from testbed.dyncast.actions import SpreadFlows
+from testbed.dyncast.events import Decided, MetricsReceived, Noticed
+from testbed.dyncast.monitoring.binding_table import BindingTable
+from testbed.dyncast.policies.base import Weighed
+from testbed.dyncast_io import decision_rows
+from testbed.net.addresses import Address
+from testbed.records.writer import RecordWriter
+
+
+class Journal:
+    """Write the rows of one D-Router."""
+
+    def __init__(self, writer: RecordWriter, site: str, counters: Mapping[str, int]) -> None:
+        self._writer = writer
+        self._site = site
+        self._counters = counters
+        self._messages: Counter[tuple[str, str, str]] = Counter()
+        self._bytes: Counter[tuple[str, str, str]] = Counter()
+        self._last_told: dict[Address, tuple[Weighed, str]] = {}
+        self._weighted: dict[Address, set[Address]] = {}  # by D-SID, the instances that have a weight
+
+    def decided(self, decision: Decided) -> None:
+        """Record a decision with all that was weighed."""
+        candidates = [self._told(weighed, is_site=decision.d_bid is None) for weighed in decision.weighed]
+        self._writer.write("decisions", decision_rows.decision(decision, self._site, candidates))
+
+    def _told(self, weighed: Weighed, *, is_site: bool) -> str:
+        """Return what was known of a candidate; between two looks at it that is the same."""
+        d_bid = weighed.candidate.d_bid
+        last, text = self._last_told.get(d_bid, (None, ""))
+        if last != weighed:
+            text = decision_rows.candidate(weighed, is_site=is_site)
+            self._last_told[d_bid] = (weighed, text)
+        return text
+
+    def metrics(self, record: MetricsReceived, bindings: BindingTable) -> None:
+        """Record a report that arrived, or why it was dropped."""
+        self._writer.write("metrics", decision_rows.report(record, self._site, bindings))
+
+    def noticed(self, record: Noticed) -> None:
+        """Record a path that was lost or is back, or a binding that expired."""
+        self._writer.write(
+            "metrics",
+            {
+                "time_s": record.time_s,
+                "node": self._site,
+                "event": record.event,
+                "source": record.site,
+                "d_sid": record.d_sid,
+                "d_bid": record.d_bid,
+            },
+        )
+
+    def spread(self, action: SpreadFlows, service: str, now_s: float) -> None:
+        """Record the weights that the switch is told; of the hundreds that may have none, not those that had none."""
+        before = self._weighted.get(action.d_sid, set())
+        self._weighted[action.d_sid] = set(action.shares)
+        for d_bid in sorted({*before, *action.shares}, key=str):
+            self._writer.write(
+                "weights",
+                {
+                    "time_s": now_s,
+                    "d_router": self._site,
+                    "service": service,
+                    "d_sid": action.d_sid,
+                    "d_bid": d_bid,
+                    "weight": action.shares.get(d_bid, 0),
+                },
+            )
+
+    def message(self, direction: str, peer: str, kind: str, size: int) -> None:
+        """Count a message in or out."""
+        self._messages[direction, peer, kind] += 1
+        self._bytes[direction, peer, kind] += size
+
+    def counts(self) -> list[dict[str, object]]:
+        """Return the counts as they stand: messages and bytes by direction, peer and kind, then the D-Router's own."""
+        rows = [(*key, messages, self._bytes[key]) for key, messages in self._messages.items()]
+        rows += [("local", "", kind, count, 0) for kind, count in self._counters.items()]
+        return [dict(zip(("direction", "peer", "kind", "messages", "bytes"), row, strict=True)) for row in rows]
+
+    def flush(self, now_s: float) -> None:
+        """Write the counts as they stand and push everything to the files."""
+        for counted in self.counts():
+            self._writer.write("control", {"time_s": now_s, "node": self._site, **counted})
+        self._writer.flush()
+
+    def close(self, now_s: float) -> None:
+        """Flush and close."""
+        self.flush(now_s)
+        self._writer.close()

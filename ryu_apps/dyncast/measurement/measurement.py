@@ -1,0 +1,52 @@
+"""What a D-Router measures besides its messages: the counters of its ports, and probes that come back.
+
+Owns the two descriptors that the starter opened inside the D-Router's namespace for it. A process that was given
+neither measures neither, and so does a CFN Dispatcher.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import time
+from collections.abc import Callable
+
+from ryu_apps.dyncast.config.control_process import ControlConfig
+from ryu_apps.dyncast.measurement import icmp_unreachable
+from ryu_apps.dyncast.measurement.port_readings import Ports
+from ryu_apps.openflow.inherited_sockets import inherited
+from testbed.dyncast.nodes.d_router import DRouter
+from testbed.dyncast.nodes.dispatcher import Dispatcher
+from testbed.records.writer import RecordWriter
+
+
+class Measuring:
+    """Read ports when it is time, hear what comes back always (`loops`)."""
+
+    def __init__(
+        self, settings: ControlConfig, core: DRouter | Dispatcher, records: RecordWriter, logger: logging.Logger
+    ) -> None:
+        self.loops: list[Callable[[], None]] = []
+        self._ports: Ports | None = None
+        if not isinstance(core, DRouter):
+            return
+        if settings.ports is not None:
+            netlink = inherited(settings.ports.netlink_fd, "ports.netlink_fd", socket.SOCK_RAW)
+            self._ports = Ports(settings.ports, netlink, core, settings.site, records, logger)
+        if settings.icmp_fd is not None:
+            self._d_router = core
+            self._in_band_port = settings.in_band_port
+            self._icmp = inherited(settings.icmp_fd, "icmp_fd", socket.SOCK_RAW)
+            icmp_unreachable.hear_only_unreachable(self._icmp)
+            self.loops.append(self._hear)
+
+    def on_timer(self, now_s: float) -> None:
+        """Read the ports, if it is time."""
+        if self._ports is not None:
+            self._ports.on_timer(now_s)
+
+    def _hear(self) -> None:
+        while True:
+            returned = icmp_unreachable.receive(self._icmp, self._in_band_port)
+            if returned is not None:
+                self._d_router.on_returned(returned.data, returned.to, time.monotonic())

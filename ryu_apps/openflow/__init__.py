@@ -1,0 +1,1 @@
+"""OpenFlow for every app: framework, wire format, packet headers, management sessions, counts."""

@@ -1,0 +1,1 @@
+"""The command instance: runs, limits and measures a program that others wrote."""

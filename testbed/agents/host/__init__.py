@@ -1,0 +1,1 @@
+"""The host a process runs on: addresses, datagrams, resource use, CPU limits, the flows that arrive."""

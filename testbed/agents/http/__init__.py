@@ -1,0 +1,1 @@
+"""HTTP for all agents: protocol, server and admin port."""

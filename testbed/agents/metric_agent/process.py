@@ -1,0 +1,186 @@
+"""The metric agent (D-MA): `python -m testbed.agents.metric_agent CONFIG.json` (docs/processes.md).
+
+Owns the sockets of the D-MA: it polls the instances of its site, and sends what the pure `MetricAgent`
+makes of it to its D-Router. Section 3 of draft-li-rtgwg-dyncast-architecture.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections import Counter
+from collections.abc import Collection, Mapping
+
+from testbed.agents.metric_agent.config import MetricAgentConfig, PolledInstance
+from testbed.agents.metric_agent.metrics_client import MalformedAnswer, Polled, PollTally, poll
+from testbed.agents.metric_agent.report_streams import Teller, tellers
+from testbed.dyncast.messages.authentication import Identity, Role
+from testbed.dyncast.messages.reports import BindingReport, Report
+from testbed.dyncast.metric_agent.agent import AgentBinding
+from testbed.dyncast.metrics.levels import State
+from testbed.dyncast_io import keys_file
+from testbed.records.writer import RecordWriter
+from testbed.runtime.lifecycle import announce_ready
+
+_LEAST_POLL_TIMEOUT_S = 1.0
+_MOST_GRACE_S = 0.2
+_CONTROL_ROWS_EVERY_S = 1.0
+
+
+class Agent:
+    """Poll, report, record; from construction to `close`."""
+
+    def __init__(self, config: MetricAgentConfig, records: RecordWriter) -> None:
+        self._config = config
+        identity = Identity(Role.AGENT, config.site)
+        self._authenticator = keys_file.authenticator(config.keys_file, identity, time.monotonic_ns())
+        self._records = records
+        self._loop = asyncio.get_running_loop()
+        self._by_binding = {
+            AgentBinding(entry.d_sid, entry.d_bid, entry.scored_by, entry.offer): entry for entry in config.instances
+        }
+        self._start_s = self._loop.time()
+        self._tellers = tellers(config, self._by_binding, self._start_s)
+        self._polls: dict[AgentBinding, asyncio.Task[None]] = {}
+        self._observed_s: dict[AgentBinding, float] = {}
+        self._tallies = {entry.metrics_url: PollTally() for entry in config.instances}
+        self._control_written_s = float("-inf")
+        family = socket.AF_INET6 if config.d_router[0].version == 6 else socket.AF_INET
+        self._socket = socket.socket(family, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
+
+    async def serve(self) -> None:
+        """Poll at each interval and report what is due; never returns."""
+        next_poll_s, poll_interval_s = self._start_s, self._config.poll_interval_s
+        while True:
+            due_s = min(next_poll_s, *(teller.agent.next_due_s(self._loop.time()) for teller in self._tellers))
+            await asyncio.sleep(max(0.0, due_s - self._loop.time()))
+            now_s = self._loop.time()
+            if now_s >= next_poll_s:
+                next_poll_s += poll_interval_s * (1 + (now_s - next_poll_s) // poll_interval_s)
+                await self._poll_all()
+            for teller in self._tellers:
+                for report in teller.agent.reports(self._loop.time()):
+                    self._send(report, teller)
+            if self._loop.time() - self._control_written_s >= _CONTROL_ROWS_EVERY_S:
+                self._write_control()
+            self._records.flush()
+
+    async def close(self) -> None:
+        """End what is under way; write the last of the signalling counters."""
+        for task in self._polls.values():
+            task.cancel()
+        await asyncio.gather(*self._polls.values(), return_exceptions=True)
+        self._socket.close()
+        self._write_control()
+
+    async def _poll_all(self) -> None:
+        """Start the polls of an interval, and wait for them a moment, so that reports tell of now.
+
+        An instance that takes longer is told of as last seen, and as down once its poll has timed out.
+        """
+        for binding, entry in self._by_binding.items():
+            if binding not in self._polls or self._polls[binding].done():
+                self._polls[binding] = asyncio.create_task(self._observe(binding, entry))
+        grace_s = min(self._config.poll_interval_s / 2, _MOST_GRACE_S)
+        done, _ = await asyncio.wait(self._polls.values(), timeout=grace_s)
+        for task in done:
+            task.result()  # a bug in a poll must not pass in silence
+
+    async def _observe(self, binding: AgentBinding, entry: PolledInstance) -> None:
+        """Poll one instance; whoever does not answer, or not sensibly, is down."""
+        timeout_s = max(self._config.poll_interval_s, _LEAST_POLL_TIMEOUT_S)
+        answer: Polled | None = None
+        try:
+            answer = await asyncio.wait_for(poll(entry, self._tallies[entry.metrics_url]), timeout_s)
+        except MalformedAnswer as error:
+            self._write_dropped(str(error), str(binding.d_sid), str(binding.d_bid))
+        except (OSError, EOFError, asyncio.TimeoutError):
+            pass
+        self._observed_s[binding] = now_s = self._loop.time()
+        is_draining = bool(answer and answer.is_draining)
+        for teller in self._tellers:
+            teller.agent.observe(binding, answer.raw if answer else None, is_draining, now_s)
+
+    def _send(self, report: Report, teller: Teller) -> None:
+        data = teller.encode(report)
+        data = self._authenticator.sign(data) if self._authenticator else data
+        try:
+            self._socket.sendto(data, _socket_address(teller))
+        except OSError as error:
+            for binding in report.bindings:
+                self._write_dropped(f"not sent: {error.strerror}", str(binding.d_sid), str(binding.d_bid))
+            return
+        teller.sent += 1
+        teller.sent_bytes += len(data)
+        told = {metric.attribute for metric in teller.metrics}
+        for binding in report.bindings:
+            self._records.write("metrics", self._metrics_row(report, binding, told))
+
+    def _metrics_row(self, report: Report, binding: BindingReport, told: Collection[str]) -> Mapping[str, object]:
+        raw = binding.raw
+        observed_s = self._observed_s[AgentBinding(binding.d_sid, binding.d_bid)]
+        row: dict[str, object] = {
+            "time_s": report.sent_s,
+            "node": self._config.name,
+            "event": "sent",
+            "reason": "" if binding.state is State.UP else binding.state.name.lower(),
+            "source": self._config.site,
+            "sequence": report.sequence,
+            "d_sid": binding.d_sid,
+            "d_bid": binding.d_bid,
+            "score": binding.score,
+            "age_s": report.sent_s - observed_s,
+        }
+        if raw:
+            columns = {name: value for name, value in vars(raw).items() if name in told}
+            if "service_time_s" in columns:
+                row["service_time_ms"] = columns.pop("service_time_s") * 1e3
+            row |= {**columns, **(binding.scores.category_columns() if "overall" in told else {"score": ""})}
+        return row
+
+    def _write_dropped(self, reason: str, d_sid: str, d_bid: str) -> None:
+        self._records.write(
+            "metrics",
+            {
+                "time_s": self._loop.time(),
+                "node": self._config.name,
+                "event": "dropped",
+                "reason": reason,
+                "source": self._config.site,
+                "d_sid": d_sid,
+                "d_bid": d_bid,
+            },
+        )
+
+    def _write_control(self) -> None:
+        """Write the cumulative signalling counters, of reports and of polls (payload bytes, HTTP included)."""
+        now_s = self._control_written_s = self._loop.time()
+        rows = [
+            ("sent", f"{teller.to[0]} {teller.to[1]}", teller.kind, teller.sent, teller.sent_bytes)
+            for teller in self._tellers
+        ]
+        for url, tally in self._tallies.items():
+            rows.append(("sent", url, "poll", tally.requests, tally.request_bytes))
+            rows.append(("received", url, "poll", tally.answers, tally.answer_bytes))
+        counters = sum((teller.agent.counters for teller in self._tellers), Counter())
+        rows += [("local", "", kind, count, 0) for kind, count in counters.items()]
+        columns = ("direction", "peer", "kind", "messages", "bytes")
+        for row in rows:
+            named = dict(zip(columns, row, strict=True))
+            self._records.write("control", {"time_s": now_s, "node": self._config.name, **named})
+
+
+def _socket_address(teller: Teller) -> tuple[str, int]:
+    return str(teller.to[0]), teller.to[1]
+
+
+async def serve(config: MetricAgentConfig, records: RecordWriter) -> None:
+    """Be a metric agent until cancelled."""
+    agent = Agent(config, records)
+    try:
+        announce_ready(config)
+        await agent.serve()
+    finally:
+        await agent.close()

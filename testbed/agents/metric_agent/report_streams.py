@@ -1,0 +1,56 @@
+"""To whom a metric agent tells what, and how often: of all metrics at one pace, or of slow and volatile ones apart.
+
+Pure. In the hybrid mode ("Hybrid Model" of the CATS framework) slow-moving metrics go to the D-Router of the site, for
+all, and volatile ones to the controller; otherwise all go to one D-Router. Owns the split; when anything is due,
+`testbed.dyncast.metric_agent.update_triggers` says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from testbed.agents.metric_agent.config import MetricAgentConfig
+from testbed.dyncast.messages import codec
+from testbed.dyncast.messages.control_messages import Load, Loads
+from testbed.dyncast.messages.reports import Report
+from testbed.dyncast.metric_agent.agent import AgentBinding, MetricAgent
+from testbed.dyncast.metrics import wire_fields
+from testbed.dyncast.metrics.wire_fields import Metric
+from testbed.net.addresses import Address
+
+
+@dataclass
+class Teller:
+    """A listener, what it is told, and how much it was told so far; `metrics` are those that go there."""
+
+    agent: MetricAgent
+    to: tuple[Address, int]
+    kind: str
+    metrics: tuple[Metric, ...]
+    encode: Callable[[Report], bytes]
+    sent: int = 0
+    sent_bytes: int = 0
+
+
+def tellers(config: MetricAgentConfig, bindings: Iterable[AgentBinding], start_s: float) -> list[Teller]:
+    """Return whom the agent tells."""
+    bindings = tuple(bindings)
+    agent = MetricAgent(config.site, bindings, config.telling, start_s)
+    if config.controller is None or config.slow_telling is None:
+        return [Teller(agent, config.d_router, "report", wire_fields.METRICS, codec.encode)]
+    slow = MetricAgent(config.site, bindings, config.slow_telling, start_s)
+    return [
+        Teller(slow, config.d_router, "report", wire_fields.SLOW, _slow_report),
+        Teller(agent, config.controller, "load_report", wire_fields.VOLATILE, _load_report),
+    ]
+
+
+def _slow_report(report: Report) -> bytes:
+    return codec.encode(report, wire_fields.SLOW)
+
+
+def _load_report(report: Report) -> bytes:
+    """Of instances that are down there is no load to tell."""
+    loads = [Load(told.d_sid, told.d_bid, report.sent_s, told.raw) for told in report.bindings if told.raw is not None]
+    return codec.encode(Loads(report.site, report.sequence, report.sent_s, tuple(loads), by_agent=True))

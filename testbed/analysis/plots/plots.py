@@ -1,0 +1,37 @@
+"""The pictures of a run: which there are, and how they are redrawn from its files alone.
+
+A new picture is one module with NAME and draw(run, path), and one entry in PICTURES.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from testbed.analysis.plots import completion_plot, load_plot, placement_plot, regret_plot, rtp_plot
+from testbed.analysis.plots.compare_plot import compare
+from testbed.analysis.plots.style import NothingToDrawError, Picture
+from testbed.analysis.run_data.loading import RunData, load
+
+__all__ = ["PICTURES", "Picture", "compare", "pictures", "report"]
+
+PICTURES = {module.NAME: module.draw for module in (completion_plot, load_plot, placement_plot, regret_plot, rtp_plot)}
+
+
+def pictures(run: RunData, folder: Path) -> list[Picture]:
+    """Draw every picture of a run into `folder`; one with nothing to show is left out, and its old file removed."""
+    drawn = []
+    for name, draw in PICTURES.items():
+        path = folder / name
+        try:
+            draw(run, path)
+        except NothingToDrawError as reason:
+            path.unlink(missing_ok=True)
+            drawn.append(Picture(name, None, f"{name} left out: {reason}"))
+        else:
+            drawn.append(Picture(name, path))
+    return drawn
+
+
+def report(run_dir: Path) -> list[Path]:
+    """Redraw a run's pictures from its files. Raises RunDataError when these cannot be read."""
+    return [picture.path for picture in pictures(load(run_dir), Path(run_dir)) if picture.path]

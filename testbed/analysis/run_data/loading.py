@@ -1,0 +1,271 @@
+"""Read what a run left behind: its manifest and its tables, checked and typed as `testbed.records.schema` says.
+
+Owns the way from files to data frames, and the wording of what can be wrong with a run folder. Reads
+files only; knows no live objects and draws no conclusions.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from testbed.records.schema import NUMBER, SCHEMA, TEXT, WHOLE, WORD, Column
+from testbed.records.tables import MANIFEST_FORMAT, TABLES
+
+_RUN_AGAIN = "run the scenario again"
+
+
+class RunDataError(ValueError):
+    """A run folder that cannot be read; one line naming the file and the way out."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What the runner says of a run. A key that is absent is None, 0 or empty; `raw` is the file as it stands."""
+
+    raw: Mapping[str, Any]
+    scenario: str | None
+    policy: str | None
+    seed: int | None
+    start_s: float | None
+    duration_s: float | None
+    warm_up_s: float
+    verdict: str | None
+    reasons: tuple[str, ...]
+    sites: tuple[Mapping[str, Any], ...]
+    instances: tuple[Mapping[str, Any], ...]
+    clients: tuple[Mapping[str, Any], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class RunData:
+    """One run: its manifest and one data frame per table of `testbed.records`, rows as written. Equals only itself."""
+
+    run_dir: Path
+    manifest: Manifest
+    flows: pd.DataFrame
+    dns: pd.DataFrame
+    rtp: pd.DataFrame
+    decisions: pd.DataFrame
+    weights: pd.DataFrame
+    metrics: pd.DataFrame
+    instances: pd.DataFrame
+    ports: pd.DataFrame
+    control: pd.DataFrame
+    commands: pd.DataFrame
+    affinity: pd.DataFrame
+    faults: pd.DataFrame
+
+    @property
+    def run_id(self) -> str:
+        """The name of the run's folder."""
+        return self.run_dir.name
+
+    @property
+    def scenario(self) -> str:
+        """The scenario's name; where the manifest does not say, the folder the run lies in."""
+        return self.manifest.scenario or self.run_dir.parent.name
+
+    @cached_property
+    def policy(self) -> str:
+        """The steering policy; where the manifest does not say, the one that decided most."""
+        if self.manifest.policy:
+            return self.manifest.policy
+        decided = self.decisions["policy"].value_counts()
+        return str(decided.index[0]) if decided.sum() else "unknown policy"
+
+    @cached_property
+    def start_s(self) -> float:
+        """When the workloads began; where the manifest does not say, the first thing that was due."""
+        if self.manifest.start_s is not None:
+            return self.manifest.start_s
+        first_s = min(self.flows["due_s"].min(), self.instances["time_s"].min(), key=_absent_last)
+        return 0.0 if pd.isna(first_s) else float(first_s)
+
+    @property
+    def counts_from_s(self) -> float:
+        """When the warm-up was over: what was due before is in no mean, share or quantile."""
+        return self.start_s + self.manifest.warm_up_s
+
+    def counting(self, rows: pd.DataFrame, time: str) -> pd.DataFrame:
+        """Return those rows that count, by the column `time`."""
+        return rows[rows[time] >= self.counts_from_s] if self.manifest.warm_up_s else rows
+
+    @cached_property
+    def end_s(self) -> float:
+        """When the workloads ended; where the manifest does not say, the last thing that happened."""
+        if self.manifest.duration_s is not None:
+            return self.start_s + self.manifest.duration_s
+        times_s = [self.flows["due_s"].max(), self.flows["finished_s"].max(), self.instances["time_s"].max()]
+        known_s = [float(time_s) for time_s in times_s if not pd.isna(time_s)]
+        return max([self.start_s, *known_s])
+
+    @cached_property
+    def mark(self) -> str | None:
+        """What every table and picture of a run must say unless its fidelity is valid; None when it is."""
+        verdict = self.manifest.verdict
+        if verdict == "valid":
+            return None
+        if verdict is None:
+            return "UNCHECKED: the manifest gives no fidelity verdict"
+        return ": ".join([verdict.upper(), *(["; ".join(self.manifest.reasons)] if self.manifest.reasons else [])])
+
+
+def load(run_dir: Path | str) -> RunData:
+    """Read a finished run. Raises RunDataError for whatever is missing, half written or not what it should be."""
+    run_dir = Path(run_dir)
+    if not run_dir.is_dir():
+        what = "is not a folder" if run_dir.exists() else "does not exist"
+        raise RunDataError(f"{run_dir} {what}; name a run folder: results/<scenario>/<run-id>")
+    manifest = read_manifest(run_dir / "manifest.json")
+    return RunData(run_dir, manifest, **{table: _read_table(run_dir, table) for table in TABLES})
+
+
+def _absent_last(value: float) -> float:
+    return float("inf") if pd.isna(value) else value
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read a run's manifest.json. Raises RunDataError where it is missing, corrupt or of another version."""
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RunDataError(f"{path} is missing: the run did not finish; {_RUN_AGAIN}") from None
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise RunDataError(f"{path} cannot be read ({_one_line(error)}); {_RUN_AGAIN}") from None
+    if not isinstance(raw, dict):
+        raise RunDataError(f"{path} is not a JSON object; {_RUN_AGAIN}")
+    if raw.get("format", MANIFEST_FORMAT) != MANIFEST_FORMAT:
+        raise RunDataError(
+            f"{path} is of format {raw['format']!r}, not {MANIFEST_FORMAT}; read it with the version that wrote it"
+        )
+    fidelity = _key(path, raw, "fidelity", dict) or {}
+    return Manifest(
+        raw=raw,
+        scenario=_key(path, raw, "scenario", str),
+        policy=_key(path, raw, "policy", str),
+        seed=_key(path, raw, "seed", int),
+        start_s=_key(path, raw, "start_s", (int, float)),
+        duration_s=_key(path, raw, "duration_s", (int, float)),
+        warm_up_s=_key(path, raw, "warm_up_s", (int, float)) or 0.0,
+        verdict=_key(path, fidelity, "verdict", str),
+        reasons=tuple(str(reason) for reason in _key(path, fidelity, "reasons", list) or ()),
+        sites=_named(path, raw, "sites"),
+        instances=_named(path, raw, "instances"),
+        clients=_named(path, raw, "clients"),
+    )
+
+
+def _key(path: Path, section: Mapping[str, Any], key: str, kind: type | tuple[type, ...]) -> Any:
+    value = section.get(key)
+    if value is not None and not isinstance(value, kind):
+        raise RunDataError(f"{path}: {key} is {value!r}, which is of the wrong type; {_RUN_AGAIN}")
+    return value
+
+
+def _named(path: Path, raw: Mapping[str, Any], key: str) -> tuple[Mapping[str, Any], ...]:
+    items = _key(path, raw, key, list) or ()
+    for item in items:
+        if not isinstance(item, dict) or not isinstance(item.get("name"), str):
+            raise RunDataError(f"{path}: {key} holds {item!r}, which has no name; {_RUN_AGAIN}")
+    return tuple(items)
+
+
+def _read_table(run_dir: Path, table: str) -> pd.DataFrame:
+    path, schema = run_dir / f"{table}.csv", SCHEMA[table]
+    if not path.is_file():
+        parts = any(run_dir.rglob(f"{table}.*.part.csv"))
+        if schema.is_later and not parts:
+            return pd.DataFrame({name: pd.Series(dtype=column.dtype) for name, column in schema.columns.items()})
+        why = "its parts were never merged, so the run did not finish" if parts else "the run is not complete"
+        raise RunDataError(f"{path} is missing: {why}; {_RUN_AGAIN}")
+    _check_ends(path, TABLES[table])
+    try:
+        frame = pd.read_csv(
+            path,
+            dtype={name: column.dtype for name, column in schema.columns.items()},
+            na_values={name: _absent(column) for name, column in schema.columns.items()},
+            keep_default_na=False,  # a site may be called NA
+            encoding="utf-8",
+            low_memory=False,
+        )
+    except (
+        ValueError,
+        TypeError,
+        OverflowError,
+        OSError,
+    ) as error:  # ParserError and UnicodeDecodeError are ValueErrors
+        why = _first_bad_value(path, schema.columns) or _one_line(error)
+        raise RunDataError(f"{path} is corrupt: {why}; {_RUN_AGAIN}") from None
+    if not isinstance(frame.index, pd.RangeIndex):  # pandas takes surplus leading fields for an index
+        raise RunDataError(f"{path} is corrupt: its rows have more fields than its header; {_RUN_AGAIN}")
+    for column in (name for name, column in schema.columns.items() if column.required):
+        absent = frame[column].isna()
+        if absent.any():
+            line = int(absent.to_numpy().argmax()) + 2
+            raise RunDataError(f"{path} is corrupt: line {line} has no {column}; {_RUN_AGAIN}")
+    for column in frame.columns[frame.dtypes == "category"]:  # an empty column would have categories of another type
+        frame[column] = frame[column].cat.rename_categories(frame[column].cat.categories.astype(object))
+    return frame[list(TABLES[table])]
+
+
+def _check_ends(path: Path, columns: tuple[str, ...]) -> None:
+    """Look at the header and at the last byte: pandas forgives a row that was cut off."""
+    try:
+        with path.open("rb") as stream:
+            header = stream.readline().decode("utf-8", errors="replace").strip("\ufeff\r\n").split(",")
+            if header == [""]:
+                raise RunDataError(f"{path} is empty, without even a header; {_RUN_AGAIN}")
+            stream.seek(-1, os.SEEK_END)
+            whole = stream.read(1) == b"\n"
+    except OSError as error:
+        raise RunDataError(f"{path} cannot be read ({_one_line(error)}); check its permissions") from None
+    missing = [column for column in columns if column not in header]
+    unknown = [column for column in header if column not in columns]
+    if missing or unknown or len(header) != len(columns):
+        faults = [
+            *([f"lacks {', '.join(missing)}"] if missing else []),
+            *([f"has unknown {', '.join(unknown)}"] if unknown else []),
+        ] or ["names a column twice"]
+        raise RunDataError(
+            f"{path} is not a table of this version: its header {' and '.join(faults)}; "
+            f"{_RUN_AGAIN}, or read it with the version that wrote it"
+        )
+    if not whole:
+        raise RunDataError(f"{path} is half written: its last line does not end; {_RUN_AGAIN}")
+
+
+def _absent(column: Column) -> list[str]:
+    return [""] if column.dtype in (TEXT, WORD) else ["", "nan"]
+
+
+def _first_bad_value(path: Path, columns: Mapping[str, Column]) -> str | None:
+    """Find the first value that is no number where one belongs; only asked once reading has failed."""
+    try:
+        frame = pd.read_csv(path, dtype=str, na_filter=False, encoding="utf-8")
+    except (ValueError, OSError):
+        return None
+    for name, column in columns.items():
+        if name not in frame or column.dtype not in (NUMBER, WHOLE):
+            continue
+        given = ~frame[name].isin(_absent(column))
+        numbers = pd.to_numeric(frame[name], errors="coerce")
+        bad = given & numbers.isna()
+        if column.dtype == WHOLE:
+            bad |= given & (numbers % 1 != 0)
+        if bad.any():
+            row = int(bad.to_numpy().argmax())
+            wanted = "a number" if column.dtype == NUMBER else "a whole number"
+            return f"line {row + 2}, {name}: {frame[name].iloc[row]!r} is not {wanted}"
+    return None
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]

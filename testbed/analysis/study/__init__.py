@@ -1,0 +1,1 @@
+"""Studies: table, factors, baselines, figures and pictures of many runs."""

@@ -1,0 +1,171 @@
+"""One finished run as a study sees it, and `measures.json` beside the run, which spares working it out again.
+
+Owns what is read of a run folder for comparison, and when the file is to be believed: while every file that it was made
+from has the size and time of then. A folder that cannot be written to just has none.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import yaml
+
+from testbed.analysis.measures import run_measures
+from testbed.analysis.run_data.loading import RunDataError, load, read_manifest
+from testbed.analysis.study import factors
+from testbed.records.tables import TABLES, VARIANT
+
+NAME = "measures.json"
+# To be raised whenever a measure is defined anew or another is kept: what is on disk is then worked out again.
+_FORMAT = 2
+_SCENARIO, _MANIFEST = "scenario.yaml", "manifest.json"
+_MADE_FROM = (_SCENARIO, _MANIFEST, *(f"{table}.csv" for table in TABLES))
+_RUNS_PER_WORKER, _MOST_WORKERS = 16, 4  # at least, and at most: a large run takes a gigabyte
+_UNCHECKED = "unchecked"
+
+_Stamps = dict[str, list[int]]
+
+
+@dataclass(frozen=True)
+class RunMeasures:
+    """What a study knows of a run: how it was set up, whether it was faithful, and its measures by service."""
+
+    policy: str
+    seed: int
+    verdict: str
+    reasons: tuple[str, ...]
+    settings: factors.Settings
+    services: Mapping[str, Mapping[str, float]]
+
+
+def read(run_dir: Path) -> RunMeasures:
+    """Return what a finished run came to. Raises RunDataError, in one line, for a folder that holds none."""
+    before = _stamps(run_dir)
+    found = _kept(run_dir / NAME, before)
+    if found is None:
+        found = _worked_out(run_dir)
+        if before == _stamps(run_dir):
+            _keep(found, run_dir / NAME, before)
+    return found
+
+
+def read_each(run_dirs: Sequence[Path]) -> Iterator[RunMeasures | RunDataError]:
+    """Return what `read` returns or raises for each of many runs, in order; several cores work at it."""
+    workers = min(len(run_dirs) // _RUNS_PER_WORKER, os.cpu_count() or 1, _MOST_WORKERS)
+    if workers < 2:
+        yield from map(_attempt, run_dirs)
+        return
+    # Who interrupts us wants us to end; workers have nothing to say to that.
+    pool = ProcessPoolExecutor(workers, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN))
+    done = 0
+    try:
+        for outcome in pool.map(_attempt, run_dirs, chunksize=4):
+            done += 1
+            yield outcome
+    except BrokenProcessPool:  # for want of memory, as a rule: one run at a time needs less
+        yield from map(_attempt, run_dirs[done:])
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _attempt(run_dir: Path) -> RunMeasures | RunDataError:
+    try:
+        return read(run_dir)
+    except RunDataError as error:
+        return error
+
+
+def _worked_out(run_dir: Path) -> RunMeasures:
+    manifest = read_manifest(run_dir / _MANIFEST).raw
+    status, error = manifest.get("status", "finished"), manifest.get("error")
+    if status != "finished":  # said first: what its tables lack follows from it
+        raise RunDataError(f"{run_dir}: the run is {status}{f' ({error})' if error else ''}; run the scenario again")
+    run = load(run_dir)
+    settings = factors.settings(_scenario(run_dir / _SCENARIO)) | _variant(manifest)
+    policies = manifest.get("policies", {})
+    if not isinstance(policies, dict) or not all(isinstance(policy, str) for policy in policies.values()):
+        raise RunDataError(f"{run_dir / _MANIFEST}: policies is {policies!r}, no policy for each service; run it again")
+    seed = run.manifest.seed if run.manifest.seed is not None else settings.get("seed")
+    if not isinstance(seed, int):
+        raise RunDataError(f"{run_dir / _MANIFEST}: gives no seed, so the run cannot be paired; run the scenario again")
+    table = run_measures.of_services(run)
+    return RunMeasures(
+        policy=factors.policy_of(policies, run.policy),
+        seed=seed,
+        verdict=run.manifest.verdict or _UNCHECKED,
+        reasons=run.manifest.reasons,
+        settings=settings,
+        services={str(service): {key: float(value) for key, value in row.items()} for service, row in table.iterrows()},
+    )
+
+
+def _variant(manifest: Mapping[str, object]) -> dict[str, factors.Value]:
+    """Return the name that the run's study gave what it set, if it did."""
+    case = manifest.get("case")
+    told = case.get("settings") if isinstance(case, dict) else None
+    name = told.get(VARIANT) if isinstance(told, dict) else None
+    return {VARIANT: name} if isinstance(name, str) else {}
+
+
+def _scenario(path: Path) -> Mapping[str, object]:
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # some twenty times as fast, where it was built
+    try:
+        document = yaml.load(path.read_text(encoding="utf-8"), loader)
+    except OSError as error:
+        raise RunDataError(f"{path} cannot be read ({error.strerror}); run the scenario again") from None
+    except (UnicodeDecodeError, yaml.YAMLError):
+        raise RunDataError(f"{path} is no YAML; run the scenario again") from None
+    if not isinstance(document, dict):
+        raise RunDataError(f"{path} holds no keys; run the scenario again")
+    return document
+
+
+# -- the file -----------------------------------------------------------------------------------------
+
+
+def _stamps(run_dir: Path) -> _Stamps:
+    """Return size and time of each file that measures are made from; those that are missing are left out."""
+    stamps: _Stamps = {}
+    for name in _MADE_FROM:
+        with suppress(OSError):
+            status = (run_dir / name).stat()
+            stamps[name] = [status.st_size, status.st_mtime_ns]
+    return stamps
+
+
+def _kept(path: Path, stamps: _Stamps) -> RunMeasures | None:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        if document["format"] != _FORMAT or document["made_from"] != stamps:
+            return None
+        run = document["run"]
+        services = {
+            service: {key: float(value) for key, value in measures.items()}
+            for service, measures in run["services"].items()
+        }
+        if any(set(measures) != {"offered", *run_measures.BY_KEY} for measures in services.values()):
+            return None
+        reasons = tuple(map(str, run["reasons"]))
+        settings = {str(key): value for key, value in run["settings"].items()}
+        return RunMeasures(str(run["policy"]), int(run["seed"]), str(run["verdict"]), reasons, settings, services)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # whatever is wrong with it: it is made anew
+        return None
+
+
+def _keep(found: RunMeasures, path: Path, stamps: _Stamps) -> None:
+    document = {"format": _FORMAT, "made_from": stamps, "run": asdict(found)}
+    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        partial.write_text(json.dumps(document) + "\n", encoding="utf-8")
+        partial.replace(path)
+    except OSError:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)

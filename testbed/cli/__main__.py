@@ -1,0 +1,6 @@
+"""`python -m testbed.cli`: the command line without its launcher."""
+
+from testbed.cli.commands import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""`dyncast report`: what a run or a study came to, from its files alone.
+
+Owns the command's options and what it says; pages are `testbed.analysis.html_report`'s, pictures `plots`'.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_WIDE = 120  # characters, where nobody's terminal says
+
+
+def report(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a run, or of a study: runs lie below it.")],
+    runs: Annotated[
+        bool, typer.Option("--runs", help="Of a study: also write the report of each run, which its own links to.")
+    ] = False,
+    baseline: Annotated[
+        str | None,
+        typer.Option(metavar="POLICY|FACTOR=VALUE", help="Of a study: compare with this, as `dyncast compare` does."),
+    ] = None,
+) -> None:
+    """Write DIR/report.html, one file with everything in it, from the files of a run or a study alone.
+
+    Of a run, its summary is printed and its pictures (PNG) are drawn anew, too. Open the file in any browser: nothing
+    in it comes from elsewhere, it follows light and dark, and it can be printed. Examples:
+
+    dyncast report results/first/20260102-030405
+
+    dyncast report results/policies-by-load --runs
+    """
+    from rich.console import Console
+
+    from testbed.analysis.html_report import files
+
+    out = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE, soft_wrap=True)
+    if files.is_study(folder):
+        _of_study(folder, runs, baseline, out)
+    else:
+        _of_run(folder, out)
+
+
+def _of_run(run_dir: Path, out: Console) -> None:
+    from testbed.analysis.html_report import files
+    from testbed.analysis.measures import terminal_tables
+    from testbed.analysis.measures.summary import summarise
+    from testbed.analysis.plots import plots
+    from testbed.analysis.run_data.loading import load
+
+    summary = summarise(load(run_dir))
+    terminal_tables.print_summary(summary, out)
+    drawn = [picture.path for picture in plots.pictures(summary.run, run_dir) if picture.path]
+    for path in (*drawn, files.write_run(summary)):
+        out.print(str(path), markup=False)
+
+
+def _of_study(folder: Path, with_runs: bool, baseline: str | None, out: Console) -> None:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from testbed.analysis.html_report import files
+
+    told = Console(stderr=True, highlight=False, soft_wrap=True)
+    with Progress(console=told, transient=True, disable=not told.is_terminal) as progress:
+
+        def telling(what: str) -> Callable[[int, int], None]:
+            task = progress.add_task(what)
+            return lambda done, of: progress.update(task, completed=done, total=of)
+
+        figures = files.read_study(folder, telling("reading runs"))
+        if with_runs:
+            files.write_runs(figures, telling("reports of runs"))
+        path = files.write_study(folder, figures, baseline)
+    for line in figures.skipped:
+        told.print(f"left out: {line}", markup=False)
+    out.print(str(path), markup=False)

@@ -1,0 +1,140 @@
+"""`dyncast test`: the checks and the tests of a checkout, tier by tier, ending in one line of counts.
+
+Owns which tiers there are and when a skipped test counts as a failure. The tests themselves and their
+markers are pytest's business; nothing here knows what they test.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from testbed.cli import checkout
+
+# What a machine may lack without fault, as the reason of a skip says it: `capability netem is missing: …`.
+# Everything else the launcher installs or starts, so that its absence in CI is a tier that silently did not run.
+# Chromium it installs on Debian; Ubuntu has none that runs in a container.
+OPTIONAL_CAPABILITIES = ("netem", "datapath_system", "cgroup", "chromium")
+
+CHECKS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("ruff check", ("-m", "ruff", "check", ".")),
+    ("ruff format", ("-m", "ruff", "format", "--check", ".")),
+    ("mypy", ("-m", "mypy")),
+    ("import contracts", ("-c", "from importlinter.cli import lint_imports_command as main; main()")),
+)
+QUICK = ("tests/unit", "tests/property", "tests/flowtable")
+LIVE = ("tests/integration", "tests/e2e")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one pytest run came to; `skips` are (test, reason)."""
+
+    passed: int = 0
+    failed: int = 0
+    skips: tuple[tuple[str, str], ...] = ()
+
+    def __add__(self, other: Outcome) -> Outcome:
+        return Outcome(self.passed + other.passed, self.failed + other.failed, self.skips + other.skips)
+
+    def __str__(self) -> str:
+        return f"{self.passed} passed, {self.failed} failed, {len(self.skips)} skipped"
+
+
+@dataclass
+class _Report:
+    lines: list[str] = field(default_factory=list)
+    tests: Outcome = Outcome()
+    succeeded: bool = True
+
+    def add(self, name: str, succeeded: bool, started_s: float, detail: str = "") -> None:
+        self.succeeded = self.succeeded and succeeded
+        verdict = detail or ("ok" if succeeded else "FAILED")
+        self.lines.append(f"  {name:<34} {verdict:<40} {time.monotonic() - started_s:6.1f} s")
+
+
+def read_outcome(junit_xml: str) -> Outcome:
+    """Count the test cases of a JUnit report as pytest writes it; an error in set-up or tear-down is a failure."""
+    passed = failed = 0
+    skips = []
+    for case in ElementTree.fromstring(junit_xml).iter("testcase"):
+        skipped = case.find("skipped")
+        if case.find("failure") is not None or case.find("error") is not None:
+            failed += 1
+        elif skipped is not None and skipped.get("type") != "pytest.xfail":
+            skips.append((f"{case.get('classname')}::{case.get('name')}", skipped.get("message") or ""))
+        else:
+            passed += 1
+    return Outcome(passed, failed, tuple(skips))
+
+
+def unexcused(skips: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return the skips that no optional capability explains."""
+    excuses = tuple(f"capability {name} " for name in OPTIONAL_CAPABILITIES)
+    return [(test, reason) for test, reason in skips if not reason.startswith(excuses)]
+
+
+def run(slow: bool = False, extra: Sequence[str] = ()) -> int:
+    """Run checks and tests from the checkout; return 0 if all is well, 1 if not.
+
+    `slow` adds the exhaustive tests. With `extra` pytest arguments only pytest runs, once, with these. Under
+    `CI=true` a skip that no optional capability explains is a failure. Raises NoCheckout.
+    """
+    checkout.check()
+    report = _Report()
+    selection = ["-m", "slow or not slow"] if slow else []
+    if extra:
+        _run_tests(report, "pytest", [*selection, *extra])
+    else:
+        _run_everything(report, selection)
+    return _close(report)
+
+
+def _run_everything(report: _Report, selection: list[str]) -> None:
+    for name, arguments in CHECKS:
+        started_s = time.monotonic()
+        report.add(name, _python(name, arguments) == 0, started_s)
+    _run_tests(report, "unit, property, flow table", [*selection, "-n", "2", *_existing(QUICK)])
+    # Namespaces and Open vSwitch are one per machine, and what is timed wants the cores for itself.
+    _run_tests(report, "integration, end to end", [*selection, *_existing(LIVE)])
+
+
+def _run_tests(report: _Report, name: str, arguments: Sequence[str]) -> None:
+    started_s = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="dyncast-test-") as folder:
+        junit = Path(folder) / "report.xml"
+        code = _python(name, ("-m", "pytest", f"--junitxml={junit}", *arguments))
+        tests = read_outcome(junit.read_text(encoding="utf-8")) if junit.exists() else Outcome()
+    report.tests += tests
+    detail = str(tests) if code in (0, 1) else f"FAILED: pytest ended with {code}, {tests}"
+    report.add(name, code == 0, started_s, detail)
+
+
+def _close(report: _Report) -> int:
+    print("\n== summary", *report.lines, sep="\n")
+    tests = report.tests
+    silent = unexcused(tests.skips)
+    if silent and os.environ.get("CI") == "true":
+        print("  FAILED: tests that must run in CI were skipped:")
+        for test, reason in silent:
+            print(f"    {test}: {reason}")
+        tests = Outcome(tests.passed, tests.failed + len(silent), tuple(set(tests.skips) - set(silent)))
+    succeeded = report.succeeded and not tests.failed
+    print("  all is well" if succeeded else "  FAILED: see above", tests, sep="\n", flush=True)
+    return 0 if succeeded else 1
+
+
+def _existing(folders: Sequence[str]) -> list[str]:
+    return [folder for folder in folders if any((checkout.ROOT / folder).glob("**/test_*.py"))]
+
+
+def _python(name: str, arguments: Sequence[str]) -> int:
+    print(f"\n== {name}", flush=True)
+    return subprocess.run([sys.executable, *arguments], cwd=checkout.ROOT, check=False).returncode

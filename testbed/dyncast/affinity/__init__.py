@@ -1,0 +1,1 @@
+"""Flow affinity: services, the table of bound flows, packed keys."""

@@ -1,0 +1,1 @@
+"""Control modes (distributed, centralized, hybrid): the role of a D-Router in each."""

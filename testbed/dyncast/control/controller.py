@@ -1,0 +1,225 @@
+"""The controller of the centralized mode: it decides for all ingresses, by all it is told.
+
+Pure. Owns, for each ingress, the paths and flows that it told of, and what it is told in turn; the policies are those
+of any ingress. It reckons for one ingress after the other and puts on every instance's account what the others are
+about to send there: those flows that they gave since they last told, by their shares and rate, and those of the next
+interval. So they do not all go to whoever is idle now. Section 3 of the Dyncast architecture; "Centralized Model" of
+the CATS framework. docs/decisions/0013 says why so.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from testbed.dyncast.actions import SendMessage
+from testbed.dyncast.affinity.service import Service
+from testbed.dyncast.control.role import AtHand, Role, Told, first_sequence, overtaken, unexpected
+from testbed.dyncast.messages.authentication import Refused
+from testbed.dyncast.messages.codec import Message
+from testbed.dyncast.messages.control_messages import WHOLE, IngressStatus, Path, Share, shares_parts
+from testbed.dyncast.messages.reports import Report
+from testbed.dyncast.metrics.levels import State
+from testbed.dyncast.monitoring.binding_table import Binding
+from testbed.dyncast.policies import Candidate, LeastCost
+from testbed.dyncast.selection.selection import Selection
+from testbed.dyncast.selection.view import Outlook
+from testbed.net.addresses import Address
+from testbed.net.sequence_tracker import Succession
+
+# How many flows a decision is made for: more than came of late may come at once, and to look far ahead takes long.
+_LEAST_FLOWS, _MOST_FLOWS = 8, 256
+_RATE_MEMORY = 0.5  # weight of what an ingress's rate was, against what it tells
+
+
+class PlannedOutlook(Outlook):
+    """The view of an ingress, where others are about to send flows: `planned` has how many, by D-BID."""
+
+    def __init__(self, planned: Mapping[Address, float], *known: Any) -> None:
+        super().__init__(*known)
+        self._planned = planned
+
+    def candidate(self, binding: Binding, now_s: float) -> Candidate:
+        """Return an instance with the flows that others are about to send."""
+        item = super().candidate(binding, now_s)
+        planned = self._planned.get(item.d_bid, 0.0)
+        return item._replace(expected_sessions=item.expected_sessions + planned) if planned else item
+
+
+class _Ingress:
+    """What is known of an ingress. `shares` are those that it was told last."""
+
+    def __init__(self) -> None:
+        self.paths: dict[str, Path] = {}
+        self.selections: dict[Address, tuple[Selection, bool]] = {}  # the flag: it goes by least cost
+        self.shares: dict[Address, dict[Address, int]] = {}
+        self.rates_per_s: dict[Address, float] = defaultdict(float)  # by D-SID
+        self.sent_s = -math.inf
+        self._span_s = 0.0
+        self._given: dict[tuple[Address, Address], int] = {}
+
+    def hear(self, status: IngressStatus, is_settled: bool) -> Iterator[tuple[Address, int, float]]:
+        """Take in a status; yield the instances that got new flows, how many, and when about."""
+        if status.sent_s > self.sent_s:
+            self._span_s = status.sent_s - self.sent_s if math.isfinite(self.sent_s) else 0.0
+            self.sent_s = status.sent_s
+            for d_sid in self.rates_per_s:
+                self.rates_per_s[d_sid] *= _RATE_MEMORY
+        self.paths.update({path.site: path for path in status.paths})
+        for given in status.given:
+            before = self._given.get((given.d_sid, given.d_bid), 0)
+            self._given[given.d_sid, given.d_bid] = given.flows
+            new = given.flows - before if given.flows >= before else given.flows
+            if new and is_settled and self._span_s > 0:
+                self.rates_per_s[given.d_sid] += (1 - _RATE_MEMORY) * new / self._span_s
+                yield given.d_bid, new, status.sent_s - self._span_s / 2
+
+    @property
+    def unreachable(self) -> set[str]:
+        """The sites that it cannot reach."""
+        return {path.site for path in self.paths.values() if not path.is_reachable}
+
+    def flows_in(self, duration_s: float, holding_s: Callable[[Address], float]) -> Iterator[tuple[Address, float]]:
+        """Yield how many flows it gives to each instance in so long, by the shares it has, less those that end by then.
+
+        `holding_s` says how long those to a D-SID last.
+        """
+        for d_sid, shares in self.shares.items():
+            flows = self.rates_per_s[d_sid] * min(duration_s, holding_s(d_sid))
+            for d_bid, share in shares.items():
+                yield d_bid, flows * share / WHOLE
+
+
+class Controller(Role):
+    """The role of the D-Router that decides. As an ingress it decides flow by flow, being there itself."""
+
+    def __init__(self, at: AtHand) -> None:
+        super().__init__(at)
+        self._ingresses: dict[str, _Ingress] = {}
+        self._planned: dict[Address, float] = {}
+        self._statuses = Succession(at.control.lifetime_s)
+        self._states: dict[tuple[Address, Address], State] = {}
+        self._sequence = 0
+        self._began_s: float | None = None
+        self._next_s: float | None = None
+
+    def outlook(self, service: Service, d_sid: Address) -> Outlook:
+        """Return the view from here, with what others are about to send."""
+        at = self._at
+        return PlannedOutlook(self._planned, service.name, d_sid, at.site, at.bindings, at.paths, at.sessions)
+
+    def audience(self) -> tuple[str, ...]:
+        """Reports are for the controller alone."""
+        return ()
+
+    def on_report(self, report: Report, now_s: float) -> None:
+        """Learn; tell ingresses at once if an instance may take flows that could not, or the other way round."""
+        super().on_report(report, now_s)
+        for told in report.bindings:
+            key = (told.d_sid, told.d_bid)
+            if self._states.get(key) is not told.state or told.state is State.DOWN:
+                self._next_s = now_s
+            self._states[key] = told.state
+
+    def on_message(self, message: Message, epoch: int, now_s: float) -> list[Told]:
+        """Take in what an ingress measured and gave."""
+        if not isinstance(message, IngressStatus):
+            raise unexpected(message)
+        if message.site not in self._at.peers:
+            raise Refused("statuses_unknown_site", "unknown site", message)
+        if not self._statuses.admit(message.site, epoch, message.sequence, now_s):
+            raise overtaken(message)
+        known = self._ingresses.get(message.site)
+        ingress = known or self._ingresses.setdefault(message.site, self._new_ingress(message.site))
+        unreachable = ingress.unreachable
+        for d_bid, flows, given_s in ingress.hear(message, self._is_settled(now_s)):
+            self._at.sessions.on_given(d_bid, given_s, flows)
+        if known is None or ingress.unreachable != unreachable:
+            self._next_s = now_s
+        return []
+
+    def _new_ingress(self, site: str) -> _Ingress:
+        at, ingress = self._at, _Ingress()
+        for d_sid, service in at.services.items():
+            policy = at.policy(service)
+            outlook = PlannedOutlook(self._planned, service.name, d_sid, site, at.bindings, ingress.paths, at.sessions)
+            selection = Selection(outlook, policy, at.rng, refresh_interval_s=0.0)
+            ingress.selections[d_sid] = selection, isinstance(policy, LeastCost)
+        return ingress
+
+    def _is_settled(self, now_s: float) -> bool:
+        return self._began_s is not None and now_s - self._began_s >= self._at.control.settle_s
+
+    def on_timer(self, now_s: float) -> list[SendMessage]:
+        """Tell each ingress its shares: at the interval, and at once when a state or a path changed."""
+        if self._began_s is None:
+            self._began_s, self._sequence = now_s, first_sequence(now_s)
+        if not self._is_settled(now_s) or (self._next_s is not None and now_s < self._next_s):
+            return []
+        self._next_s = now_s + self._at.control.interval_s
+        return self._decide(now_s)
+
+    def _decide(self, now_s: float) -> list[SendMessage]:
+        heard = {
+            site: ingress
+            for site, ingress in sorted(self._ingresses.items())
+            if now_s - ingress.sent_s <= self._at.control.lifetime_s
+        }
+        coming: dict[Address, float] = {}
+        self._planned.clear()
+        for ingress in heard.values():
+            _add(self._planned, ingress.flows_in(now_s - ingress.sent_s, self._holding_s))
+        actions = []
+        for site, ingress in heard.items():
+            shares = [share for d_sid in ingress.selections for share in self._shares(ingress, d_sid, now_s)]
+            following = list(ingress.flows_in(self._at.control.interval_s, self._holding_s))
+            _add(self._planned, following)
+            _add(coming, following)
+            parts = shares_parts(self._at.site, self._sequence, now_s, shares)
+            self._sequence += len(parts)
+            actions += [self._at.send(site, part, "shares") for part in parts]
+        for d_bid, flows in coming.items():  # until the next time, half of them are there on average
+            self._planned[d_bid] -= flows / 2
+        return actions
+
+    def _holding_s(self, d_sid: Address) -> float:
+        return self._at.sessions.holding_time_s(self._at.services[d_sid].name)
+
+    def _shares(self, ingress: _Ingress, d_sid: Address, now_s: float) -> list[Share]:
+        selection, by_least_cost = ingress.selections[d_sid]
+        expected = math.ceil(ingress.rates_per_s[d_sid] * self._at.control.interval_s)
+        flows = min(_MOST_FLOWS, max(_LEAST_FLOWS, expected)) if by_least_cost else WHOLE
+        ingress.shares[d_sid] = shares = apportion(selection.shares(flows, now_s), WHOLE)
+        return [
+            Share(d_sid, item.d_bid, item.site, self._state(item), shares.get(item.d_bid, 0), item.measured_s)
+            for item in self._at.bindings.of(d_sid)
+        ]
+
+    def _state(self, binding: Binding) -> State:
+        """One that may be down gets no flows, and keeps those it has until that is sure."""
+        if binding.state is State.DOWN and not self._at.is_dead(binding.d_sid, binding.d_bid):
+            return State.DRAINING
+        return binding.state
+
+
+def _add(total: dict[Address, float], flows: Iterable[tuple[Address, float]]) -> None:
+    for d_bid, count in flows:
+        total[d_bid] = total.get(d_bid, 0.0) + count
+
+
+def apportion(weights: Mapping[Address, int], whole: int) -> dict[Address, int]:
+    """Return whole numbers that sum up to `whole`: one for each positive weight, the rest in proportion to them.
+
+    By largest remainders. If there are more weights than that, the largest get one.
+    """
+    heaviest = sorted((item for item in weights if weights[item] > 0), key=lambda item: -weights[item])[:whole]
+    if not heaviest:
+        return {}
+    rest, total = whole - len(heaviest), sum(weights[item] for item in heaviest)
+    given = {item: 1 + weights[item] * rest // total for item in heaviest}
+    by_remainder = sorted(heaviest, key=lambda item: -(weights[item] * rest % total))
+    for item in by_remainder[: whole - sum(given.values())]:
+        given[item] += 1
+    return given

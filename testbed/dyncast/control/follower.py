@@ -1,0 +1,151 @@
+"""An ingress in the centralized mode: it measures and counts for the controller, and shares flows out as that says.
+
+Pure. Owns what the controller told last and for how long it is good. The decision is not made here; what was decided
+goes through the same `Selection` as any policy, as weights, so that reactive mode draws from the shares and datapath
+mode hands them to the switch. Two things an ingress knows better and at once: which paths are dead, and for how long
+nobody told it anything. Section 3 of the Dyncast architecture; "Centralized Model" of the CATS framework.
+"""
+
+from __future__ import annotations
+
+from collections import ChainMap, Counter
+from collections.abc import Mapping
+from typing import Any
+
+from testbed.dyncast.actions import SendMessage
+from testbed.dyncast.affinity.service import Service
+from testbed.dyncast.control.role import AtHand, Role, Told, first_sequence, overtaken, unexpected
+from testbed.dyncast.messages.codec import Message
+from testbed.dyncast.messages.control_messages import Given, Path, Share, Shares, status_parts
+from testbed.dyncast.metrics.levels import UNSCORED
+from testbed.dyncast.monitoring.binding_table import Binding
+from testbed.dyncast.policies import Candidate, Policy, Proportional
+from testbed.dyncast.selection.view import Outlook
+from testbed.net.addresses import Address
+from testbed.net.sequence_tracker import SEQUENCE_SPACE, Succession
+
+
+class ToldPolicy(Proportional):
+    """Share flows out as the controller says."""
+
+    def __init__(self, shares: Mapping[Address, int]) -> None:
+        self._shares = shares
+
+    def weight(self, item: Candidate) -> float:
+        """The share of an instance; only those that have one are candidates."""
+        return float(self._shares[item.d_bid])
+
+
+class ToldOutlook(Outlook):
+    """Those instances that the controller gives a share, as far as the path to them is not known to be dead."""
+
+    def __init__(self, shares: Mapping[Address, int], given: Counter[tuple[Address, Address]], *known: Any) -> None:
+        super().__init__(*known)
+        self._shares = shares
+        self._given = given
+
+    def usable(self, now_s: float) -> list[Binding]:
+        """Return the instances that get flows."""
+        return [binding for binding in super().usable(now_s) if binding.d_bid in self._shares]
+
+    def usable_one(self, d_bid: Address, now_s: float) -> Binding | None:
+        """Return one instance, if it gets flows."""
+        return super().usable_one(d_bid, now_s) if d_bid in self._shares else None
+
+    def candidate(self, binding: Binding, now_s: float) -> Candidate:
+        """Return an instance without metrics, which are the controller's."""
+        path = self._paths.get(binding.site)
+        return Candidate(
+            binding.d_bid,
+            binding.site,
+            path.path_cost_ms if path else 0.0,
+            path.cost_s if path else 0.0,
+            None,
+            now_s - binding.measured_s,
+        )
+
+    def on_given(self, d_bid: Address, flows: int, now_s: float) -> None:  # noqa: ARG002
+        """Count flows for the controller."""
+        self._given[self._d_sid, d_bid] += flows
+
+
+class Follower(Role):
+    """The role of an ingress that is not the controller."""
+
+    hears_reports = False
+
+    def __init__(self, at: AtHand) -> None:
+        super().__init__(at)
+        self._shares: dict[Address, dict[Address, int]] = {d_sid: {} for d_sid in at.services}
+        self._given: Counter[tuple[Address, Address]] = Counter()
+        self._decisions = Succession(at.control.lifetime_s)
+        self._pending: tuple[int, int] | None = None  # epoch and first sequence of the decision that parts come of
+        self._parts: dict[int, Shares] = {}
+        self._sequence: int | None = None
+        self._next_s: float | None = None
+        self._lost: set[str] = set()
+        self._heard_s: float | None = None
+        self._is_alone = False
+
+    def outlook(self, service: Service, d_sid: Address) -> Outlook:
+        """Return the instances of a D-SID that the controller gives a share."""
+        at = self._at
+        known = (service.name, d_sid, at.site, at.bindings, at.paths, at.sessions)
+        return ToldOutlook(self._shares[d_sid], self._given, *known)
+
+    def policy(self, service: Service) -> Policy:
+        """Return the policy of following."""
+        return ToldPolicy(ChainMap(*(self._shares[d_sid] for d_sid in service.d_sids)))
+
+    def on_message(self, message: Message, epoch: int, now_s: float) -> list[Told]:
+        """Take in a decision of the controller, once all its parts are there."""
+        if not isinstance(message, Shares) or message.site != self._at.control.controller:
+            raise unexpected(message)
+        first = (message.sequence - message.part) % SEQUENCE_SPACE
+        if (epoch, first) != self._pending:
+            if not self._decisions.admit(message.site, epoch, first, now_s):
+                raise overtaken(message)
+            self._pending, self._parts = (epoch, first), {}
+        self._parts[message.part] = message
+        if len(self._parts) < message.parts:
+            return []
+        shares = [share for part in self._parts.values() for share in part.shares]
+        self._pending, self._heard_s = None, now_s
+        return self._obey(shares, now_s)
+
+    def _obey(self, shares: list[Share], now_s: float) -> list[Told]:
+        for d_sid in {share.d_sid for share in shares} & self._shares.keys():
+            of_d_sid = self._shares[d_sid]
+            before = of_d_sid.copy()
+            of_d_sid.clear()
+            of_d_sid.update({share.d_bid: share.share for share in shares if share.d_sid == d_sid and share.share})
+            self._at.counters["shares_changed"] += before != of_d_sid
+        for share in shares:
+            self._at.bindings.put(
+                Binding(share.d_sid, share.d_bid, share.egress, share.state, None, UNSCORED, share.measured_s, now_s)
+            )
+        return [Told(share.d_sid, share.d_bid, share.state) for share in shares]
+
+    def on_timer(self, now_s: float) -> list[SendMessage]:
+        """Tell the controller of paths and flows: at the interval, and at once when a path died or came back."""
+        self._notice_silence(now_s)
+        lost = {path.site for path in self._at.paths.values() if not path.is_reachable}
+        if self._next_s is not None and now_s < self._next_s and lost == self._lost:
+            return []
+        self._lost = lost
+        self._next_s = now_s + self._at.control.interval_s
+        paths = [
+            Path(path.site, path.path_cost_ms, path.cost_s, path.port_cost_s, path.is_reachable)
+            for path in self._at.paths.values()
+        ]
+        given = [Given(*of, flows) for of, flows in self._given.items()]
+        first = first_sequence(now_s) if self._sequence is None else self._sequence
+        parts = status_parts(self._at.site, first, now_s, paths, given)
+        self._sequence = first + len(parts)
+        return [self._at.send(self._at.control.controller, part, "ingress_status") for part in parts]
+
+    def _notice_silence(self, now_s: float) -> None:
+        is_alone = self._heard_s is not None and now_s - self._heard_s > self._at.control.lifetime_s
+        if is_alone != self._is_alone:
+            self._is_alone = is_alone
+            self._at.counters["controller_lost" if is_alone else "controller_back"] += 1

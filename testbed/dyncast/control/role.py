@@ -1,0 +1,146 @@
+"""Who decides: every D-Router by its own view, one controller for all ingresses, or both together.
+
+Pure. Owns what the modes have in common: `Control`, which is configured, and `Role`, what a D-Router has to do in its
+mode beside steering. `Role` itself is that of the distributed mode, in which there is nothing to do. The others are
+`follower` and `controller` (centralized) and `hybrid`. Section 3 of the Dyncast architecture names the modes
+distributed and centralized, the CATS framework all three. docs/decisions/0013 says why so.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from random import Random
+from typing import NamedTuple
+
+from testbed.dyncast.actions import SendMessage
+from testbed.dyncast.affinity.service import Service
+from testbed.dyncast.messages.authentication import Refused
+from testbed.dyncast.messages.codec import Message
+from testbed.dyncast.messages.reports import Report
+from testbed.dyncast.metrics.levels import RawMetrics, State
+from testbed.dyncast.monitoring.binding_table import BindingTable
+from testbed.dyncast.monitoring.path_state import PathState
+from testbed.dyncast.policies import Policy
+from testbed.dyncast.selection.session_model import SessionModel
+from testbed.dyncast.selection.view import Outlook
+from testbed.net.addresses import Address
+from testbed.net.sequence_tracker import SEQUENCE_SPACE
+
+MODES = ("distributed", "centralized", "hybrid")
+
+
+@dataclass(frozen=True)
+class Control:
+    """Who decides. `controller`: the site of the D-Router that is the controller, if the mode has one.
+
+    `interval_s`: how often ingresses and controller tell each other. What the controller told is good for `lifetime_s`.
+    One that began anew listens for `settle_s` before it says anything: by then every agent has told of everything.
+    """
+
+    mode: str = "distributed"
+    controller: str = ""
+    interval_s: float = 0.5
+    lifetime_s: float = 10.0
+    settle_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.mode not in MODES:
+            raise ValueError(f"mode must be one of {', '.join(MODES)}, not {self.mode!r}")
+        if (self.mode == "distributed") == bool(self.controller):
+            raise ValueError(f"mode {self.mode} takes {'no' if self.controller else 'a'} controller")
+
+
+DISTRIBUTED = Control()
+
+
+class Told(NamedTuple):
+    """What a message of the controller changed: an instance of a service, as it is now."""
+
+    d_sid: Address
+    d_bid: Address
+    state: State
+
+
+@dataclass(frozen=True)
+class AtHand:
+    """What a role has of its D-Router; `services` by D-SID, those included that it learns of.
+
+    `send` makes a message to the D-Router of a site, `kind` is for the count. `is_dead`: enough reports said so.
+    """
+
+    site: str
+    control: Control
+    services: Mapping[Address, Service]
+    peers: Collection[str]
+    bindings: BindingTable
+    paths: Mapping[str, PathState]
+    sessions: SessionModel
+    counters: Counter[str]
+    rng: Random
+    policy: Callable[[Service], Policy]
+    send: Callable[[str, Message, str], SendMessage]
+    is_dead: Callable[[Address, Address], bool]
+
+
+class Role:
+    """The distributed mode: reports are for everybody, and each decides for itself."""
+
+    hears_reports = True
+
+    def __init__(self, at: AtHand) -> None:
+        self._at = at
+
+    def outlook(self, service: Service, d_sid: Address) -> Outlook:
+        """Return what decisions on a D-SID rest on."""
+        at = self._at
+        return Outlook(service.name, d_sid, at.site, at.bindings, at.paths, at.sessions)
+
+    def policy(self, service: Service) -> Policy:
+        """Return what decides."""
+        return self._at.policy(service)
+
+    def audience(self) -> Collection[str]:
+        """Return the sites whose D-Routers reports of this site are passed on to."""
+        return self._at.peers
+
+    def on_report(self, report: Report, now_s: float) -> None:  # noqa: ARG002
+        """Learn from a report that was taken in."""
+        for told in report.bindings:
+            if told.raw is not None:
+                self._learn(told.d_sid, told.d_bid, report.site, told.raw, report.sent_s)
+
+    def on_message(self, message: Message, epoch: int, now_s: float) -> list[Told]:  # noqa: ARG002
+        """Take in what only some modes know; return what it changed. Raises Refused."""
+        raise unexpected(message)
+
+    def on_timer(self, now_s: float) -> list[SendMessage]:  # noqa: ARG002
+        """Return what is to be told now."""
+        return []
+
+    def _learn(self, d_sid: Address, d_bid: Address, site: str, raw: RawMetrics, measured_s: float) -> None:
+        """Learn what sessions an instance had when it was measured."""
+        service = self._at.services.get(d_sid)
+        if service is None:
+            return
+        path = self._at.paths.get(site)
+        # A request follows upon a handshake, a stream begins with its first packet.
+        travel_s = (path.cost_s if path else 0.0) * (0.5 + self._at.sessions.load_per_session(service.name))
+        self._at.sessions.on_report(service.name, d_bid, raw, measured_s, travel_s)
+
+
+def first_sequence(now_s: float) -> int:
+    """Return the number to count messages from: above those of a former process here, unless it sent 1,000 a second."""
+    return max(1, round(now_s * 1000) % SEQUENCE_SPACE)
+
+
+def unexpected(message: Message) -> Refused:
+    """Return the refusal of a message that its receiver has no use for, or that its sender has no business to send."""
+    name = type(message).__name__
+    return Refused("messages_unexpected", f"unexpected: {name} from site {message.site!r}", message)
+
+
+def overtaken(message: Message) -> Refused:
+    """Return the refusal of a message after a later one."""
+    return Refused("messages_overtaken", "replayed or overtaken", message)

@@ -1,0 +1,1 @@
+"""In-band messages of Dyncast nodes: data, octets, authentication, admission."""

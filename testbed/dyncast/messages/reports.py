@@ -1,0 +1,46 @@
+"""Reports and probes as data; `codec` has their octets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from testbed.dyncast.messages.service_offer import ServiceOffer
+from testbed.dyncast.metrics.levels import UNSCORED, RawMetrics, Scores, State
+from testbed.net.addresses import Address
+
+
+@dataclass(frozen=True)
+class BindingReport:
+    """One D-SID ↔ D-BID binding with its metrics; `raw` is None when the instance is down."""
+
+    d_sid: Address
+    d_bid: Address
+    state: State
+    raw: RawMetrics | None
+    scores: Scores = UNSCORED
+    offer: ServiceOffer | None = None  # of the service; not told without figures
+
+    @property
+    def score(self) -> int:
+        """The L2 score."""
+        return self.scores.overall
+
+
+@dataclass(frozen=True)
+class Report:
+    """Metrics of all instances of one site. `sent_s` is on the agent's clock."""
+
+    site: str
+    sequence: int
+    sent_s: float
+    bindings: tuple[BindingReport, ...]
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A path probe, or the reply to one (`is_reply`); `sent_s` is the prober's clock in both."""
+
+    site: str
+    sequence: int
+    sent_s: float
+    is_reply: bool = False

@@ -1,0 +1,1 @@
+"""Metrics of an instance: raw levels, wire fields, normalised scores."""

@@ -1,0 +1,1 @@
+"""What a node knows of others: bindings, paths, ports, liveness, failures."""

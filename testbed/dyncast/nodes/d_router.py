@@ -1,0 +1,367 @@
+"""The D-Router: what arrives (packets, messages, switch events, time) goes in, actions come out.
+
+Pure: no clock, no socket, no OpenFlow. It owns the roles of sections 3 and 4 of the Dyncast
+architecture: ingress (choose an instance, keep affinity), member of the control plane (pass on its
+site's metrics, hear those of others) and measurer of paths.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from random import Random
+
+from testbed.dyncast import policies
+from testbed.dyncast.actions import (
+    Action,
+    BreakFlows,
+    ForwardPacket,
+    InstallAffinity,
+    InterceptRange,
+    InterceptService,
+    RefusePacket,
+    ResetFlows,
+    SendMessage,
+    WatchAnswers,
+)
+from testbed.dyncast.affinity.service import Service
+from testbed.dyncast.affinity.table import HeldFlow
+from testbed.dyncast.control import role_factory
+from testbed.dyncast.control.role import Told
+from testbed.dyncast.events import Decided, MetricsReceived
+from testbed.dyncast.messages.admission import Admission
+from testbed.dyncast.messages.authentication import Authenticator, Refused
+from testbed.dyncast.messages.reports import BindingReport, Probe, Report
+from testbed.dyncast.monitoring import failure_detector
+from testbed.dyncast.monitoring.binding_table import BindingTable
+from testbed.dyncast.monitoring.failure_detector import Deaths
+from testbed.dyncast.monitoring.liveness import Liveness
+from testbed.dyncast.monitoring.path_state import PathState
+from testbed.dyncast.monitoring.port_state import PortState
+from testbed.dyncast.monitoring.probing import Prober
+from testbed.dyncast.nodes.affinity_keeper import BindingKeeper
+from testbed.dyncast.nodes.d_router_config import DRouterConfig
+from testbed.dyncast.nodes.dispatcher_service import Dispatching
+from testbed.dyncast.nodes.service_discovery import ServiceLearning
+from testbed.dyncast.nodes.weighted_pool import SHARES, Pool
+from testbed.dyncast.policies import Policy
+from testbed.dyncast.policies.base import Weighed
+from testbed.dyncast.selection import site_selection
+from testbed.dyncast.selection.oracle_view import TrueOutlook, TrueStates
+from testbed.dyncast.selection.selection import Selection
+from testbed.dyncast.selection.session_model import SessionModel
+from testbed.dyncast.selection.view import Outlook
+from testbed.net.addresses import Address
+from testbed.net.flow_key import FlowKey
+from testbed.net.port_counters import Reading
+
+_SPREAD_INTERVAL_S = 0.25  # how often weights are reckoned anew without a report
+
+
+class DRouter(BindingKeeper):
+    """One D-Router. `rng` draws among the weights of a policy; without `authenticator` it believes every message.
+
+    `true_states` are for services under the policy `oracle` alone.
+    """
+
+    def __init__(
+        self,
+        config: DRouterConfig,
+        rng: Random,
+        authenticator: Authenticator | None = None,
+        true_states: TrueStates | None = None,
+    ) -> None:
+        services = {d_sid: service for service in config.services for d_sid in service.d_sids}
+        super().__init__(services)
+        self.config = config
+        self._true_states = true_states
+        prefixes = {config.site: config.prefixes, **{peer.site: peer.prefixes for peer in config.peers}}
+        self._admission = Admission(prefixes, config.report_rate, config.metric_lifetime_s, authenticator)
+        is_follower = role_factory.is_follower(config.site, config.control)
+        self.bindings = BindingTable(config.control.lifetime_s if is_follower else config.metric_lifetime_s)
+        self.ports = {port.name: PortState(port) for port in config.ports}
+        self.paths = {
+            peer.site: PathState(peer.site, peer.path_cost_ms, port=self.ports.get(peer.port)) for peer in config.peers
+        }
+        addresses = {peer.site: peer.address for peer in config.peers}
+        self._prober = Prober(config.site, addresses, self.paths, config.probe_interval_s, authenticator, self.counters)
+        self._liveness = Liveness(self.bindings, self.paths)
+        self._sessions = SessionModel()
+        self._deaths = Deaths(failure_detector.OF_DECISIONS if is_follower else failure_detector.OF_REPORTS)
+        self._role = role_factory.create(
+            config.site, config.control, services, addresses,
+            bindings=self.bindings, paths=self.paths, sessions=self._sessions, counters=self.counters, rng=rng,
+            authenticator=authenticator, policy=lambda service: self._policy(service.policy),
+            is_dead=self._deaths.is_dead,
+        )  # fmt: skip
+        self._selections = {
+            d_sid: Selection(self._outlook(service, d_sid), policy, rng)
+            for service, policy in ((service, self._role.policy(service)) for service in config.services)
+            for d_sid in service.d_sids
+        }
+        self._d_routers = {peer.site: peer.address for peer in config.peers}
+        if config.address is not None:
+            self._d_routers[config.site] = config.address
+        self._site_choices = site_selection.of_services(
+            config.services, config.site, self._d_routers, self.bindings, self.paths, self._sessions, self._policy, rng
+        )
+        self._selections |= {d_sid: choice.sites for d_sid, choice in self._site_choices.items()}
+        self._pools = {
+            d_sid: Pool(d_sid)
+            for service in config.services
+            if service.affinity_mode == "datapath"
+            for d_sid in service.d_sids
+        }
+        known = (self.bindings, self.paths, authenticator, self.counters)
+        self._dispatching = Dispatching(config.site, config.dispatchers, *known)
+        self._learning = ServiceLearning(
+            config.d_sid_ranges, config.learnt_policy, services, self._selections,
+            lambda service, d_sid: Selection(self._outlook(service, d_sid), self._role.policy(service), rng),
+            self.counters,
+        )  # fmt: skip
+        self._watched: set[Address] = set()
+        self._next_spread_s: float | None = None
+
+    # -- the switch ------------------------------------------------------------------------------
+
+    def on_switch_connected(self, now_s: float, held: Collection[HeldFlow] = ()) -> list[Action]:
+        """Put everything this D-Router knows into a switch that may know nothing.
+
+        `held`: what the switch still has from a former process of this D-Router, which ended without taking it away.
+        """
+        self.counters["switch_connected"] += 1
+        actions = self._recover(held, now_s)
+        actions += [InterceptRange(network) for network in self.config.d_sid_ranges]
+        actions += [InterceptService(d_sid) for d_sid in self._services if d_sid not in self._pools]
+        actions += [WatchAnswers(d_bid) for d_bid in self._watched]
+        actions += [spread for pool in self._pools.values() if (spread := pool.again())]
+        if not held:
+            actions += [InstallAffinity(self.affinity.renew(entry, now_s)) for entry in self.affinity]
+        return actions
+
+    def on_packet(self, packet: FlowKey, now_s: float, in_port: int = 0, *, tunnelled: bool = False) -> list[Action]:
+        """Steer a packet to a D-SID that the switch had no entry for; `tunnelled`: an ingress sent it here."""
+        service = self._services.get(packet.dst)
+        if service is None:
+            return self._learning.on_unknown(packet.dst) or self._drop("unknown_d_sid")
+        if service.identifies_by_ports and packet.lacks_ports:
+            return self._drop("no_ports")
+        flow = service.identifier(packet)
+        dispatcher = self._dispatching.at(in_port)
+        if dispatcher is not None:
+            decided = self._decide(service, flow, now_s) if self._selections[flow.dst].available(now_s) else None
+            return self._dispatching.tell(dispatcher, flow, service.affinity_timeout_s, decided, now_s)
+        entry = self.affinity.find(flow)
+        if entry is not None:
+            return self._follow(entry, now_s)
+        if packet.dst in self._site_choices:
+            return self._bind_in_two_steps(service, flow, now_s, tunnelled=tunnelled)
+        if tunnelled:
+            return self._drop("tunnelled_astray")
+        if not self._selections[packet.dst].available(now_s):
+            self.counters["refused_no_instance"] += 1
+            return [RefusePacket("no_instance")]
+        decided = self._decide(service, flow, now_s)
+        if decided is None:
+            return self._drop("way_home_taken")
+        assert decided.d_bid is not None
+        entry = self.affinity.bind(flow, decided.d_bid, decided.egress, service.affinity_timeout_s, now_s)
+        return [InstallAffinity(entry), ForwardPacket(entry), decided]
+
+    def _bind_in_two_steps(self, service: Service, flow: FlowKey, now_s: float, *, tunnelled: bool) -> list[Action]:
+        found = self._site_choices[flow.dst].decide(flow, now_s, tunnelled=tunnelled)
+        if found is None:
+            self.counters["refused_no_instance"] += 1
+            return [RefusePacket("no_instance")]
+        target, decisions = found
+        self.counters["decisions"] += len(decisions)
+        entry = self.affinity.bind(flow, target, decisions[-1].egress, service.affinity_timeout_s, now_s)
+        return [InstallAffinity(entry), ForwardPacket(entry), *decisions]
+
+    def on_flows_given(self, d_sid: Address, d_bid: Address, total: int, now_s: float) -> None:
+        """Hear how many new flows the switch has given to an instance so far."""
+        pool = self._pools.get(d_sid)
+        if pool is None or d_bid not in pool.members:
+            return
+        given = pool.newly_given(d_bid, total)
+        if given:
+            self.counters["flows_given"] += given
+            self._selections[d_sid].gave(d_bid, given, now_s)
+
+    def on_spread_lost(self, d_sid: Address) -> None:
+        """Hear that the switch did not get the weights of a D-SID; it is told again when weights are next reckoned."""
+        if d_sid in self._pools:
+            self._pools[d_sid].lose()
+
+    def on_datapath_mode_refused(self, service: str) -> list[Action]:
+        """Hear that the switch cannot bind the flows of a service; from now on this D-Router does."""
+        d_sids = [d_sid for d_sid in self._pools if self._services[d_sid].name == service]
+        members = [d_bid for d_sid in d_sids for d_bid in self._pools.pop(d_sid).members]
+        return [*self._watch(members), *(InterceptService(d_sid) for d_sid in d_sids)]
+
+    def _service_of(self, held: FlowKey) -> Service | None:
+        return super()._service_of(held) or self._learning.service_of(held)
+
+    def _binds(self, d_sid: Address) -> bool:
+        return d_sid not in self._pools
+
+    def _watch(self, d_bids: Iterable[Address]) -> list[Action]:
+        new = dict.fromkeys(d_bid for d_bid in d_bids if d_bid not in self._watched)
+        self._watched.update(new)
+        return [WatchAnswers(d_bid) for d_bid in new]
+
+    def reset_flows(self, services: Collection[Service], start: int, slots: int) -> tuple[list[Action], int | None]:
+        """End the flows of services that are bound in some slots of the affinity table, and those the switch bound.
+
+        Returns the slot to go on from, too; None: all were ended. The latter are ended with the first slots.
+        """
+        actions, following = self._reset(services, start, slots)
+        if start == 0:
+            pooled = [tuple(d_sid for d_sid in service.d_sids if d_sid in self._pools) for service in services]
+            actions += [ResetFlows(of_service) for of_service in pooled if of_service]
+        return actions, following
+
+    # -- deciding --------------------------------------------------------------------------------
+
+    def _outlook(self, service: Service, d_sid: Address) -> Outlook:
+        known = (service.name, d_sid, self.config.site, self.bindings, self.paths, self._sessions)
+        is_oracle = service.policy == policies.ORACLE
+        return TrueOutlook(self._true_states, *known) if is_oracle else self._role.outlook(service, d_sid)
+
+    def _policy(self, name: str) -> Policy:
+        return policies.create(name, **self.config.policy_parameters.get(name, {}))
+
+    def _decide(self, service: Service, flow: FlowKey, now_s: float) -> Decided | None:
+        choice = self._selections[flow.dst].choose(now_s, lambda d_bid: self.affinity.has_way_home(flow, d_bid))
+        if choice is None:
+            return None
+        self.counters["decisions"] += 1
+        return Decided(
+            now_s, service.name, service.policy, flow, choice.d_bid, choice.site, choice.metrics_age_s,
+            choice.considered, choice.weighed,
+        )  # fmt: skip
+
+    def weighed(self, d_sid: Address, now_s: float) -> tuple[Weighed, ...]:
+        """Return the instances that may take a flow to a D-SID, with their shares of the next `SHARES` flows."""
+        return self._selections[d_sid].weighed(SHARES, now_s)
+
+    def site_behind(self, target: Address) -> str | None:
+        """Return the site that a flow was given to as such, by what it is bound to; None: that is an instance."""
+        return next((site for site, address in self._d_routers.items() if address == target), None)
+
+    def pool(self, d_sid: Address) -> Pool | None:
+        """Return the pool of a D-SID whose flows the switch binds; None if this D-Router does."""
+        return self._pools.get(d_sid)
+
+    # -- in-band messages ------------------------------------------------------------------------
+
+    def on_message(self, data: bytes, source: Address, now_s: float) -> list[Action]:
+        """Take in a datagram from a D-MA or another D-Router; what is not to be believed is counted and dropped."""
+        try:
+            message, epoch = self._admission.admit(data, now_s)
+            if not isinstance(message, (Probe, Report)):
+                told = self._role.on_message(message, epoch, now_s)
+                return self._heard(message.site, message.sequence, "told", told, now_s)
+        except Refused as refused:
+            self.counters[refused.counter] += 1
+            return [MetricsReceived(now_s, refused.site or str(source), refused.sequence, "dropped", refused.reason)]
+        if isinstance(message, Probe):
+            return self._prober.on_probe(message, source, now_s)
+        return self._on_report(message, epoch, data, now_s)
+
+    def on_returned(self, data: bytes, to: Address, now_s: float) -> None:
+        """Hear that nobody listens at a D-Router's address, in answer to a message that began with `data`."""
+        self._prober.on_returned(data, to, now_s)
+
+    def on_port_counters(self, readings: Mapping[str, Reading]) -> None:
+        """Hear what this D-Router's ports have sent and dropped so far."""
+        for name, reading in readings.items():
+            self.ports[name].on_counters(*reading)
+
+    def _on_report(self, report: Report, epoch: int, data: bytes, now_s: float) -> list[Action]:
+        if not self._role.hears_reports:
+            self.counters["messages_unexpected"] += 1
+            return [MetricsReceived(now_s, report.site, report.sequence, "dropped", "it is for the controller")]
+        if not self.bindings.apply(report, now_s, epoch):
+            self.counters["reports_overtaken"] += 1
+            return [MetricsReceived(now_s, report.site, report.sequence, "dropped", "replayed or overtaken")]
+        learnt = self._learning.on_report(report)
+        self._role.on_report(report, now_s)
+        for choice in self._site_choices.values():
+            choice.on_report(report, now_s)
+        actions = learnt + self._heard(report.site, report.sequence, "received", report.bindings, now_s)
+        if report.site == self.config.site:  # as it came: the agent's own tag convinces the others
+            audience = self._role.audience()
+            peers = [peer.address for peer in self.config.peers if peer.site in audience]
+            told = (*peers, *self.config.listeners)
+            actions.extend(SendMessage(address, data, "report") for address in told)
+        return actions
+
+    def _heard(
+        self, site: str, sequence: int, event: str, told: Sequence[BindingReport | Told], now_s: float
+    ) -> list[Action]:
+        """Act on what was told of instances: record it, watch and break flows, move weights."""
+        actions: list[Action] = [
+            MetricsReceived(now_s, site, sequence, event, "", item.d_sid, item.d_bid) for item in told
+        ]
+        offered = [item for item in told if item.d_sid in self._services]
+        for item in offered:
+            self._selections[item.d_sid].on_told(item.d_bid)
+        actions += self._watch(item.d_bid for item in offered if item.d_sid not in self._pools)
+        actions += self._on_states(told)
+        for d_sid in dict.fromkeys(item.d_sid for item in told):
+            actions += self._spread(d_sid, now_s)
+        return actions
+
+    # -- datapath affinity -----------------------------------------------------------------------
+
+    def _spread(self, d_sid: Address, now_s: float) -> list[Action]:
+        """Move the weights of a D-SID in the switch, if they are others than it has."""
+        pool = self._pools.get(d_sid)
+        if pool is None or not pool.may_be_spread(now_s):
+            return []
+        spread = pool.spread(self._selections[d_sid].shares(SHARES, now_s))
+        return [spread] if spread else []
+
+    def _on_states(self, bindings: Iterable[BindingReport | Told]) -> list[Action]:
+        """Break the flows of instances that turn out to have died."""
+        actions: list[Action] = []
+        for told in bindings:
+            if self._deaths.hear(told.d_sid, told.d_bid, told.state):
+                actions += self._break(told.d_sid, told.d_bid)
+            elif told.d_sid in self._pools and not self._deaths.is_dead(told.d_sid, told.d_bid):
+                self._pools[told.d_sid].add(told.d_bid)
+        return actions
+
+    def _break(self, d_sid: Address, d_bid: Address) -> list[Action]:
+        pool = self._pools.get(d_sid)
+        if pool is not None:
+            return [BreakFlows(d_sid, d_bid)] if pool.remove(d_bid) else []
+        choice = self._site_choices.get(d_sid)
+        gone = {d_bid, choice.emptied_by(d_bid) if choice else None}
+        broken = [entry for entry in self.affinity if entry.d_bid in gone and entry.d_sid == d_sid]
+        self.counters["flows_broken"] += len(broken)
+        return [action for entry in broken for action in self._end(entry)]
+
+    # -- time ------------------------------------------------------------------------------------
+
+    def on_timer(self, now_s: float) -> list[Action]:
+        """Do what is due: probe the paths to all peers, notice what has gone, reckon weights anew."""
+        return [*self._prober.on_timer(now_s), *self._look_around(now_s), *self._role.on_timer(now_s)]
+
+    def _look_around(self, now_s: float) -> list[Action]:
+        if self._next_spread_s is not None and now_s < self._next_spread_s:
+            waiting = [d_sid for d_sid, pool in self._pools.items() if pool.is_waiting]
+            return [action for d_sid in waiting for action in self._spread(d_sid, now_s)]
+        self._next_spread_s = now_s + _SPREAD_INTERVAL_S
+        noticed = self._notice(now_s) + self._dispatching.withdraw(self._deaths.is_dead, now_s)
+        noticed += self._learning.on_timer(self.bindings, now_s)
+        return noticed + [action for d_sid in self._pools for action in self._spread(d_sid, now_s)]
+
+    def _notice(self, now_s: float) -> list[Action]:
+        changes = self._liveness.changes(now_s)
+        for change in changes:
+            self.counters[change.event] += 1
+            if change.event == "path_lost":  # bound flows stay, for the site may come back; these wait for it
+                cut_off = sum(entry.egress == change.site for entry in self.affinity)
+                self.counters["flows_cut_off"] += cut_off
+        return list(changes)

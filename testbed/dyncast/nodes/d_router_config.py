@@ -1,0 +1,48 @@
+"""What a D-Router is told at its start: its site, the services, the other D-Routers.
+
+Pure, and said once: what changes while it runs comes in by messages and events.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from testbed.dyncast.affinity.service import Service
+from testbed.dyncast.control.role import DISTRIBUTED, Control
+from testbed.dyncast.messages.admission import REPORT_RATE
+from testbed.dyncast.monitoring.port_state import Port
+from testbed.dyncast.nodes.dispatcher_service import DispatcherPeer
+from testbed.net.addresses import Address, Network
+from testbed.net.token_bucket import Rate
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Another D-Router: where its messages go, the routing's round-trip cost to it, and its site's addresses."""
+
+    site: str
+    address: Address
+    path_cost_ms: float
+    prefixes: tuple[Network, ...] = ()
+    port: str = ""  # of this D-Router, by which the path to it begins
+
+
+@dataclass(frozen=True)
+class DRouterConfig:
+    """What a D-Router is told at its start."""
+
+    site: str
+    services: tuple[Service, ...]
+    peers: tuple[Peer, ...] = ()
+    ports: tuple[Port, ...] = ()  # whose counters it is told
+    metric_lifetime_s: float = 10.0
+    probe_interval_s: float = 1.0
+    prefixes: tuple[Network, ...] = ()  # of its own site; reports must be of instances in them, if there are any
+    report_rate: Rate = REPORT_RATE  # of each site's agent; what exceeds it is refused
+    d_sid_ranges: tuple[Network, ...] = ()  # what is to a member that is no service is refused
+    learnt_policy: str | None = None  # of services in these ranges that reports make known; none: they teach none
+    listeners: tuple[Address, ...] = ()  # who hears the reports of the own site, too, and is no D-Router
+    policy_parameters: dict[str, dict[str, float | str]] = field(default_factory=dict)
+    control: Control = DISTRIBUTED
+    dispatchers: tuple[DispatcherPeer, ...] = ()  # that it selects for
+    address: Address | None = None  # its own; needed where flows are given to sites

@@ -1,0 +1,111 @@
+"""The CFN node's side of its CFN Dispatchers: it selects for them, tells them, and keeps nothing of their flows.
+
+Pure. Section 4.5 of the CFN-Dyncast architecture; why so: docs/decisions/0015. A selection is told in one of two ways:
+
+* *explicit*: an `Assignment`, in band, signed with the key that the Dispatcher and its CFN node share;
+* *implicit*: the first packet goes back to the Dispatcher, rewritten to the D-BID; if no instance takes the flow, as it
+  was.
+
+Instances that serve nobody any more are told by `Withdrawal`s in both, at once and then again and again: nobody answers
+them, and it does not matter how many of them get lost. What the policies choose from is not known here.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+
+from testbed.dyncast.actions import Action, RefusePacket, ReturnPacket, SendMessage
+from testbed.dyncast.events import Decided
+from testbed.dyncast.messages import codec
+from testbed.dyncast.messages.authentication import Authenticator, Identity, Role
+from testbed.dyncast.messages.dispatch_messages import MOST_WITHDRAWN, Assignment, Cause, Withdrawal, Withdrawn
+from testbed.dyncast.monitoring.binding_table import BindingTable
+from testbed.dyncast.monitoring.path_state import PathState
+from testbed.net.addresses import Address
+from testbed.net.flow_key import FlowKey
+
+TELLS = ("explicit", "implicit")
+_AGAIN_S = 1.0
+
+
+@dataclass(frozen=True)
+class DispatcherPeer:
+    """A CFN Dispatcher of this CFN node: where messages to it go, and the port of the switch that it is behind."""
+
+    name: str
+    address: Address
+    port: int
+    tells: str = "explicit"
+
+
+class Dispatching:
+    """What one CFN node tells its Dispatchers."""
+
+    def __init__(
+        self,
+        site: str,
+        peers: Collection[DispatcherPeer],
+        bindings: BindingTable,
+        paths: Mapping[str, PathState],
+        authenticator: Authenticator | None,
+        counters: Counter[str],
+    ) -> None:
+        self._site = site
+        self._by_port = {peer.port: peer for peer in peers}
+        self._bindings = bindings
+        self._paths = paths
+        self._authenticator = authenticator
+        self._counters = counters
+        self._sequence = 0
+        self._told: tuple[Withdrawn, ...] = ()
+        self._next_s = 0.0
+
+    def at(self, port: int) -> DispatcherPeer | None:
+        """Return the Dispatcher behind a port of the switch."""
+        return self._by_port.get(port)
+
+    def tell(
+        self, peer: DispatcherPeer, flow: FlowKey, timeout_s: int, decided: Decided | None, now_s: float
+    ) -> list[Action]:
+        """Tell where a flow goes whose first packet is at hand; None: no instance takes it, and its sender is told."""
+        d_bid, egress = (decided.d_bid, decided.egress) if decided else (None, "")
+        self._counters["flows_dispatched" if decided else "refused_no_instance"] += 1
+        also: Action = decided or RefusePacket("no_instance")
+        if peer.tells == "implicit":
+            return [ReturnPacket(d_bid), also]
+        self._sequence += 1
+        message = Assignment(self._site, self._sequence, now_s, flow, d_bid, egress, timeout_s)
+        return [self._send(peer, message), also]
+
+    def withdraw(self, is_dead: Callable[[Address, Address], bool], now_s: float) -> list[Action]:
+        """Tell which instances serve nobody any more, if there are others than before or it is time again."""
+        if not self._by_port:
+            return []
+        withdrawn = tuple(self._withdrawn(is_dead))
+        if not set(withdrawn) - set(self._told) and now_s < self._next_s:
+            return []
+        self._told, self._next_s = withdrawn, now_s + _AGAIN_S
+        return [self._send(peer, message) for peer in self._by_port.values() for message in self._messages(now_s)]
+
+    def _withdrawn(self, is_dead: Callable[[Address, Address], bool]) -> Iterator[Withdrawn]:
+        for binding in self._bindings.all():
+            path = self._paths.get(binding.site)
+            if is_dead(binding.d_sid, binding.d_bid):
+                yield Withdrawn(binding.d_sid, binding.d_bid, Cause.DIED)
+            elif path is not None and not path.is_reachable:
+                yield Withdrawn(binding.d_sid, binding.d_bid, Cause.UNREACHABLE)
+
+    def _messages(self, now_s: float) -> Iterator[Withdrawal]:
+        rest = iter(self._told)
+        while part := tuple(islice(rest, MOST_WITHDRAWN)):
+            self._sequence += 1
+            yield Withdrawal(self._site, self._sequence, now_s, part)
+
+    def _send(self, peer: DispatcherPeer, message: Assignment | Withdrawal) -> SendMessage:
+        data = codec.encode(message)
+        if self._authenticator is not None:
+            data = self._authenticator.sign(data, peer.name, Identity(Role.DISPATCHER, peer.name))
+        return SendMessage(peer.address, data, type(message).__name__.lower())

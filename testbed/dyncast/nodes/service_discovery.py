@@ -1,0 +1,107 @@
+"""Which services there are, learnt from the reports that name their D-SIDs, at an ingress that was told of none.
+
+Pure. A member of a range of D-SIDs becomes a service with the first report of a usable instance, and is none any more
+when the last such instance is gone. What a flow of it is, the report says (`service_offer`), or else the defaults of a
+service; by which policy it is steered is the ingress's own business. docs/decisions/0016.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection
+
+from testbed.dyncast.actions import Action, InterceptService, RefusePacket, ReleaseService
+from testbed.dyncast.affinity.service import Service
+from testbed.dyncast.messages.reports import BindingReport, Report
+from testbed.dyncast.metrics.levels import State
+from testbed.dyncast.monitoring.binding_table import BindingTable
+from testbed.dyncast.selection.selection import Selection
+from testbed.net.addresses import Address, Network
+from testbed.net.flow_key import FIVE_TUPLE, FlowKey
+
+
+class ServiceLearning:
+    """Keeps `services` and `selections`, which its D-Router decides by, in step with what reports tell.
+
+    Learns members of `ranges`, to be steered by `policy`; without a policy the services are as configured. `counters`
+    takes what is learnt and what cannot be.
+    """
+
+    def __init__(
+        self,
+        ranges: Collection[Network],
+        policy: str | None,
+        services: dict[Address, Service],
+        selections: dict[Address, Selection],
+        select: Callable[[Service, Address], Selection],
+        counters: Counter[str],
+    ) -> None:
+        self._ranges = ranges
+        self._policy = policy
+        self._services = services
+        self._selections = selections
+        self._select = select
+        self._counters = counters
+        self._learnt: dict[Address, BindingReport] = {}  # by which each was
+
+    def on_report(self, report: Report) -> list[Action]:
+        """Take up the services that a report makes known."""
+        if self._policy is None:
+            return []
+        return [action for told in report.bindings for action in self._on_told(told, self._policy)]
+
+    def _on_told(self, told: BindingReport, policy: str) -> list[Action]:
+        first = self._learnt.get(told.d_sid)
+        if first is not None and told.offer not in (None, first.offer):
+            self._counters["offers_conflicting"] += 1
+        if first is not None or told.state is not State.UP:
+            return []
+        if not self._is_member(told.d_sid):
+            self._counters["d_sids_outside_ranges"] += 1
+            return []
+        try:
+            service = _service(told, policy)
+        except ValueError:
+            self._counters["offers_unusable"] += 1
+            return []
+        self._learnt[told.d_sid] = told
+        self._services[told.d_sid] = service
+        self._selections[told.d_sid] = self._select(service, told.d_sid)
+        self._counters["services_learnt"] += 1
+        return [InterceptService(told.d_sid)]
+
+    def on_timer(self, bindings: BindingTable, now_s: float) -> list[Action]:
+        """Give up the services that no instance serves any more, as far as this ingress knows."""
+        gone = [d_sid for d_sid in self._learnt if not bindings.usable(d_sid, now_s)]
+        for d_sid in gone:
+            del self._learnt[d_sid], self._services[d_sid], self._selections[d_sid]
+            self._counters["services_forgotten"] += 1
+        return [ReleaseService(d_sid) for d_sid in gone]
+
+    def on_unknown(self, d_sid: Address) -> list[Action] | None:
+        """Refuse a packet to a member of a range that is no service; None if it is to no member."""
+        if not self._is_member(d_sid):
+            return None
+        self._counters["unknown_d_sid"] += 1
+        return [RefusePacket("unknown_d_sid")]
+
+    def service_of(self, held: FlowKey) -> Service | None:
+        """Return what service a flow is of that a switch holds from before this D-Router knew of any.
+
+        It is told by the flow itself, except for how long it is bound.
+        """
+        if self._policy is None or not self._is_member(held.dst):
+            return None
+        fields = tuple(name for name in FIVE_TUPLE if getattr(held, name) is not None)
+        return Service(str(held.dst), (held.dst,), self._policy, fields)
+
+    def _is_member(self, d_sid: Address) -> bool:
+        return any(d_sid in network for network in self._ranges)
+
+
+def _service(told: BindingReport, policy: str) -> Service:
+    d_sids, offer = (told.d_sid,), told.offer
+    if offer is None:
+        return Service(str(told.d_sid), d_sids, policy)
+    fields, timeout_s = offer.flow_fields, offer.affinity_timeout_s
+    return Service(offer.name, d_sids, policy, fields, timeout_s, port_block=offer.port_block)

@@ -1,0 +1,1 @@
+"""Inspection of a running testbed: client of the control processes, binding tables, bound flows."""

@@ -1,0 +1,1 @@
+"""Links: delay, loss and rate by netem or relay, veth pairs, cutting a link."""

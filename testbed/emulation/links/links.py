@@ -1,0 +1,135 @@
+"""Links between namespaces, plain or impaired, whatever the machine offers to impair them with.
+
+Owns the registry of backends and the split of plain links from impaired ones. Scenario files never name a
+backend; results record which one served. A new backend is one module and one line in BACKENDS.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from testbed.emulation.links import link_cut
+from testbed.emulation.links.backend import LinkBackend, LinkContext, LinkEnd, LinkError, LinkRequest
+from testbed.emulation.links.netem_link import KernelLinks
+from testbed.emulation.links.relay_link import RelayLinks
+from testbed.emulation.links.veth import PlainLinks
+from testbed.linux.port_reader import PortSource
+
+__all__ = [
+    "BACKENDS",
+    "LinkBackend",
+    "LinkContext",
+    "LinkEnd",
+    "LinkError",
+    "LinkRequest",
+    "Links",
+    "create_links",
+]
+
+BACKENDS: Mapping[str, Callable[[LinkContext], LinkBackend]] = {"relay": RelayLinks, "netem": KernelLinks}
+
+
+class Links:
+    """The links of a run: plain ones on bare veth pairs, impaired ones on a backend."""
+
+    def __init__(
+        self, plain: LinkBackend, impaired: LinkBackend, cleanup: ExitStack, requests: Sequence[LinkRequest]
+    ) -> None:
+        self._plain = plain
+        self._requests = {request.label: request for request in requests}
+        self._cuts: Counter[str] = Counter()
+        self._impaired = impaired
+        self._cleanup = cleanup
+        self._final: dict[str, Any] | None = None
+
+    @property
+    def name(self) -> str:
+        """Name the backend of the impaired links."""
+        return self._impaired.name
+
+    def statistics(self) -> dict[str, Any]:
+        """Return the impaired links' statistics; after `close`, the final ones."""
+        return self._impaired.statistics() if self._final is None else self._final
+
+    def source(self, label: str, interface: str, *, of_a: bool) -> PortSource:
+        """Return where the counters of one end of a link are, which is an interface of this name."""
+        is_plain = self._requests[label].spec.is_plain
+        queue = None if is_plain else self._impaired.queue(label, of_a=of_a)
+        return PortSource(interface, *queue) if queue else PortSource(interface)
+
+    def cut(self, label: str) -> None:
+        """Have a link lose everything, both ways. Raises LinkError."""
+        self._cuts[label] += 1
+        if self._cuts[label] == 1:
+            link_cut.cut(self._requests[label])
+
+    def mend(self, label: str) -> None:
+        """Undo one `cut`; a link carries again when each was undone. Raises LinkError."""
+        if not self._cuts[label]:
+            return
+        self._cuts[label] -= 1
+        if not self._cuts[label]:
+            request = self._requests[label]
+            link_cut.mend(request, netem=self.name == KernelLinks.name and not request.spec.is_plain)
+
+    def close(self) -> None:
+        """Take all links down; safe to call twice."""
+        if self._final is None:
+            with self._cleanup:
+                self._impaired.close()
+                self._final = self._impaired.statistics()
+
+
+def create_links(
+    requests: Sequence[LinkRequest],
+    backend: str,
+    *,
+    out_dir: Path | None = None,
+    seed: int = 0,
+    environment: Mapping[str, str] | None = None,
+) -> Links:
+    """Make all links; on return both interfaces of each are up, with their MAC address and without offloads.
+
+    `backend`: a name in BACKENDS, used for links whose spec is not plain. `out_dir`: where it writes its statistics
+    (default: a folder that goes with the links). `environment`: added to that of the processes it starts, which end
+    with the calling *thread*; call this from one that lives as long as the network. Raises LinkError; then what was
+    made is removed, but for plain links between two namespaces, which go with these.
+    """
+    if backend not in BACKENDS:
+        raise LinkError(f"there is no link backend {backend!r}; there are: {', '.join(sorted(BACKENDS))}")
+    _check(requests)
+    cleanup = ExitStack()
+    with ExitStack() as undo:
+        undo.callback(cleanup.close)
+        if out_dir is None:
+            out_dir = Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="dyncast-links-")))
+        context = LinkContext(out_dir=out_dir, seed=seed, environment=environment or {})
+        plain, impaired = PlainLinks(), BACKENDS[backend](context)
+        cleanup.callback(plain.close)
+        undo.callback(impaired.close)
+        plain.create([request for request in requests if request.spec.is_plain])
+        impaired.create([request for request in requests if not request.spec.is_plain])
+        undo.pop_all()
+    return Links(plain, impaired, cleanup, requests)
+
+
+def _check(requests: Sequence[LinkRequest]) -> None:
+    labels: set[str] = set()
+    ends: dict[tuple[int | None, str], str] = {}
+    for request in requests:
+        if request.label in labels:
+            raise LinkError(f"two links are called {request.label!r}; labels must differ")
+        labels.add(request.label)
+        for end in (request.a, request.b):
+            key = (end.netns_pid, end.interface)
+            if key in ends:
+                raise LinkError(
+                    f"links {ends[key]!r} and {request.label!r} both want"
+                    f" the interface name {end.interface!r} in one namespace"
+                )
+            ends[key] = request.label

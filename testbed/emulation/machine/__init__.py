@@ -1,0 +1,1 @@
+"""Capabilities of the machine: doctor, self-test, packets that the host drops."""

@@ -1,0 +1,115 @@
+"""`dyncast doctor`: can this machine run the testbed, with what, and what mends it if not?
+
+Owns the order of the examination and how it is shown. What is probed is in `capabilities`, what is measured in
+`self_test`. Without root it tells what can be told, and that root is missing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from testbed.emulation.machine.capabilities import (
+    Backends,
+    Capabilities,
+    Capability,
+    CapabilityError,
+    choose_backends,
+    probe,
+)
+from testbed.emulation.machine.self_test import SelfTest, self_test
+
+
+@dataclass(frozen=True)
+class Examination:
+    """Everything the doctor found. `backends` and `self_test` are None where something needed is missing."""
+
+    capabilities: Capabilities
+    backends: Backends | None
+    missing: str
+    self_test: SelfTest | None
+
+    @property
+    def ok(self) -> bool:
+        """Tell whether a run can be made and trusted here."""
+        return self.self_test is not None and self.self_test.ok
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON can say it."""
+        return {
+            "ok": self.ok,
+            **self.capabilities.as_dict(),
+            "backends": None
+            if self.backends is None
+            else {"datapath": self.backends.datapath, "link": self.backends.link},
+            "missing": self.missing or None,
+            "self_test": None if self.self_test is None else self.self_test.as_dict(),
+        }
+
+
+def examine() -> list[Capability]:
+    """Return what this machine can do, row by row."""
+    return list(probe().rows)
+
+
+def examination(progress: Callable[[str], None] = lambda _message: None) -> Examination:
+    """Probe, choose the backends a run would take, and try them out."""
+    progress("probing")
+    capabilities = probe()
+    try:
+        backends = choose_backends(capabilities)
+    except CapabilityError as error:
+        return Examination(capabilities, None, str(error), None)
+    return Examination(capabilities, backends, "", self_test(backends, progress))
+
+
+def run(as_json: bool) -> int:
+    """Examine this machine and print what was found; return the exit code, 0 if runs can be made and trusted."""
+    if as_json:
+        found = examination()
+        print(json.dumps(found.as_dict(), indent=1))
+    else:
+        console = Console()
+        with console.status("examining") as status:
+            found = examination(lambda message: status.update(escape(message)))
+        show(found, console)
+    return 0 if found.ok else 1
+
+
+def show(found: Examination, console: Console) -> None:
+    """Print an examination as a table and a verdict."""
+    table = Table(box=None, pad_edge=False)
+    for heading in ("capability", "", "found", "mend it with"):
+        table.add_column(heading, overflow="fold")  # commands must stay whole, to be copied
+    for row in found.capabilities.rows:
+        mark = "[green]yes[/]" if row.present else "[red]no[/]" if row.needed else "[yellow]no[/]"
+        table.add_row(row.name, mark, escape(row.detail), "" if row.present else escape(row.remedy))
+    console.print(table)
+    machine = found.capabilities.machine
+    console.print(f"\n{machine['cores']} cores, {machine['memory_mb']} MB, kernel {escape(machine['kernel'])}")
+    if found.backends is not None:
+        console.print(
+            f"a run takes: Open vSwitch datapath {found.backends.datapath}, link backend {found.backends.link}"
+        )
+    if found.self_test is not None:
+        _show_self_test(found.self_test, console)
+    if found.missing:
+        console.print(f"[red]not ready:[/] {escape(found.missing)}", soft_wrap=True)
+    elif found.ok:
+        console.print("[green]ready[/]")
+
+
+def _show_self_test(result: SelfTest, console: Console) -> None:
+    if result.rtt_median_ms is not None:
+        console.print(
+            f"self-test: round trip {result.rtt_median_ms:.2f} ms ({result.rtt_configured_ms:g} ms configured),"
+            f" UDP loss {result.udp_loss_percent:.1f} %, TCP {result.tcp_mbps:.0f} Mbit/s"
+        )
+    for problem in result.problems:
+        console.print(f"[red]not ready:[/] {escape(problem)}", soft_wrap=True)

@@ -1,0 +1,1 @@
+"""Network namespaces, their interfaces, and iproute2."""

@@ -1,0 +1,1 @@
+"""Open vSwitch: bridges, conntrack zones, control sockets, tunnels."""

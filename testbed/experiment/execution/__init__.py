@@ -1,0 +1,1 @@
+"""One run from begin to end: load, baseline measures, captures, collected records."""

@@ -1,0 +1,97 @@
+"""Packets kept in pcap files while the load goes on, by tcpdump (`captures:`).
+
+Owns tcpdump's life, and what it says that it kept and lost. Reads no packets: tshark, Wireshark and Scapy do.
+"""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from testbed.emulation.network import EmulatedNetwork
+from testbed.experiment.launch.processes import RunError
+from testbed.experiment.plan.plan import Plan
+from testbed.experiment.scenario.command_keys import CaptureKeys
+
+_READY_TIMEOUT_S = 10.0
+_END_TIMEOUT_S = 10.0
+_POLL_S = 0.02
+_BUFFER_KIB = 8192
+_LISTENS = "listening on"
+_COUNTS = {
+    "packets": re.compile(r"^(\d+) packets? captured", re.MULTILINE),
+    "lost_packets": re.compile(r"^(\d+) packets? dropped by kernel", re.MULTILINE),
+}
+
+
+@dataclass(frozen=True)
+class _Capture:
+    keys: CaptureKeys
+    path: Path
+    log_path: Path
+    popen: subprocess.Popen[bytes]
+
+
+@contextmanager
+def taken(plan: Plan, network: EmulatedNetwork, folder: Path) -> Iterator[list[dict[str, Any]]]:
+    """Keep packets in `folder` during the block; after it, the list says of each capture what it came to.
+
+    Raises RunError if tcpdump does not begin, such as for a filter that it does not understand.
+    """
+    documents: list[dict[str, Any]] = []
+    running: list[_Capture] = []
+    try:
+        for keys in plan.scenario.captures:
+            running.append(_start(keys, network, folder))
+        for capture in running:
+            _wait_until_it_listens(capture)
+        yield documents
+    finally:
+        for capture in running:
+            capture.popen.send_signal(signal.SIGINT)
+        documents += [_end(capture) for capture in running]
+
+
+def _start(keys: CaptureKeys, network: EmulatedNetwork, folder: Path) -> _Capture:
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{keys.name}.pcap"
+    node, interface = network.interface(*keys.place)
+    # Immediately: else it is handed packets by the second, and those of the last one are lost when it is ended.
+    command = ["tcpdump", "--immediate-mode", "-n", "-Z", "root", "-B", str(_BUFFER_KIB), "-s", str(keys.snap_bytes)]
+    command += ["-i", interface, "-w", str(path), *([keys.filter] if keys.filter else [])]
+    log_path = folder / f"{keys.name}.log"
+    popen = network.popen(node, command, name=f"capture {keys.name}", log_path=log_path)
+    return _Capture(keys, path, log_path, popen)
+
+
+def _wait_until_it_listens(capture: _Capture) -> None:
+    deadline_s = time.monotonic() + _READY_TIMEOUT_S
+    while _LISTENS not in (said := _said(capture)):
+        if capture.popen.poll() is not None:
+            words = " / ".join(said.strip().splitlines()) or "it said nothing"
+            raise RunError(f"captures: tcpdump for {capture.keys.name!r} ended: {words}; is its filter right?")
+        if time.monotonic() > deadline_s:
+            raise RunError(f"captures: tcpdump for {capture.keys.name!r} did not begin; see {capture.log_path}")
+        time.sleep(_POLL_S)
+
+
+def _end(capture: _Capture) -> dict[str, Any]:
+    try:
+        capture.popen.wait(_END_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        capture.popen.kill()
+        capture.popen.wait()
+    said = _said(capture)
+    counts = {name: int(found[1]) if (found := pattern.search(said)) else None for name, pattern in _COUNTS.items()}
+    return {"name": capture.keys.name, "file": f"{capture.path.parent.name}/{capture.path.name}", **counts}
+
+
+def _said(capture: _Capture) -> str:
+    return capture.log_path.read_text(encoding="utf-8", errors="replace")

@@ -1,0 +1,1 @@
+"""Faults: their schedule, and the operations that they perform on a running testbed."""

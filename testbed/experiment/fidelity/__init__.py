@@ -1,0 +1,1 @@
+"""Fidelity of a run: links, paths, processors, and the verdict."""

@@ -1,0 +1,130 @@
+"""Was the emulation true to the scenario? A verdict with its figures and reasons.
+
+Pure: takes what was measured. `suspect`: read the numbers with care; `invalid`: they are the machine's, not
+the network's. The thresholds are the constants here and in `link_fidelity`; docs/fidelity.md says why.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from testbed.experiment.fidelity.link_fidelity import IdlePath, judge_links, judge_paths
+from testbed.experiment.fidelity.verdict import Fidelity
+from topologies.spec import LinkSpec
+
+LINK_MEDIAN_SUSPECT_MS = 0.5  # what left a link later than it should: median
+LINK_LATENESS_SUSPECT_MS = 2.0  # and 99th percentile
+OVERLOAD_SUSPECT = 0.0001  # share of packets lost in front of a link or a switch that was too slow for them
+GENERATOR_LATENESS_SUSPECT_MS = 3.0  # 99th percentile, mean over generators weighted by what they sent
+LATENESS_INVALID_MS = 10.0
+ACHIEVED_SUSPECT = 0.99  # share of the requested packets or flows that the generators sent
+ACHIEVED_INVALID = 0.95
+CPU_SUSPECT = 0.95  # busy share of all cores over the run
+STEAL_SUSPECT = 0.05
+CONTROL_DELAY_SUSPECT_MS = 20.0  # 99th percentile: what a D-Router's control process hears of its switch waits so long
+CONTROL_DELAY_INVALID_MS = 200.0
+STRAY_SUSPECT, STRAY_INVALID = 0.0001, 0.01  # share of packets that the machine dropped outside of emulated links
+_NAMED = 3  # places of such drops that a reason names
+
+
+def judge(
+    *,
+    generators: dict[str, dict[str, Any]],
+    links: dict[str, Any],
+    switch_lost: int,
+    cpu_share: float,
+    steal_share: float,
+    unclean: list[str],
+    link_specs: Mapping[str, LinkSpec] = {},
+    paths: Sequence[IdlePath] = (),
+    control_delays_ms: Mapping[str, Sequence[float]] = {},
+    stray_drops: Mapping[str, int] = {},
+    received: int = 0,
+) -> Fidelity:
+    """Judge a run.
+
+    `links`: statistics of the link backend; `switch_lost`: packets that switches had no time to read; `generators`: by
+    generator and workload, `requested` and `achieved` counts and `lateness_ms` of its sending; `unclean`: processes
+    that did not end well; `link_specs`: what each link was told to do, by its label; `paths`: round trips before the
+    traffic; `control_delays_ms`: by control process, how long what its switch told it waited; `stray_drops`: packets
+    dropped outside of links, by place, of `received` ones.
+    """
+    fidelity = Fidelity()
+    judge_paths(fidelity, paths)
+    lateness = links.get("lateness") or {}
+    p50_ms, link_p99_ms = lateness.get("p50_ms"), lateness.get("p99_ms")
+    fidelity.above(
+        "link_lateness_p50_ms", p50_ms, LINK_MEDIAN_SUSPECT_MS, LATENESS_INVALID_MS,
+        f"half of the packets left their link more than {p50_ms or 0:.2f} ms late",
+    )  # fmt: skip
+    fidelity.above(
+        "link_lateness_p99_ms", link_p99_ms, LINK_LATENESS_SUSPECT_MS, LATENESS_INVALID_MS,
+        f"1 % of packets left their link more than {link_p99_ms or 0:.2f} ms late",
+    )  # fmt: skip
+    dropped, carried = _overload(links)
+    fidelity.above(
+        "link_overload_share", dropped / max(1, carried + dropped), OVERLOAD_SUSPECT, 0.01,
+        f"the links lost {dropped} packets that they had no time to read",
+    )  # fmt: skip
+    fidelity.above(
+        "switch_overload_share", switch_lost / max(1, carried + switch_lost), OVERLOAD_SUSPECT, 0.01,
+        f"the switches lost {switch_lost} packets that they had no time to read",
+    )  # fmt: skip
+    judge_links(fidelity, links, link_specs)
+    _judge_stray_drops(fidelity, stray_drops, received)
+    _judge_control(fidelity, control_delays_ms)
+    requested = sum(sending["requested"] for sending in generators.values())
+    achieved = sum(sending["achieved"] for sending in generators.values())
+    if requested:
+        fidelity.above(
+            "generator_shortfall", 1 - achieved / requested, 1 - ACHIEVED_SUSPECT, 1 - ACHIEVED_INVALID,
+            f"the generators sent {achieved / requested:.1%} of what was asked",
+        )  # fmt: skip
+    if achieved:
+        # Each knows its own percentile only; one that sent little has a noisy one and little weight.
+        p99_ms = sum(s["achieved"] * (s["lateness_ms"]["p99"] or 0.0) for s in generators.values()) / achieved
+        fidelity.above(
+            "generator_lateness_p99_ms", p99_ms, GENERATOR_LATENESS_SUSPECT_MS, LATENESS_INVALID_MS,
+            f"generators sent 1 % of their flows or packets more than {p99_ms:.2f} ms late",
+        )  # fmt: skip
+    fidelity.above("cpu_share", cpu_share, CPU_SUSPECT, None, f"all cores were {cpu_share:.0%} busy")
+    fidelity.above("steal_share", steal_share, STEAL_SUSPECT, None, f"{steal_share:.0%} of the time was stolen")
+    for name in unclean:
+        fidelity.fail(f"{name} did not end cleanly")
+    return fidelity
+
+
+def percentile(values: Sequence[float], percent: float) -> float:
+    """Return the value that `percent` of the values do not exceed."""
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)]
+
+
+def _judge_control(fidelity: Fidelity, delays_ms: Mapping[str, Sequence[float]]) -> None:
+    """Judge the control process that was worst: it decides for its own ingress alone."""
+    p99s_ms = [(percentile(delays, 99), name) for name, delays in delays_ms.items() if delays]
+    if p99s_ms:
+        p99_ms, name = max(p99s_ms)
+        fidelity.above(
+            "control_delay_p99_ms", p99_ms, CONTROL_DELAY_SUSPECT_MS, CONTROL_DELAY_INVALID_MS,
+            f"1 % of what its switch told {name} waited more than {p99_ms:.1f} ms to be handled",
+        )  # fmt: skip
+
+
+def _judge_stray_drops(fidelity: Fidelity, dropped: Mapping[str, int], received: int) -> None:
+    total = sum(dropped.values())
+    places = sorted((place for place, count in dropped.items() if count > 0), key=lambda place: -dropped[place])
+    if received:
+        fidelity.above(
+            "stray_drop_share", total / (received + total), STRAY_SUSPECT, STRAY_INVALID,
+            f"the machine dropped {total} packets outside of emulated links, at {', '.join(places[:_NAMED])}",
+        )  # fmt: skip
+
+
+def _overload(links: dict[str, Any]) -> tuple[int, int]:
+    """Return the packets that all links lost for want of time, and those that they took in."""
+    directions = [direction for link in links.get("links", {}).values() for direction in link.values()]
+    dropped = sum(item.get("dropped_overload", 0) for item in directions)
+    return dropped, sum(item.get("packets", 0) for item in directions)

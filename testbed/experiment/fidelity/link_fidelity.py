@@ -1,0 +1,143 @@
+"""Did the links do what the scenario says? Delays at rest before the traffic; rates, losses and drops during it.
+
+Pure: takes what D-Routers' probes and the link backend counted. Thresholds are the constants below (docs/fidelity.md).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from statistics import median
+from typing import Any, NamedTuple
+
+from testbed.experiment.fidelity.verdict import Fidelity
+from topologies.spec import LinkSpec
+
+PATH_MEDIAN_SUSPECT_MS, PATH_MEDIAN_INVALID_MS = 1.0, 10.0  # round trips at rest off the configured ones: half of them
+PATH_WORST_SUSPECT_MS, PATH_WORST_INVALID_MS = 5.0, 20.0  # and the one furthest off
+RATE_SUSPECT, RATE_INVALID = 0.03, 0.10  # share by which a link that was full was off its rate
+LOSS_CHANCE = 0.001  # a loss that random loss as configured makes with less probability than this is no chance
+LOSS_INVALID = 0.2  # share by which such a loss is off the configured one
+REJECTED_SUSPECT, REJECTED_INVALID = 0.0001, 0.01  # share of packets that the kernel did not take back from a link
+_LEAST_FULL_S = 2.0
+_PROBE_BITS = 8 * 128
+_CROSSING_MS = 0.25  # what relay and kernel take for one link at rest; 0.15 ms was seen
+
+
+class IdlePath(NamedTuple):
+    """A path between two D-Routers: its least round trip before the traffic (None: not measured), and its links."""
+
+    a: str
+    b: str
+    rtt_ms: float | None
+    links: tuple[LinkSpec, ...]
+
+    @property
+    def configured_ms(self) -> float:
+        """The round trip of a probe."""
+        sending_ms = sum(_PROBE_BITS / spec.rate_mbps / 1e3 for spec in self.links if spec.rate_mbps)
+        return 2 * (sum(spec.delay_ms for spec in self.links) + sending_ms)
+
+    @property
+    def error_ms(self) -> float | None:
+        """How far off the round trip is, beyond what jitter can do and the crossing of each link takes."""
+        if self.rtt_ms is None:
+            return None
+        allowed_ms = 2 * sum(spec.jitter_ms + _CROSSING_MS for spec in self.links)
+        return max(0.0, abs(self.rtt_ms - self.configured_ms) - allowed_ms)
+
+
+def judge_paths(fidelity: Fidelity, paths: Sequence[IdlePath]) -> None:
+    """Judge the delays at rest."""
+    measured = [(error_ms, path) for path in paths if (error_ms := path.error_ms) is not None]
+    if not measured:
+        return
+    middle_ms = median(error_ms for error_ms, _ in measured)
+    fidelity.above(
+        "path_delay_error_median_ms", middle_ms, PATH_MEDIAN_SUSPECT_MS, PATH_MEDIAN_INVALID_MS,
+        f"before the traffic, half of the paths' round trips were off by more than {middle_ms:.2f} ms",
+    )  # fmt: skip
+    worst_ms, path = max(measured, key=lambda item: item[0])
+    fidelity.above(
+        "path_delay_error_worst_ms", worst_ms, PATH_WORST_SUSPECT_MS, PATH_WORST_INVALID_MS,
+        f"before the traffic, {path.a} to {path.b} and back took {path.rtt_ms:.2f} ms, not {path.configured_ms:.2f}",
+    )  # fmt: skip
+
+
+def judge_links(fidelity: Fidelity, links: Mapping[str, Any], specs: Mapping[str, LinkSpec]) -> None:
+    """Judge the statistics of the link backend against what each link was told to do, by label."""
+    directions = list(_directions(links, specs))
+    _judge_rates(fidelity, directions)
+    _judge_losses(fidelity, directions)
+    rejected = sum(counted.get("dropped_interface") or 0 for _, _, counted in directions)
+    packets = sum(counted.get("packets") or 0 for _, _, counted in directions)
+    if packets:
+        fidelity.above(
+            "link_rejected_share", rejected / packets, REJECTED_SUSPECT, REJECTED_INVALID,
+            f"the kernel did not take {rejected} packets back from links",
+        )  # fmt: skip
+
+
+def chance_of_losses(packets: int, lost: int, probability: float) -> float:
+    """Return an upper bound of the chance that random loss makes so few or so many losses, or fewer or more still.
+
+    Chernoff's bound on the binomial tail, exp(-n D(lost/n || p)), times two for two sides: nothing that it calls
+    impossible is likely, and it needs no table for millions of packets.
+    """
+    if not packets:
+        return 1.0
+    share = lost / packets
+    divergence = _divergence(share, probability) + _divergence(1 - share, 1 - probability)
+    return min(1.0, 2 * math.exp(-packets * divergence))
+
+
+def _divergence(observed: float, expected: float) -> float:
+    if observed == 0:
+        return 0.0
+    return math.inf if expected == 0 else observed * math.log(observed / expected)
+
+
+def _directions(
+    links: Mapping[str, Any], specs: Mapping[str, LinkSpec]
+) -> Iterator[tuple[str, LinkSpec, Mapping[str, Any]]]:
+    for label, link in links.get("links", {}).items():
+        for direction, counted in link.items():
+            if label in specs:
+                yield f"{label} ({direction})", specs[label], counted
+
+
+def _judge_rates(fidelity: Fidelity, directions: Sequence[tuple[str, LinkSpec, Mapping[str, Any]]]) -> None:
+    errors = [
+        (abs(counted["full_mbps"] / spec.rate_mbps - 1), name, counted["full_mbps"], spec.rate_mbps)
+        for name, spec, counted in directions
+        if spec.rate_mbps and (counted.get("full_s") or 0.0) >= _LEAST_FULL_S
+    ]
+    if errors:
+        error, name, full_mbps, rate_mbps = max(errors)
+        fidelity.above(
+            "link_rate_error", error, RATE_SUSPECT, RATE_INVALID,
+            f"link {name} carried {full_mbps:.3g} Mbit/s while it was full, not {rate_mbps:g}",
+        )  # fmt: skip
+
+
+def _judge_losses(fidelity: Fidelity, directions: Sequence[tuple[str, LinkSpec, Mapping[str, Any]]]) -> None:
+    # netem does not tell random losses from those of its queue.
+    tested = [(name, spec, counted) for name, spec, counted in directions if counted.get("dropped_loss") is not None]
+    if not tested:
+        return
+    chances = [
+        (chance_of_losses(counted["packets"], counted["dropped_loss"], spec.loss_percent / 100), name, spec, counted)
+        for name, spec, counted in tested
+    ]
+    least, name, spec, counted = min(chances, key=lambda item: item[0])
+    # Of so many links one is the unluckiest.
+    chance = min(1.0, least * len(chances))
+    fidelity.note("link_loss_chance", chance)
+    if chance < LOSS_CHANCE:
+        percent = 100 * counted["dropped_loss"] / counted["packets"]
+        is_far_off = abs(percent - spec.loss_percent) > LOSS_INVALID * spec.loss_percent
+        fidelity.say(
+            "invalid" if is_far_off else "suspect",
+            f"link {name} lost {percent:.3g} % of its packets at random, not {spec.loss_percent:g} % "
+            f"(chance {chance:.1g}, limit {LOSS_CHANCE:g})",
+        )

@@ -1,0 +1,1 @@
+"""From a plan to running processes: configurations, files, keys, sockets, life cycle."""

@@ -1,0 +1,196 @@
+"""Programs that others wrote, at instances and clients: what their processes are told, from the plan.
+
+Owns filling in placeholders and the folder of each program, which stays with the results. Raises ScenarioError where a
+program is not there; starts nothing.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+from testbed.emulation.netns.namespaces import with_resolver
+from testbed.experiment.plan.plan import Plan, PlannedClient, PlannedInstance
+from testbed.experiment.scenario.command_keys import filled
+from testbed.experiment.scenario.file import ScenarioError
+from testbed.experiment.scenario.service_keys import ADMIN_PORT
+from testbed.experiment.scenario.workload_keys import WorkloadKeys
+from testbed.records.parts import whole_rows
+
+INSTANCE_MODULE = "testbed.agents.command_instance"
+CLIENT_MODULE = "traffic.loads.command_load"
+
+_SAMPLE_INTERVAL_S = 0.5
+_SEEDS_PER_RUN = 1000  # more clients than a workload has
+
+_FAILURES = {"failed": "failed", "overdue": "did not end in time"}
+
+Document = dict[str, Any]
+
+
+def check_programs(plan: Plan, source: Path) -> None:
+    """Raise ScenarioError for the first program that is not on this machine, naming key, user and way out."""
+    wanted: list[tuple[str, str, Sequence[str], Mapping[str, str]]] = []
+    for number, keys in enumerate(plan.scenario.instances):
+        if keys.command:
+            item = next(item for item in plan.instances if item.keys is keys)
+            values = _instance_values(plan, item, Path())
+            wanted.append((f"instances[{number}].command", item.name, *_filled(keys.command, keys.environment, values)))
+    for number, workload in enumerate(plan.scenario.workloads):
+        if workload.command:
+            client = plan.clients_of(workload)[0]
+            values = _client_values(plan, workload, client, 0, Path())
+            wanted.append(
+                (f"workloads[{number}].command", client.name, *_filled(workload.command, workload.environment, values))
+            )
+    for key, user, argv, environment in wanted:
+        program = argv[0]
+        if "/" in program and not Path(program).is_absolute():
+            raise ScenarioError(
+                f"{source}: {key}: {program} has no place to be looked for; say {{scenario_folder}}/{program}"
+            )
+        if shutil.which(program, path=environment.get("PATH")) is None:
+            where = "is no program" if "/" in program else "is not on PATH"
+            raise ScenarioError(f"{source}: {key}: {program} {where}; {user} runs it: install it, or give its path")
+    if plan.scenario.captures and shutil.which("tcpdump") is None:
+        raise ScenarioError(f"{source}: captures: tcpdump is not on PATH; install it: apt-get install tcpdump")
+
+
+def ready_timeout_s(plan: Plan, least_s: float) -> float:
+    """Return how long instances may take until they serve."""
+    return max([least_s, *(item.keys.ready.timeout_s + 5.0 for item in plan.first_instances)])
+
+
+def instance(plan: Plan, item: PlannedInstance, out_dir: Path, logs: Path) -> Document:
+    """Write the files of a command instance, and return the configuration of its process."""
+    keys, service = item.keys, plan.scenario.services[item.service]
+    folder = _folder(logs, item.name)
+    values = _instance_values(plan, item, folder)
+    argv, environment = _filled(keys.command or (), keys.environment, values)
+    for name, text in keys.files.items():
+        (folder / name).write_text(filled(text, values), encoding="utf-8")
+    metrics = keys.metrics
+    told = {"url": metrics.url, "pointers": {name: figure.model_dump() for name, figure in metrics.values.items()}}
+    return {
+        "name": item.name,
+        "service": item.service,
+        "site": item.site,
+        "protocol": service.transport,
+        "host": item.d_bid,
+        "port": service.service_port,
+        "admin_port": ADMIN_PORT,
+        "workers": keys.workers,
+        "queue_limit": keys.queue_limit,
+        "service_time_ms": keys.service_time.mean_ms / keys.speed,
+        "cpu_limit": keys.cpu_limit,
+        "argv": argv,
+        "environment": [f"{name}={value}" for name, value in environment.items()],
+        "folder": str(folder),
+        "ready": keys.ready.model_dump(),
+        "told": told if metrics.source == "http" else None,
+        "out_dir": str(out_dir),
+        "sample_interval_s": _SAMPLE_INTERVAL_S,
+    }
+
+
+def loads(plan: Plan, start_s: float, out_dir: Path, logs: Path) -> list[tuple[PlannedClient, Document]]:
+    """Return each client that runs a command, with the configuration of its process. `start_s`: CLOCK_MONOTONIC."""
+    found = []
+    for workload in plan.scenario.workloads:
+        if workload.command is None:
+            continue
+        begin_s, end_s = _window(plan, workload)
+        for number, client in enumerate(plan.clients_of(workload)):
+            name = f"{workload.name}.{client.name}"
+            folder = _folder(logs, name)
+            values = _client_values(plan, workload, client, number, folder)
+            argv, environment = _filled(workload.command, workload.environment, values)
+            document = {
+                "name": name,
+                "workload": workload.name,
+                "service": workload.service,
+                "client": client.name,
+                "argv": argv,
+                "within": with_resolver((out_dir / "resolv.conf").absolute()) if plan.name_server else [],
+                "environment": [f"{key}={value}" for key, value in environment.items()],
+                "folder": str(folder),
+                "output": str(Path(logs.name) / name / "output.log"),
+                "start_s": start_s + begin_s,
+                "end_s": start_s + end_s,
+                "patience_s": workload.timeout_s if _knows_its_end(workload) else 0.0,
+                "out_dir": str(out_dir),
+            }
+            found.append((client, document))
+    return found
+
+
+def failed_loads(work: Path) -> list[str]:
+    """Return, in a line each, the commands of clients that failed or did not end in time, by the parts in `work`."""
+    failed = []
+    for path in sorted(work.glob("commands.*.part.csv")):
+        for row in whole_rows(path):
+            if row["outcome"] in _FAILURES:
+                what = f"{row['workload']} at {row['client']} {_FAILURES[row['outcome']]}"
+                failed.append(f"{what}: {row['last_words']} ({row['output']})")
+    return failed
+
+
+def _knows_its_end(workload: WorkloadKeys) -> bool:
+    """Tell whether a command was told how long to go on, and so ends by itself."""
+    return any("{duration_s}" in text for text in (*(workload.command or ()), *workload.environment.values()))
+
+
+def _window(plan: Plan, workload: WorkloadKeys) -> tuple[float, float]:
+    end_s = workload.arrivals.end_s
+    return workload.arrivals.start_s, min(end_s or plan.scenario.duration_s, plan.scenario.duration_s)
+
+
+def _folder(logs: Path, name: str) -> Path:
+    folder = (logs / name).absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _filled(
+    argv: Sequence[str], environment: Mapping[str, str], values: Mapping[str, object]
+) -> tuple[list[str], dict[str, str]]:
+    return [filled(word, values) for word in argv], {key: filled(text, values) for key, text in environment.items()}
+
+
+def _instance_values(plan: Plan, item: PlannedInstance, folder: Path) -> dict[str, object]:
+    return {
+        "port": plan.scenario.services[item.service].service_port,
+        "host": item.d_bid,
+        "site": item.site,
+        "instance": item.name,
+        "service": item.service,
+        "folder": folder,
+        "scenario_folder": plan.folder,
+    }
+
+
+def _client_values(
+    plan: Plan, workload: WorkloadKeys, client: PlannedClient, number: int, folder: Path
+) -> dict[str, object]:
+    service = plan.scenario.services[workload.service]
+    d_sid, port = ip_address(str(service.d_sid)), service.service_port
+    address = plan.addresses.host(client.name)
+    host = f"[{d_sid}]" if d_sid.version == 6 else str(d_sid)
+    if plan.name_server is not None:
+        host = plan.name_server.host_name(workload.service)
+    begin_s, end_s = _window(plan, workload)
+    return {
+        "d_sid": d_sid,
+        "port": port,
+        "url": f"http://{host}{'' if port == 80 else f':{port}'}/",
+        "duration_s": f"{end_s - begin_s:g}",
+        "seed": plan.scenario.seed * _SEEDS_PER_RUN + number,
+        "client": client.name,
+        "site": client.site,
+        "host": (address.ipv4 if d_sid.version == 4 else address.ipv6).ip,
+        "folder": folder,
+        "scenario_folder": plan.folder,
+    }

@@ -1,0 +1,1 @@
+"""From a scenario to a checked plan: topology, addresses, instances, name server, faults. Pure."""

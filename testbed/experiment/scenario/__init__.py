@@ -1,0 +1,1 @@
+"""The scenario: its schema by section, its file, and the rules between sections."""

@@ -1,0 +1,160 @@
+"""Scenario files: read, overridden key by key, checked, written out; every error in one line.
+
+Owns the wording of errors. Touches no machine.
+"""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from testbed.experiment.scenario.rules.commands import check_commands
+from testbed.experiment.scenario.rules.learnt_services import check_learnt
+from testbed.experiment.scenario.scenario import Scenario
+
+_RULES = (check_learnt, check_commands)
+
+_Keys = TypeVar("_Keys", bound=BaseModel)
+
+
+class ScenarioError(ValueError):
+    """A scenario that cannot run; one line that names file, key and way out."""
+
+
+def load(path: Path, overrides: dict[str, Any] | None = None) -> Scenario:
+    """Read a scenario file, with `overrides` by dotted key. Raises ScenarioError in one line."""
+    document = read(path)
+    for key, value in (overrides or {}).items():
+        override(document, key, value, f"--set {key}", path)
+    return parse(document, str(path))
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Return the document in a YAML file, unchecked. Raises ScenarioError in one line."""
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ScenarioError(f"{path}: {error.strerror or error}; is the path right?") from error
+    except UnicodeDecodeError as error:
+        raise ScenarioError(f"{path}: is no text file: {error}") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" line {mark.line + 1}" if mark else ""
+        raise ScenarioError(f"{path}{where}: is no YAML: {getattr(error, 'problem', error)}") from error
+    except (ValueError, RecursionError) as error:  # a date that does not exist, nesting without end
+        raise ScenarioError(f"{path}: is no YAML: {error}") from error
+    if not isinstance(document, dict):
+        raise ScenarioError(f"{path}: must hold keys and values, such as 'name: my-first'")
+    return document
+
+
+def parse(document: dict[str, Any], source: str) -> Scenario:
+    """Check a document; `source` names it in errors. Raises ScenarioError in one line."""
+    scenario = checked(Scenario, document, source)
+    try:
+        for rule in _RULES:
+            rule(scenario)
+    except ValueError as error:
+        raise ScenarioError(f"{source}: {error}") from error
+    return scenario
+
+
+def checked(keys: type[_Keys], document: dict[str, Any], source: str) -> _Keys:
+    """Check a document against any of the schemas; `source` names it in errors. Raises ScenarioError in one line."""
+    try:
+        return keys.model_validate(document)
+    except ValidationError as error:
+        raise ScenarioError(f"{source}: {_worded(error, keys)}") from error
+
+
+def parse_setting(text: str) -> tuple[str, Any]:
+    """Read `key.sub=value` of `--set`. Raises ScenarioError."""
+    key, separator, value = text.partition("=")
+    if not separator or not key:
+        raise ScenarioError(f"--set {text}: write key=value, such as --set metrics.interval_s=0.5")
+    try:
+        return key.strip(), yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ScenarioError(f"--set {text}: the value is no YAML") from error
+
+
+def dump(scenario: Scenario) -> str:
+    """Return the scenario with every default written out, as YAML."""
+    return yaml.safe_dump(scenario.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def override(document: dict[str, Any], key: str, value: Any, said: str, source: Path) -> None:
+    """Set a dotted key of a document in place; errors name it as `said`. Raises ScenarioError in one line."""
+    place: Any = document
+    parts = key.split(".")
+    for part in parts[:-1]:
+        if isinstance(place, list):
+            if not part.isdigit() or int(part) >= len(place):
+                raise ScenarioError(f"{said}: {source} has no element {part!r} there")
+            place = place[int(part)]
+        elif isinstance(place, dict):
+            place = place.setdefault(part, {})
+        else:
+            raise ScenarioError(f"{said}: there is nothing below {part!r} in {source}")
+    last = parts[-1]
+    if isinstance(place, list):
+        if not last.isdigit() or int(last) >= len(place):
+            raise ScenarioError(f"{said}: {source} has no element {last!r} there")
+        place[int(last)] = value
+    elif isinstance(place, dict):
+        place[last] = value
+    else:
+        raise ScenarioError(f"{said}: there is nothing below {parts[-2]!r} in {source}")
+
+
+def _worded(error: ValidationError, keys: type[BaseModel]) -> str:
+    problem = error.errors()[0]
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    place = _place(problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        fields = _fields_at(problem["loc"][:-1], keys)
+        near = difflib.get_close_matches(str(problem["loc"][-1]), fields, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(fields)}"
+        return f"{place}: unknown key; {hint}{more}"
+    message = problem["msg"].removeprefix("Value error, ")
+    got = problem.get("input")
+    shown = f", not {got!r}" if isinstance(got, str | int | float) and problem["type"] != "value_error" else ""
+    return f"{place}: {message}{shown}{more}" if place else f"{message}{more}"
+
+
+def _place(location: tuple[Any, ...]) -> str:
+    text = ""
+    for part in location:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        else:
+            text += f".{part}" if text else str(part)
+    return text
+
+
+def _fields_at(location: tuple[Any, ...], keys: type[BaseModel]) -> list[str]:
+    """Return the keys the schema knows at a place, for the hint on a mistyped one."""
+    schema = keys.model_json_schema()
+    here = schema
+    for part in location:
+        here = _dereferenced(here, schema)
+        if isinstance(part, int):
+            here = here.get("items", {})
+        elif part in here.get("properties", {}):
+            here = here["properties"][part]
+        else:
+            here = next(iter(here.get("patternProperties", {}).values()), {})
+    return list(_dereferenced(here, schema).get("properties", {}))
+
+
+def _dereferenced(here: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    for option in here.get("anyOf", []):
+        if "$ref" in option:
+            here = option
+    if "$ref" in here:
+        return dict(schema["$defs"][here["$ref"].rsplit("/", 1)[-1]])
+    return here

@@ -1,0 +1,1 @@
+"""Each steering system's part of an experiment, one folder per system."""

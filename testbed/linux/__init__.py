@@ -1,0 +1,1 @@
+"""What Linux offers a process: timerfd, CPU priority, packet timestamps, port counters, OVS conntrack."""

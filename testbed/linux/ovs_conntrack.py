@@ -1,0 +1,149 @@
+"""The connections that Open vSwitch tracks, by zone: read, counted, ended.
+
+Owns the calls of `ovs-appctl dpctl/…` and what their lines mean. Knows nothing of services; a zone is a number.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+from testbed.net.addresses import Address
+
+_TIMEOUT_S = 20
+_TUPLE = r"src=([^,]+),dst=([^,]+)(?:,sport=(\d+),dport=(\d+))?[^)]*"
+_NUMBERS = {"icmp": 1, "tcp": 6, "udp": 17, "icmpv6": 58, "sctp": 132}
+_LINE = re.compile(rf"(\w+),orig=\({_TUPLE}\),reply=\({_TUPLE}\)")
+_CONNECTIONS = re.compile(r"Total:\s*(\d+)")
+_NUMBER = re.compile(r"\b(timeout|mark)=(0x[0-9a-f]+|\d+)")
+
+
+class ConntrackError(RuntimeError):
+    """Open vSwitch did not answer, or not as expected; one line."""
+
+
+@dataclass(frozen=True)
+class Connection:
+    """One tracked connection: what the client sent, and who answers."""
+
+    proto: str
+    src: Address
+    dst: Address
+    src_port: int | None
+    dst_port: int | None
+    answered_by: Address
+    timeout_s: int | None
+    mark: int
+
+    @property
+    def tuple(self) -> str:
+        """Return what the client sent, as Open vSwitch is told of one connection."""
+        family = _family(self.src)
+        ends = f"{family}_src={self.src},{family}_dst={self.dst},ct_nw_proto={_NUMBERS.get(self.proto, 0)}"
+        return ends if self.src_port is None else f"{ends},ct_tp_src={self.src_port},ct_tp_dst={self.dst_port}"
+
+
+@dataclass(frozen=True)
+class Usage:
+    """How full the table of all connections of a datapath is."""
+
+    connections: int
+    limit: int
+
+    def __str__(self) -> str:
+        return f"{self.connections} of {self.limit} entries"
+
+
+class Conntrack:
+    """The connection tracker of one datapath: `netdev@ovs-netdev` or `system@ovs-system`."""
+
+    def __init__(self, datapath_type: str) -> None:
+        self._name = f"{datapath_type}@ovs-{datapath_type}"
+
+    def connections(self, zone: int) -> Iterator[Connection]:
+        """Return the connections of a zone."""
+        for line in self._dpctl("dump-conntrack", "-s", self._name, f"zone={zone}").splitlines():
+            connection = parse(line)
+            if connection is not None:
+                yield connection
+
+    def end(self, zone: int, answered_by: Address) -> int:
+        """End all connections of a zone that an instance answers; return how many there were."""
+        ended = [item for item in self.connections(zone) if item.answered_by == answered_by]
+        if ended:
+            try:
+                self._flush(f"zone={zone}", "", f"{_family(answered_by)}_src={answered_by}")
+            except ConntrackError:  # before Open vSwitch 3.1, only whole tuples
+                for item in ended:
+                    self._flush(f"zone={zone}", item.tuple)
+        return len(ended)
+
+    def flush(self, zone: int) -> None:
+        """End all connections of a zone."""
+        self._flush(f"zone={zone}")
+
+    def _flush(self, *chosen: str) -> None:
+        try:
+            self._dpctl("flush-conntrack", *chosen)  # Open vSwitch 3.1 takes no name of a datapath here
+        except ConntrackError:
+            self._dpctl("flush-conntrack", self._name, *chosen)  # there is more than one datapath
+
+    def count(self, zone: int) -> int:
+        """Return how many connections a zone has. Raises ConntrackError."""
+        said = _CONNECTIONS.search(self._dpctl("ct-stats-show", self._name, f"zone={zone}"))
+        if said is None:
+            raise ConntrackError("ovs-appctl dpctl/ct-stats-show: no total")
+        return int(said[1])
+
+    def refused(self) -> int:
+        """Return how many connections found the table full, of the whole datapath, since Open vSwitch started."""
+        return int(_appctl("coverage/read-counter", "conntrack_full"))
+
+    def usage(self) -> Usage | None:
+        """Return how full the table is; None of a datapath that does not say."""
+        try:
+            return Usage(*(int(self._dpctl(asked, self._name)) for asked in ("ct-get-nconns", "ct-get-maxconns")))
+        except (ConntrackError, ValueError):
+            return None
+
+    def _dpctl(self, command: str, *arguments: str) -> str:
+        return _appctl(f"dpctl/{command}", *arguments)
+
+
+def _family(address: Address) -> str:
+    return "ct_nw" if address.version == 4 else "ct_ipv6"
+
+
+def _appctl(command: str, *arguments: str) -> str:
+    try:
+        done = subprocess.run(
+            ["ovs-appctl", f"--timeout={_TIMEOUT_S}", command, *arguments],
+            capture_output=True, text=True, stdin=subprocess.DEVNULL, start_new_session=True, check=False,
+        )  # fmt: skip
+    except OSError as error:
+        raise ConntrackError(f"ovs-appctl: {error.strerror}") from error
+    if done.returncode != 0:
+        raise ConntrackError(f"ovs-appctl {command}: {' '.join(done.stderr.split())}")
+    return done.stdout
+
+
+def parse(line: str) -> Connection | None:
+    """Read a line of dump-conntrack; None for what is none."""
+    found = _LINE.match(line)
+    if found is None:
+        return None
+    proto, src, dst, src_port, dst_port, answered_by = found.groups()[:6]
+    numbers = {name: int(value, 0) for name, value in _NUMBER.findall(line[found.end() :])}
+    return Connection(
+        proto,
+        ip_address(src),
+        ip_address(dst),
+        None if src_port is None else int(src_port),
+        None if dst_port is None else int(dst_port),
+        ip_address(answered_by),
+        numbers.get("timeout"),
+        numbers.get("mark", 0),
+    )

@@ -1,0 +1,1 @@
+"""RTP and RTCP: header, reports, receiver statistics. Pure."""

@@ -1,0 +1,1 @@
+"""Layout of a drawn topology: places of nodes and labels. Pure."""

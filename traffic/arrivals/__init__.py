@@ -1,0 +1,1 @@
+"""Flow arrivals: point processes, their file, turns, schedules. Pure."""

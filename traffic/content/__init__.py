@@ -1,0 +1,1 @@
+"""Content of flows: packets, G.711, streams, HTTP exchanges."""

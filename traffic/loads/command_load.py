@@ -1,0 +1,118 @@
+"""A load that somebody else's program makes: `python -m traffic.loads.command_load CONFIG.json` (docs/processes.md).
+
+Owns one command at one client: started at its time, ended at the end of its window, its row in `commands`. What it
+sends and receives is its own business; its flows are seen at the instances. A command that fails is a result, not a
+failure of this process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shlex
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from testbed.records.writer import RecordWriter
+from testbed.runtime.child_command import Command
+from testbed.runtime.config import Keys
+from testbed.runtime.lifecycle import ProcessFailure, announce_ready, run_recorded
+from traffic.loads import tool_output
+
+_GRACE_S = 2.0
+
+
+@dataclass(frozen=True)
+class CommandLoadConfig:
+    """A command of one client. Times are on CLOCK_MONOTONIC.
+
+    `within`: what starts it in its surroundings, no part of what is written down. `patience_s`: how long after `end_s`
+    it may go on by itself. `output`: what its output file is called in the results.
+    """
+
+    name: str
+    workload: str
+    service: str
+    client: str
+    argv: tuple[str, ...]
+    within: tuple[str, ...]
+    environment: tuple[str, ...]
+    folder: Path
+    output: str
+    start_s: float
+    end_s: float
+    patience_s: float
+    out_dir: Path
+
+
+def command_load_config(keys: Keys) -> CommandLoadConfig:
+    """Check the configuration; raise ConfigError naming the key."""
+
+    def texts(key: str, least: int = 0) -> tuple[str, ...]:
+        entries = keys.entries(key, "a list of strings", least)
+        return tuple(entries.text(entry) for entry in entries)
+
+    return CommandLoadConfig(
+        name=keys.file_name("name"),
+        workload=keys.text("workload"),
+        service=keys.text("service"),
+        client=keys.text("client"),
+        argv=texts("argv", 1),
+        within=texts("within"),
+        environment=texts("environment"),
+        folder=Path(keys.text("folder")),
+        output=keys.text("output"),
+        start_s=keys.number("start_s"),
+        end_s=keys.number("end_s"),
+        patience_s=keys.number("patience_s", 0),
+        out_dir=Path(keys.text("out_dir")),
+    )
+
+
+async def serve(config: CommandLoadConfig, records: RecordWriter) -> None:
+    """Run the command in its window; when cancelled, end it and say so."""
+    announce_ready(config)
+    await asyncio.sleep(max(0.0, config.start_s - time.monotonic()))
+    started_s = time.monotonic()
+    environment = dict(item.split("=", 1) for item in config.environment)
+    row: dict[str, object] = {
+        "workload": config.workload,
+        "service": config.service,
+        "client": config.client,
+        "argv": shlex.join(config.argv),
+        "due_s": config.start_s,
+        "started_s": started_s,
+    }
+    try:
+        command = Command([*config.within, *config.argv], config.folder, environment)
+    except ProcessFailure as failure:
+        print(failure, file=sys.stderr)
+        records.write("commands", {**row, "finished_s": started_s, "outcome": "failed", "last_words": str(failure)})
+        return
+    outcome = "interrupted"
+    try:
+        outcome = await _outcome(command, config)
+    finally:
+        ended_s = time.monotonic()
+        code = command.end(_GRACE_S)
+        figures = tool_output.figures(config.argv[0], command.said())
+        last = {"figures": json.dumps(figures) if figures else "", "last_words": command.last_words()}
+        row |= {"finished_s": ended_s, "exit_code": code, "outcome": outcome, "output": config.output, **last}
+        records.write("commands", row)
+
+
+async def _outcome(command: Command, config: CommandLoadConfig) -> str:
+    code = await command.wait(config.end_s - time.monotonic())
+    if code is None and config.patience_s:
+        code = await command.wait(config.patience_s)
+        if code is None:
+            return "overdue"
+    if code is None:
+        return "ended"
+    return "failed" if code else "ok"
+
+
+if __name__ == "__main__":
+    sys.exit(run_recorded(command_load_config, serve, sys.argv))
