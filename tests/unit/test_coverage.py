@@ -12,7 +12,7 @@ import pytest
 TESTS = Path(__file__).resolve().parents[1]
 COVERAGE = TESTS.parent / "docs" / "coverage.md"
 _BEHAVIOUR = re.compile(r"\* (?P<source>[CDR][^:]*): (?P<words>.+)")
-_SHOWN = re.compile(r"  - `(?P<file>[a-z0-9_]+/[a-z0-9_]+\.py)::(?P<test>\w+)`")
+_SHOWN = re.compile(r"  - `(?P<file>(?:[a-z0-9_]+/)+[a-z0-9_]+\.py)::(?P<test>\w+)`")
 _NOT_YET = re.compile(r"  - not yet: .+")
 
 

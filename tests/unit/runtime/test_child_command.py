@@ -15,7 +15,7 @@ from testbed.runtime.child_command import Command, descendants, has_ended, how_i
 from testbed.runtime.lifecycle import ProcessFailure
 from tests.polling import wait_until
 
-CHECKOUT = Path(__file__).resolve().parents[2]
+CHECKOUT = Path(__file__).resolve().parents[3]
 
 
 def _outcome(folder: Path, script: str) -> list[str]:

@@ -17,7 +17,7 @@ from testbed.dyncast.metrics.levels import RawMetrics
 from testbed.dyncast_io.shared_state import Figures, TrueState, path_of
 from tests.polling import wait_until
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 
 D_BID = ip_address("10.1.0.20")
 FIGURES = Figures(4, 3, 2, 50, 5, 100, 0.75, 0.05)
