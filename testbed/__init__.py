@@ -2,7 +2,7 @@
 
 From the top floor down, each importing only those below it (pyproject.toml has the contract):
 `cli` · `experiment` · `agents`, `emulation`, `analysis` (beside `ryu_apps` and `traffic`) · `dyncast_io` · `runtime` ·
-`linux` · `dyncast` · `net`, `queueing`, `rtp`, `records` (beside `topologies`).
+`linux` · `dyncast` · `net`, `queueing`, `rtp`, `records` (beside `topologies`) · `systems`, which lists the systems.
 """
 
 __version__ = "0.1.0"

@@ -1,0 +1,58 @@
+"""The systems that run on the testbed, and where the parts of each are found. The one list that names them.
+
+A system has up to three parts, each a module with one name that its readers look for:
+
+    tables       TABLES     the tables that its processes write      light, for processes import it
+    experiment   SYSTEM     keys, rules, plan, processes, load       `testbed.experiment.system` says what
+    analysis     ANALYSIS   figures, pictures, report sections       from the files of a run alone
+
+Knows names only: a part is imported when somebody asks for it. A system from elsewhere calls `register` before its
+first scenario is read, and changes no line here.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Part = Literal["tables", "experiment", "analysis"]
+_LOOKED_FOR: dict[Part, str] = {"tables": "TABLES", "experiment": "SYSTEM", "analysis": "ANALYSIS"}
+
+
+@dataclass(frozen=True)
+class Registration:
+    """A system by its name, with the modules of its parts; a system may lack any."""
+
+    name: str
+    tables: str | None = None
+    experiment: str | None = None
+    analysis: str | None = None
+
+
+_registered: dict[str, Registration] = {}
+
+
+def register(
+    name: str, *, tables: str | None = None, experiment: str | None = None, analysis: str | None = None
+) -> None:
+    """Make a system known. The same again changes nothing; raises ValueError for another one of its name."""
+    registration = Registration(name, tables, experiment, analysis)
+    if _registered.setdefault(name, registration) != registration:
+        raise ValueError(f"there is another system called {name!r}: {_registered[name]}")
+
+
+def registered() -> tuple[Registration, ...]:
+    """Return all systems, in the order in which they became known."""
+    return tuple(_registered.values())
+
+
+def parts(kind: Part) -> dict[str, Any]:
+    """Import one part of each system that has it; return what it offers, by the system's name."""
+    modules = {item.name: getattr(item, kind) for item in registered()}
+    return {
+        name: getattr(importlib.import_module(module), _LOOKED_FOR[kind]) for name, module in modules.items() if module
+    }
+
+
+register("dyncast")
