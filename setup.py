@@ -16,6 +16,8 @@ TEST = [
     # The example notebook is executed.
     "nbclient>=0.10",
     "ipykernel>=6.29",
+    # Examples are held against the schemas that editors read.
+    "jsonschema>=4.18",
     "types-PyYAML",
     # Pages are opened in the distribution's Chromium; it is not asked to bring a browser.
     "playwright>=1.45",
@@ -52,7 +54,7 @@ setup(
         "matplotlib>=3.7",
         "jinja2>=3.1",
         "scipy>=1.11",
-        "pydantic>=2.5",
+        "pydantic>=2.10",
         "PyYAML>=6.0",
         "typer>=0.12",
         "rich>=13.0",

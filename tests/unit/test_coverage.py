@@ -1,4 +1,4 @@
-"""docs/coverage.md: every behaviour has a test that exists, or says "not yet"."""
+"""docs/dyncast/coverage.md: every behaviour has a test that exists, or says "not yet"."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).resolve().parents[1]
-COVERAGE = TESTS.parent / "docs" / "coverage.md"
+COVERAGE = TESTS.parent / "docs/dyncast/coverage.md"
 _BEHAVIOUR = re.compile(r"\* (?P<source>[CDR][^:]*): (?P<words>.+)")
 _SHOWN = re.compile(r"  - `(?P<file>(?:[a-z0-9_]+/)+[a-z0-9_]+\.py)::(?P<test>\w+)`")
 _NOT_YET = re.compile(r"  - not yet: .+")

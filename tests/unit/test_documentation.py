@@ -1,15 +1,40 @@
-"""What pages of the documentation refer to is there."""
+"""What pages of the documentation refer to is there, and their indexes are complete."""
 
 from __future__ import annotations
 
+import json
 import re
+from functools import cache
 from pathlib import Path
+from typing import Any
 
+import jsonschema
 import pytest
+import yaml
+from pydantic import BaseModel
+
+from testbed.experiment.scenario.scenario import Scenario
+from testbed.experiment.study.study_keys import StudyKeys
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", *sorted(DOCS.glob("**/*.md"))]
+DECISIONS = sorted(DOCS.glob("decisions/[0-9]*.md"))
+EXAMPLES = sorted(DOCS.glob("examples/**/*.yaml"))
 LINK = re.compile(r"\]\(([^)#\s]+)")
+ROW = re.compile(r"\| \[[^]]+\]\((?P<link>[^)]+)\) \| (?P<words>.+?) \|(?P<rest>.*)")
+DECIDED = re.compile(r" \d{4}-\d\d-\d\d \| (in force|(amended|replaced) by \d{4}) \|")
+
+
+def rows(index: Path) -> dict[str, re.Match[str]]:
+    """Return the rows of an index by the file that they link to."""
+    found = map(ROW.fullmatch, index.read_text(encoding="utf-8").splitlines())
+    return {row["link"]: row for row in found if row}
+
+
+@cache
+def schema(name: str) -> Any:
+    return json.loads((DOCS / name).read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -18,9 +43,53 @@ def test_links_lead_somewhere(page: Path) -> None:
     assert [link for link in links if not (page.parent / link).exists()] == []
 
 
+def test_every_page_is_found_from_the_index_of_its_folder() -> None:
+    folders = {page.parent for page in PAGES if page.parent.is_relative_to(DOCS)}
+    for folder in folders:
+        index = folder / "README.md"
+        linked = {(folder / link).resolve() for link in LINK.findall(index.read_text(encoding="utf-8"))}
+        inner = {below / "README.md" for below in folders if below.parent == folder}
+        assert {page for page in folder.glob("*.md") if page != index} | inner <= linked, index
+
+
+def test_every_decision_is_listed_with_its_title_date_and_status() -> None:
+    listed = rows(DOCS / "decisions/README.md")
+    assert list(listed) == [decision.name for decision in DECISIONS]
+    for decision in DECISIONS:
+        heading = decision.read_text(encoding="utf-8").splitlines()[0]
+        row = listed[decision.name]
+        assert re.fullmatch(rf"# 0*{int(decision.name[:4])}[.:] {re.escape(row['words'])}", heading)
+        assert DECIDED.fullmatch(row["rest"]), row[0]
+
+
+def test_every_example_is_listed_by_its_description_where_it_has_one() -> None:
+    listed = rows(DOCS / "examples/README.md")
+    for example in EXAMPLES:
+        row = listed[str(example.relative_to(DOCS / "examples"))]
+        assert row["words"] == yaml.safe_load(example.read_text(encoding="utf-8")).get("description", row["words"])
+
+
+@pytest.mark.parametrize(("keys", "page"), [(Scenario, "scenario.schema.json"), (StudyKeys, "study.schema.json")])
+def test_the_schemas_that_editors_read_are_those_of_today(keys: type[BaseModel], page: str) -> None:
+    option = "--study " if keys is StudyKeys else ""
+    assert schema(page) == keys.model_json_schema(), f"write it again: ./dyncast schema {option}>docs/{page}"
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: str(path.relative_to(DOCS)))
+def test_an_editor_finds_no_fault_with_an_example(example: Path) -> None:
+    page = "study.schema.json" if example.parent.name == "studies" else "scenario.schema.json"
+    jsonschema.validate(yaml.safe_load(example.read_text(encoding="utf-8")), schema(page))
+
+
+def test_an_editor_marks_a_key_that_there_is_not() -> None:
+    document = yaml.safe_load((DOCS / "examples/first.yaml").read_text(encoding="utf-8"))
+    with pytest.raises(jsonschema.ValidationError, match="polcy"):
+        jsonschema.validate({**document, "polcy": "closest"}, schema("scenario.schema.json"))
+
+
 def test_pages_of_studies_are_listed_and_name_their_files() -> None:
-    listed = (ROOT / "docs/studies/README.md").read_text(encoding="utf-8")
-    pages = [page for page in (ROOT / "docs/studies").glob("*.md") if page.name != "README.md"]
+    listed = (DOCS / "studies/README.md").read_text(encoding="utf-8")
+    pages = [page for page in DOCS.glob("studies/*.md") if page.name != "README.md"]
     assert pages
     for page in pages:
         assert f"({page.name})" in listed

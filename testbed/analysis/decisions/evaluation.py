@@ -2,7 +2,7 @@
 
 For each decision, the expected time of the flow at each instance that was open to it, in the terms of the policy
 `oracle` but by the load as it really was (`sessions`): regret is how much longer the chosen one was expected to take
-than the best. docs/judging.md says what that leaves out.
+than the best. docs/dyncast/judging.md says what that leaves out.
 """
 
 from __future__ import annotations

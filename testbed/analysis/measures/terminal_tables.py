@@ -131,7 +131,7 @@ def print_summary(summary: Summary, console: Console) -> None:
         ("RTP (echo: round trip; up: to the instance)", summary.rtp, _RTP),
         ("Calls of several streams", summary.calls, _CALLS),
         ("Decisions", summary.decisions, _DECISIONS),
-        ("Decisions against an oracle (docs/judging.md)", _judged(summary.judgement), _JUDGED),
+        ("Decisions against an oracle (docs/dyncast/judging.md)", _judged(summary.judgement), _JUDGED),
         ("Commands at clients", _readable(run.commands), _COMMANDS),
         ("Faults", summary.faults, _FAULTS),
         ("Signalling sent while workloads ran", summary.signalling, _SIGNALLING),

@@ -35,7 +35,9 @@ def _split(value: Any) -> Any:
 
 
 # No shell sees it; a string is split as a shell would.
-CommandLine = Annotated[tuple[str, ...], BeforeValidator(_split), Field(min_length=1)]
+CommandLine = Annotated[
+    tuple[str, ...], BeforeValidator(_split, json_schema_input_type=str | tuple[str, ...]), Field(min_length=1)
+]
 
 
 def filled(text: str, values: Mapping[str, object]) -> str:
@@ -103,7 +105,7 @@ class CommandMetricsKeys(Part):
     """proc: what the machine knows: connections, CPU time, memory, octets. http: the application tells some itself."""
     url: str | None = Field(None, pattern=r"^http://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?(/|$)")
     """http: where in the instance's own namespace it gives a JSON document, such as http://localhost:8081/status."""
-    values: dict[str, Annotated[FigureKeys, BeforeValidator(_pointer)]] = {}
+    values: dict[str, Annotated[FigureKeys, BeforeValidator(_pointer, json_schema_input_type=str | FigureKeys)]] = {}
     """http: the metrics that it tells, by name, each with a JSON pointer: {queue_length: /waiting}. There are:
     busy_workers, queue_length, sessions, sessions_started, completed, refused, utilisation, service_time_ms,
     capacity_per_s. What it does not tell is as with proc."""

@@ -1,4 +1,4 @@
-"""Sentences of the architecture drafts that span several parts of a D-Router. See docs/coverage.md."""
+"""Sentences of the architecture drafts that span several parts of a D-Router. See docs/dyncast/coverage.md."""
 
 from __future__ import annotations
 
