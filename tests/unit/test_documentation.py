@@ -21,6 +21,7 @@ DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.glob("**/*.md"))]
 DECISIONS = sorted(DOCS.glob("decisions/[0-9]*.md"))
 EXAMPLES = sorted(DOCS.glob("examples/**/*.yaml"))
+PROGRAMS = [*DOCS.glob("examples/*.ipynb"), *DOCS.glob("examples/python/*.py")]
 LINK = re.compile(r"\]\(([^)#\s]+)")
 ROW = re.compile(r"\| \[[^]]+\]\((?P<link>[^)]+)\) \| (?P<words>.+?) \|(?P<rest>.*)")
 DECIDED = re.compile(r" \d{4}-\d\d-\d\d \| (in force|(amended|replaced) by \d{4}) \|")
@@ -64,6 +65,7 @@ def test_every_decision_is_listed_with_its_title_date_and_status() -> None:
 
 def test_every_example_is_listed_by_its_description_where_it_has_one() -> None:
     listed = rows(DOCS / "examples/README.md")
+    assert {DOCS / "examples" / link for link in listed} == {*EXAMPLES, *PROGRAMS}
     for example in EXAMPLES:
         row = listed[str(example.relative_to(DOCS / "examples"))]
         assert row["words"] == yaml.safe_load(example.read_text(encoding="utf-8")).get("description", row["words"])
