@@ -54,7 +54,7 @@ class Agent:
         """Poll at each interval and report what is due; never returns."""
         next_poll_s, poll_interval_s = self._start_s, self._config.poll_interval_s
         while True:
-            due_s = min(next_poll_s, *(teller.agent.next_due_s(self._loop.time()) for teller in self._tellers))
+            due_s = min(next_poll_s, *(teller.agent.next_timer_s(self._loop.time()) for teller in self._tellers))
             await asyncio.sleep(max(0.0, due_s - self._loop.time()))
             now_s = self._loop.time()
             if now_s >= next_poll_s:

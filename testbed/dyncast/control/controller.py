@@ -152,6 +152,13 @@ class Controller(Role):
     def _is_settled(self, now_s: float) -> bool:
         return self._began_s is not None and now_s - self._began_s >= self._at.control.settle_s
 
+    def next_timer_s(self) -> float:
+        """Return when shares are due."""
+        if self._began_s is None:
+            return -math.inf
+        settled_s = self._began_s + self._at.control.settle_s
+        return settled_s if self._next_s is None else max(settled_s, self._next_s)
+
     def on_timer(self, now_s: float) -> list[SendMessage]:
         """Tell each ingress its shares: at the interval, and at once when a state or a path changed."""
         if self._began_s is None:

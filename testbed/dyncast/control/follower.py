@@ -8,6 +8,7 @@ nobody told it anything. Section 3 of the Dyncast architecture; "Centralized Mod
 
 from __future__ import annotations
 
+import math
 from collections import ChainMap, Counter
 from collections.abc import Mapping
 from typing import Any
@@ -125,6 +126,14 @@ class Follower(Role):
                 Binding(share.d_sid, share.d_bid, share.egress, share.state, None, UNSCORED, share.measured_s, now_s)
             )
         return [Told(share.d_sid, share.d_bid, share.state) for share in shares]
+
+    def next_timer_s(self) -> float:
+        """Return when the next status is due, or the controller has been silent for too long."""
+        if self._next_s is None:
+            return -math.inf
+        if self._heard_s is None or self._is_alone:
+            return self._next_s
+        return min(self._next_s, self._heard_s + self._at.control.lifetime_s)
 
     def on_timer(self, now_s: float) -> list[SendMessage]:
         """Tell the controller of paths and flows: at the interval, and at once when a path died or came back."""

@@ -8,6 +8,7 @@ ones and by what the ingress expects itself (`session_model`). "Hybrid Model" of
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -90,6 +91,10 @@ class Hybrid(Role):
         together = replace(binding, raw=with_volatile(slow.raw, load.raw), measured_s=load.measured_s)
         self._at.bindings.put(together)
         return together
+
+    def next_timer_s(self) -> float:
+        """Return when loads are due."""
+        return -math.inf if self._next_s is None else self._next_s
 
     def on_timer(self, now_s: float) -> list[SendMessage]:
         """Drop what nobody renewed; at the controller, hand out at the interval."""

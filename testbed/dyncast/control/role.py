@@ -8,6 +8,7 @@ distributed and centralized, the CATS framework all three. docs/decisions/0013 s
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -114,6 +115,10 @@ class Role:
     def on_message(self, message: Message, epoch: int, now_s: float) -> list[Told]:  # noqa: ARG002
         """Take in what only some modes know; return what it changed. Raises Refused."""
         raise unexpected(message)
+
+    def next_timer_s(self) -> float:
+        """Return when there is something to tell, whatever comes until then; -inf: at once, inf: never."""
+        return math.inf
 
     def on_timer(self, now_s: float) -> list[SendMessage]:  # noqa: ARG002
         """Return what is to be told now."""

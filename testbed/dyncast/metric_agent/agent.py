@@ -59,7 +59,7 @@ class MetricAgent:
         if watched.is_suppressed(now_s):
             self.counters["observations_suppressed"] += 1
 
-    def next_due_s(self, now_s: float) -> float:
+    def next_timer_s(self, now_s: float) -> float:
         """Return when there will be something to tell even if nothing is observed until then."""
         if self._budget and self._is_held_back:
             return min(self._next_refresh_s, self._budget.ready_s(now_s))

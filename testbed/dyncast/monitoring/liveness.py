@@ -9,6 +9,7 @@ goes on; its site takes new flows until its metrics expire.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from testbed.dyncast.events import Noticed
@@ -26,6 +27,11 @@ class Liveness:
         self._lost: set[str] = set()
         self._silent: set[str] = set()
         self._expired: dict[tuple[Address, Address], Binding] = {}
+        self._next_expiry_s = -math.inf  # none before that, however many bindings are refreshed meanwhile
+
+    def next_timer_s(self) -> float:
+        """Return when the next binding may have expired; that paths changed is seen elsewhere."""
+        return self._next_expiry_s
 
     def changes(self, now_s: float) -> list[Noticed]:
         """Return what changed since last asked."""
@@ -52,11 +58,16 @@ class Liveness:
 
     def _expiries(self, now_s: float) -> list[Noticed]:
         """A binding that a report refreshed is there again by that report; nothing more is said of it."""
+        if now_s < self._next_expiry_s:
+            return []
+        lifetime_s = self._bindings.lifetime_s
         expired = {
             (binding.d_sid, binding.d_bid): binding
             for binding in self._bindings.all()
-            if now_s - binding.received_s > self._bindings.lifetime_s
+            if now_s - binding.received_s > lifetime_s
         }
+        alive = [binding.received_s for binding in self._bindings.all() if now_s - binding.received_s <= lifetime_s]
+        self._next_expiry_s = min(alive, default=now_s) + lifetime_s
         new = [binding for key, binding in expired.items() if key not in self._expired]
         self._expired = expired
         return [Noticed(now_s, "expired", binding.site, binding.d_sid, binding.d_bid) for binding in new]

@@ -78,6 +78,11 @@ class PathState:
         return self._came_back and self.replies > 0
 
     @property
+    def standing(self) -> tuple[bool, bool]:
+        """Whether the site is reachable, and whether its control process is silent."""
+        return self.is_reachable, self.is_silent
+
+    @property
     def cost_s(self) -> float:
         """The round-trip time to reckon with: measured, or the routing's before the first reply."""
         return self.path_cost_ms / 1e3 if self.rtt_s is None else self.rtt_s

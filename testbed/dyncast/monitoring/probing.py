@@ -10,8 +10,10 @@ believed, to the octet: whoever has not seen that probe, tag and all, cannot mak
 
 from __future__ import annotations
 
+import math
 from collections import Counter, deque
 from collections.abc import Mapping
+from itertools import islice
 
 from testbed.dyncast.actions import Action, SendMessage
 from testbed.dyncast.messages import codec
@@ -21,10 +23,15 @@ from testbed.dyncast.monitoring.path_state import PathState
 from testbed.net.addresses import Address
 
 _REMEMBERED = 5  # probes to each peer that may come back
+_ROUNDING = 1e-6
+_TURNS = 8  # in an interval, at most: a turn for each peer would wake a node of many sites all the time
 
 
 class Prober:
-    """Probe `paths`, by site, at their `addresses`; `counters` takes what was not to be expected."""
+    """Probe `paths`, by site, at their `addresses`; `counters` takes what was not to be expected.
+
+    `paths_changed`: an answer showed one alive or silent that was not; whoever looks at the paths then resets it.
+    """
 
     def __init__(
         self,
@@ -41,19 +48,43 @@ class Prober:
         self._interval_s = interval_s
         self._authenticator = authenticator
         self._counters = counters
+        self.paths_changed = False
         self._sequence = 0
+        turns = min(_TURNS, len(addresses))
+        self._turns = [dict(islice(addresses.items(), turn, None, turns)) for turn in range(turns)]
+        self._turn = 0
         self._next_s: float | None = None
         self._sent: dict[Address, deque[bytes]] = {address: deque(maxlen=_REMEMBERED) for address in addresses.values()}
 
+    def next_timer_s(self) -> float:
+        """Return when the next probe is due."""
+        if not self._turns:
+            return math.inf
+        return -math.inf if self._next_s is None else self._next_s
+
     def on_timer(self, now_s: float) -> list[Action]:
-        """Probe all paths when it is time."""
-        if self._next_s is not None and now_s < self._next_s:
+        """Probe the paths whose turn it is; all of them at first, for nothing is known of any."""
+        if now_s < self.next_timer_s():
             return []
-        self._next_s = now_s + self._interval_s
+        pause_s = self._interval_s / len(self._turns)
+        if self._next_s is None:
+            self._next_s = now_s + pause_s
+            return self._probe(self._addresses, now_s)
+        # Who was held up for longer than an interval probes each path once, and owes nothing.
+        begin_s = max(self._next_s, now_s - self._interval_s + pause_s)
+        turns = 1 + int((now_s - begin_s) / pause_s + _ROUNDING)
+        self._next_s = begin_s + turns * pause_s
+        due: dict[str, Address] = {}
+        for _ in range(turns):
+            due.update(self._turns[self._turn])
+            self._turn = (self._turn + 1) % len(self._turns)
+        return self._probe(due, now_s)
+
+    def _probe(self, due: Mapping[str, Address], now_s: float) -> list[Action]:
         self._sequence += 1
         probe = Probe(self._site, self._sequence, now_s)
         actions: list[Action] = []
-        for site, address in self._addresses.items():
+        for site, address in due.items():
             self._paths[site].on_probe_sent()
             data = self._signed(probe, site)
             self._sent[address].append(data)
@@ -70,7 +101,9 @@ class Prober:
         if path is None or rtt_s < 0:
             self._counters["probes_unexpected"] += 1
             return []
+        before = path.standing
         path.on_reply(rtt_s, now_s)
+        self.paths_changed |= path.standing != before
         return []
 
     def on_returned(self, data: bytes, to: Address, now_s: float) -> None:
@@ -81,7 +114,10 @@ class Prober:
             return
         self._counters["probes_returned"] += 1
         site = next(site for site, address in self._addresses.items() if address == to)
-        self._paths[site].on_returned(now_s - codec.read_header(quoted).sent_s, now_s)
+        path = self._paths[site]
+        before = path.standing
+        path.on_returned(now_s - codec.read_header(quoted).sent_s, now_s)
+        self.paths_changed |= path.standing != before
 
     def _signed(self, probe: Probe, receiver: str) -> bytes:
         data = codec.encode(probe)

@@ -7,6 +7,7 @@ site's metrics, hear those of others) and measurer of paths.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from random import Random
 
@@ -31,6 +32,7 @@ from testbed.dyncast.events import Decided, MetricsReceived
 from testbed.dyncast.messages.admission import Admission
 from testbed.dyncast.messages.authentication import Authenticator, Refused
 from testbed.dyncast.messages.reports import BindingReport, Probe, Report
+from testbed.dyncast.metrics.levels import State
 from testbed.dyncast.monitoring import failure_detector
 from testbed.dyncast.monitoring.binding_table import BindingTable
 from testbed.dyncast.monitoring.failure_detector import Deaths
@@ -119,7 +121,8 @@ class DRouter(BindingKeeper):
             self.counters,
         )  # fmt: skip
         self._watched: set[Address] = set()
-        self._next_spread_s: float | None = None
+        self._next_spread_s = -math.inf
+        self._has_news = False  # of an instance that is not up
 
     # -- the switch ------------------------------------------------------------------------------
 
@@ -326,6 +329,7 @@ class DRouter(BindingKeeper):
         """Break the flows of instances that turn out to have died."""
         actions: list[Action] = []
         for told in bindings:
+            self._has_news |= told.state is not State.UP
             if self._deaths.hear(told.d_sid, told.d_bid, told.state):
                 actions += self._break(told.d_sid, told.d_bid)
             elif told.d_sid in self._pools and not self._deaths.is_dead(told.d_sid, told.d_bid):
@@ -344,18 +348,32 @@ class DRouter(BindingKeeper):
 
     # -- time ------------------------------------------------------------------------------------
 
-    def on_timer(self, now_s: float) -> list[Action]:
-        """Do what is due: probe the paths to all peers, notice what has gone, reckon weights anew."""
-        return [*self._prober.on_timer(now_s), *self._look_around(now_s), *self._role.on_timer(now_s)]
+    def next_timer_s(self) -> float:
+        """Return when `on_timer` has something to do (-inf: at once); to be asked again after each input."""
+        if self._has_news or self._prober.paths_changed:
+            return -math.inf
+        parts = (self._prober, self._liveness, self._role, self._dispatching)
+        return min(self._next_weights_s(), *(part.next_timer_s() for part in parts))
 
-    def _look_around(self, now_s: float) -> list[Action]:
-        if self._next_spread_s is not None and now_s < self._next_spread_s:
-            waiting = [d_sid for d_sid, pool in self._pools.items() if pool.is_waiting]
-            return [action for d_sid in waiting for action in self._spread(d_sid, now_s)]
-        self._next_spread_s = now_s + _SPREAD_INTERVAL_S
+    def on_timer(self, now_s: float) -> list[Action]:
+        """Do what is due: probe paths, notice what has gone, reckon weights anew."""
+        probes = self._prober.on_timer(now_s)
+        self._has_news = self._prober.paths_changed = False
         noticed = self._notice(now_s) + self._dispatching.withdraw(self._deaths.is_dead, now_s)
         noticed += self._learning.on_timer(self.bindings, now_s)
-        return noticed + [action for d_sid in self._pools for action in self._spread(d_sid, now_s)]
+        return [*probes, *noticed, *self._move_weights(now_s), *self._role.on_timer(now_s)]
+
+    def _next_weights_s(self) -> float:
+        if not self._pools:
+            return math.inf
+        return min(self._next_spread_s, *[pool.ready_s for pool in self._pools.values() if pool.is_waiting], math.inf)
+
+    def _move_weights(self, now_s: float) -> list[Action]:
+        is_time = now_s >= self._next_spread_s
+        if is_time:
+            self._next_spread_s = now_s + _SPREAD_INTERVAL_S
+        due = [d_sid for d_sid, pool in self._pools.items() if is_time or pool.is_waiting]
+        return [action for d_sid in due for action in self._spread(d_sid, now_s)]
 
     def _notice(self, now_s: float) -> list[Action]:
         changes = self._liveness.changes(now_s)

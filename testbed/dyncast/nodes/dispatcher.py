@@ -8,6 +8,7 @@ goes to an instance but by the binding. So a flow has one instance whatever is l
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -77,6 +78,7 @@ class Dispatcher(BindingKeeper):
         self._admission = Admission({}, _NO_REPORTS, config.message_lifetime_s, authenticator)
         self._asking: dict[FlowKey, _Asking] = {}
         self._withdrawn: dict[FlowKey, float] = {}  # flows that lost their instance, until they have another
+        self._next_s = math.inf  # nothing is due before
 
     # -- the switch ------------------------------------------------------------------------------
 
@@ -125,6 +127,7 @@ class Dispatcher(BindingKeeper):
     def _ask(self, flow: FlowKey, now_s: float) -> list[Action]:
         asking = self._asking[flow]
         asking.asked_s = now_s
+        self._next_s = min(self._next_s, now_s + _ASK_AGAIN_S)
         if self.config.tells == "implicit" and self._looks_like_another(flow):
             return []  # the one that would come back could be of either; later
         asking.asks += 1
@@ -190,7 +193,8 @@ class Dispatcher(BindingKeeper):
             cause = causes.get((entry.d_sid, entry.d_bid))
             if cause is not None:
                 self.counters["flows_broken" if cause is Cause.DIED else "flows_cut_off"] += 1
-                self._withdrawn[entry.flow] = now_s + entry.timeout_s
+                self._withdrawn[entry.flow] = until_s = now_s + entry.timeout_s
+                self._next_s = min(self._next_s, until_s)
                 actions += self._end(entry)
         return actions
 
@@ -217,9 +221,13 @@ class Dispatcher(BindingKeeper):
 
     # -- time ------------------------------------------------------------------------------------
 
+    def next_timer_s(self) -> float:
+        """Return when `on_timer` may have something to do; to be asked again after each input."""
+        return self._next_s
+
     def on_timer(self, now_s: float) -> list[Action]:
         """Ask again about flows that were not answered; give up those that never are."""
-        for flow in [flow for flow, until_s in self._withdrawn.items() if until_s < now_s]:
+        for flow in [flow for flow, until_s in self._withdrawn.items() if until_s <= now_s]:
             del self._withdrawn[flow]
         actions: list[Action] = []
         for flow in [flow for flow, asking in self._asking.items() if asking.ask_again_s <= now_s]:
@@ -227,6 +235,8 @@ class Dispatcher(BindingKeeper):
                 actions += self._give_up(flow, "unanswered")
             else:
                 actions += self._ask(flow, now_s)
+        again_s = (asking.ask_again_s for asking in self._asking.values())
+        self._next_s = min((*again_s, *self._withdrawn.values()), default=math.inf)
         return actions
 
     def _give_up(self, flow: FlowKey, reason: str) -> list[Action]:

@@ -12,6 +12,7 @@ them, and it does not matter how many of them get lost. What the policies choose
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -79,6 +80,10 @@ class Dispatching:
         self._sequence += 1
         message = Assignment(self._site, self._sequence, now_s, flow, d_bid, egress, timeout_s)
         return [self._send(peer, message), also]
+
+    def next_timer_s(self) -> float:
+        """Return when withdrawals are due again."""
+        return self._next_s if self._by_port else math.inf
 
     def withdraw(self, is_dead: Callable[[Address, Address], bool], now_s: float) -> list[Action]:
         """Tell which instances serve nobody any more, if there are others than before or it is time again."""

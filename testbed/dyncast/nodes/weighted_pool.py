@@ -39,12 +39,16 @@ class Pool:
 
         Otherwise the pool `is_waiting`.
         """
-        members = len(self.members)
-        pause_s = _PAUSE_PER_MEMBER_S * members if members > SHARES else 0.0
-        self.is_waiting = now_s < self._reckoned_s + pause_s
+        self.is_waiting = now_s < self.ready_s
         if not self.is_waiting:
             self._reckoned_s = now_s
         return not self.is_waiting
+
+    @property
+    def ready_s(self) -> float:
+        """When weights may be reckoned anew."""
+        members = len(self.members)
+        return self._reckoned_s + (_PAUSE_PER_MEMBER_S * members if members > SHARES else 0.0)
 
     def add(self, d_bid: Address) -> None:
         """Have an instance as a member that was heard of."""

@@ -18,15 +18,15 @@ _RAW = RawMetrics(4, utilisation=0.5)
 
 def test_the_first_report_is_due_at_once_and_then_every_interval() -> None:
     agent = MetricAgent("east", [_BINDING], Telling(refresh_s=2), start_s=100)
-    assert agent.next_due_s(100) == 100
+    assert agent.next_timer_s(100) == 100
     agent.observe(_BINDING, _RAW, False, 100.1)
     (first,) = agent.reports(100.1)
     assert (first.site, first.sequence, first.sent_s) == ("east", 1, 100.1)
     assert agent.reports(101.9) == []
-    assert agent.next_due_s(101.9) == 102
+    assert agent.next_timer_s(101.9) == 102
     (second,) = agent.reports(102.3)  # late
     assert second.sequence == 2
-    assert agent.next_due_s(103) == 104  # no drift
+    assert agent.next_timer_s(103) == 104  # no drift
 
 
 def test_intervals_that_were_missed_are_left_out() -> None:
@@ -34,7 +34,7 @@ def test_intervals_that_were_missed_are_left_out() -> None:
     agent.observe(_BINDING, _RAW, False, 100)
     assert len(agent.reports(100)) == 1
     assert len(agent.reports(109)) == 1
-    assert agent.next_due_s(109) == 110
+    assert agent.next_timer_s(109) == 110
 
 
 def test_nothing_is_told_before_anything_was_seen() -> None:
@@ -102,9 +102,9 @@ def test_a_site_too_large_for_its_budget_tells_of_all_by_and_by_the_longest_unto
         for report in agent.reports(now_s):
             told += [binding.d_bid for binding in report.bindings]
         assert agent.reports(now_s) == []
-        now_s = agent.next_due_s(now_s)
+        now_s = agent.next_timer_s(now_s)
     assert told == [binding.d_bid for binding in bindings]
-    assert agent.next_due_s(now_s) == 100
+    assert agent.next_timer_s(now_s) == 100
     agent.observe(bindings[50], None, False, now_s + 1)  # going down jumps the queue of a refresh
     assert agent.reports(100)[0].bindings[0].d_bid == bindings[50].d_bid
 

@@ -61,10 +61,10 @@ def test_a_control_process_that_is_gone_leaves_the_path_alive_and_measured(answe
 
 def test_it_is_noticed_when_it_falls_silent_and_when_it_is_back(answered: DRouter) -> None:
     answered.on_returned(_probes(answered, 2.0)[str(WEST)], WEST, 2.04)
-    assert _events(answered, 2.5) == [("control_silent", "west")]
+    assert _events(answered, 2.1) == [("control_silent", "west")]
     data = _probes(answered, 3.0)[str(WEST)]
     _answer(answered, data, "west", 3.02)
-    assert _events(answered, 3.5) == [("control_back", "west")]
+    assert _events(answered, 3.1) == [("control_back", "west")]
 
 
 def test_a_dead_path_is_lost_for_nothing_comes_back(answered: DRouter) -> None:
