@@ -29,6 +29,7 @@ from ryu_apps.openflow.control_delay import ControlDelay
 from ryu_apps.openflow.framework import BaseApp, cfg, handler, hub, ofp_event, ofproto_v1_3
 from ryu_apps.openflow.inherited_sockets import inherited
 from ryu_apps.openflow.packet_headers import flow_key
+from ryu_apps.openflow.timers import Timers
 from testbed.dyncast.actions import (
     Action,
     BreakFlows,
@@ -54,7 +55,6 @@ from testbed.records.writer import RecordWriter
 
 cfg.CONF.register_cli_opts([cfg.StrOpt("dyncast-config", help="configuration of this D-Router, a JSON file")])
 
-_TICK_S = 0.05
 _FLUSH_INTERVAL_S = 1.0
 _LARGEST_DATAGRAM = 65535
 _SWITCH_PATIENCE_S = 30.0  # it may have a million entries to delete
@@ -85,13 +85,22 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
         self._dispatching = Dispatching(self.settings.uplink_port)
         self._inspection_socket = self._open_inspection_socket()
         self._site_of = role.neighbours(self.settings)
-        self._measuring = Measuring(self.settings, self.d_router, records, self.logger)
         self._control_delay = ControlDelay(self.settings.out_dir, self.settings.name)
+        self._timers = Timers()
+        self._measuring = Measuring(self.settings, self.d_router, records, self.logger, self._timers.look_again)
+        self._next_flush_s = 0.0
+        self._timers.add(self.d_router.next_timer_s, lambda now_s: self._perform(self.d_router.on_timer(now_s)))
+        self._timers.add(self._datapath_mode.next_timer_s, self._datapath_mode.on_timer)
+        self._timers.add(self._measuring.next_timer_s, self._measuring.on_timer)
+        self._timers.add(
+            self._control_delay.next_timer_s, lambda now_s: self._control_delay.on_timer(self._datapath, now_s)
+        )
+        self._timers.add(lambda: self._next_flush_s, self._flush)
 
     def start(self) -> None:
         """Start the event loop of the framework, and ours."""
         super().start()
-        loops = [self._hear, self._tick]
+        loops = [self._hear, self._timers.run]
         if self._inspection_socket is not None:
             loops.append(self._inspection_socket.serve)
         loops += [*self._measuring.loops, *self._datapath_mode.loops]
@@ -253,19 +262,10 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
             self.journal.message("received", self._site_of.get(source, str(source)), codec.kind_of(data), len(data))
             self._perform(self.d_router.on_message(data, source, now_s))
 
-    def _tick(self) -> None:
-        next_flush_s = 0.0
-        while True:
-            now_s = time.monotonic()
-            self._perform(self.d_router.on_timer(now_s))
-            self._datapath_mode.on_timer(now_s)
-            self._measuring.on_timer(now_s)
-            self._control_delay.on_timer(self._datapath, now_s)
-            if now_s >= next_flush_s:
-                self.journal.flush(now_s)
-                self._control_delay.flush()
-                next_flush_s = now_s + _FLUSH_INTERVAL_S
-            hub.sleep(_TICK_S)
+    def _flush(self, now_s: float) -> None:
+        self._next_flush_s = now_s + _FLUSH_INTERVAL_S
+        self.journal.flush(now_s)
+        self._control_delay.flush()
 
     # -- actions ---------------------------------------------------------------------------------
 
@@ -289,6 +289,7 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
         # In one write. If the switch is away, it is told of all bindings when it returns.
         if for_switch and self._datapath is not None:
             self._datapath.send(b"".join(for_switch))
+        self._timers.look_again()
 
     def _port_block(self, d_sid: Address) -> int:
         """Return by what blocks ports of a service are told apart; flows may outlive what is known of it."""

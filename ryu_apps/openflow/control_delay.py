@@ -31,12 +31,18 @@ class ControlDelay:
         self._unanswered: deque[float] = deque()
         self._next_s = 0.0
 
+    def next_timer_s(self) -> float:
+        """Return when the next echo request is due."""
+        return self._next_s
+
     def on_timer(self, datapath: Any | None, now_s: float) -> None:
         """Send the next echo request if it is time; forget those that a switch which went away will not answer."""
         if datapath is None:
             self._unanswered.clear()
-        elif now_s >= self._next_s:
-            self._next_s = now_s + _INTERVAL_S
+        if now_s < self._next_s:
+            return
+        self._next_s = now_s + _INTERVAL_S
+        if datapath is not None:
             self._unanswered.append(now_s)
             datapath.send_msg(datapath.ofproto_parser.OFPEchoRequest(datapath, data=_SENT.pack(_OURS, now_s)))
 

@@ -6,6 +6,7 @@ Between the pure D-Router and the pools of its switch. Owns when to look at the 
 from __future__ import annotations
 
 import logging
+import math
 import os
 import time
 from collections.abc import Callable
@@ -97,6 +98,12 @@ class DatapathMode:
         """End the flows of a service that the switch bound. Raises ConntrackError, GroupError."""
         if self._pools is not None:
             self._d_router.counters["bindings_reset"] += self._pools.reset(action.d_sids, now_s)
+
+    def next_timer_s(self) -> float:
+        """Return when there is something to do at the switch; inf while there is none."""
+        if self._pools is None or not self._pools.is_connected:
+            return math.inf
+        return min(self._next_stamp_s, self._next_room_s, math.inf if self._tidy_s is None else self._tidy_s)
 
     def on_timer(self, now_s: float) -> None:
         """Have new connections stamped; see whether they find no room; tidy up after a predecessor."""

@@ -7,6 +7,7 @@ neither measures neither, and so does a CFN Dispatcher.
 from __future__ import annotations
 
 import logging
+import math
 import socket
 import time
 from collections.abc import Callable
@@ -21,11 +22,17 @@ from testbed.records.writer import RecordWriter
 
 
 class Measuring:
-    """Read ports when it is time, hear what comes back always (`loops`)."""
+    """Read ports when it is time, hear what comes back always (`loops`) and say so (`on_input`)."""
 
     def __init__(
-        self, settings: ControlConfig, core: DRouter | Dispatcher, records: RecordWriter, logger: logging.Logger
+        self,
+        settings: ControlConfig,
+        core: DRouter | Dispatcher,
+        records: RecordWriter,
+        logger: logging.Logger,
+        on_input: Callable[[], None],
     ) -> None:
+        self._on_input = on_input
         self.loops: list[Callable[[], None]] = []
         self._ports: Ports | None = None
         if not isinstance(core, DRouter):
@@ -40,6 +47,10 @@ class Measuring:
             icmp_unreachable.hear_only_unreachable(self._icmp)
             self.loops.append(self._hear)
 
+    def next_timer_s(self) -> float:
+        """Return when ports are read next."""
+        return math.inf if self._ports is None else self._ports.next_timer_s()
+
     def on_timer(self, now_s: float) -> None:
         """Read the ports, if it is time."""
         if self._ports is not None:
@@ -50,3 +61,4 @@ class Measuring:
             returned = icmp_unreachable.receive(self._icmp, self._in_band_port)
             if returned is not None:
                 self._d_router.on_returned(returned.data, returned.to, time.monotonic())
+                self._on_input()

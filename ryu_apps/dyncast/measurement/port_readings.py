@@ -48,6 +48,10 @@ class Ports:
         self._logger = logger
         self._next_s = 0.0
 
+    def next_timer_s(self) -> float:
+        """Return when the counters are read next."""
+        return self._next_s
+
     def on_timer(self, now_s: float) -> None:
         """Read, tell and write down, if an interval has passed."""
         if now_s < self._next_s:

@@ -1,0 +1,51 @@
+"""The timers of a control process: each of its parts says when it wants to be woken, and nothing ticks.
+
+Owns the waiting. What is due then is the parts' business; they know no clock.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from ryu_apps.openflow.framework import hub
+
+_LONGEST_WAIT_S = 3600.0
+_LEAST_WAIT_S = 0.001  # a part that asks for a time that has passed must not keep packets waiting
+
+
+class Timers:
+    """Call each part when it wants to be woken."""
+
+    def __init__(self) -> None:
+        self._timers: list[tuple[Callable[[], float], Callable[[float], None]]] = []
+        self._sooner = hub.Event()
+        self._until_s = 0.0
+
+    def add(self, next_timer_s: Callable[[], float], on_timer: Callable[[float], None]) -> None:
+        """Call `on_timer` with the time when it is `next_timer_s` (-inf: at once, inf: never)."""
+        self._timers.append((next_timer_s, on_timer))
+
+    def run(self) -> None:
+        """Run until the thread is killed."""
+        while True:
+            now_s = time.monotonic()
+            for next_s, on_timer in self._timers:
+                if next_s() <= now_s:
+                    on_timer(now_s)
+            self._wait()
+
+    def look_again(self) -> None:
+        """Take note that something has come in: a part may want to be woken sooner."""
+        if self._next_s() < self._until_s:
+            self._sooner.set()
+
+    def _next_s(self) -> float:
+        return min(next_s() for next_s, _ in self._timers)
+
+    def _wait(self) -> None:
+        self._sooner.clear()
+        now_s = time.monotonic()
+        self._until_s = min(max(self._next_s(), now_s + _LEAST_WAIT_S), now_s + _LONGEST_WAIT_S)
+        self._sooner.wait(self._until_s - now_s)
+        self._until_s = 0.0  # whatever comes in while parts are called is looked at before the next wait
