@@ -12,7 +12,9 @@ import yaml
 from testbed.experiment.execution.runner import RunResult
 from testbed.experiment.plan.plan import Plan
 from testbed.experiment.progress import Progress
-from testbed.records.tables import MANIFEST_FORMAT, TABLES
+from testbed.records import manifest as manifests
+from testbed.records.manifest import MANIFEST_FORMAT, Manifest
+from testbed.records.tables import TABLES
 from tests.scenarios import small_document
 
 RATE = "workloads.0.arrivals.rate_per_s"
@@ -35,10 +37,10 @@ def write_study(folder: Path, **changes: Any) -> Path:
     return path
 
 
-def write_run(run_dir: Path, case: Mapping[str, Any], **changes: Any) -> dict[str, Any]:
+def write_run(run_dir: Path, case: Mapping[str, Any], **changes: Any) -> Manifest:
     """Write the folder of a finished run of a case; return its manifest."""
     run_dir.mkdir(parents=True)
-    manifest: dict[str, Any] = {
+    document: dict[str, Any] = {
         "format": MANIFEST_FORMAT,
         "status": "finished",
         "case": dict(case),
@@ -51,8 +53,9 @@ def write_run(run_dir: Path, case: Mapping[str, Any], **changes: Any) -> dict[st
     } | changes
     for table, columns in TABLES.items():
         (run_dir / f"{table}.csv").write_text(",".join(columns) + "\n")
-    (run_dir / "manifest.json").write_text(json.dumps(manifest))
-    return manifest
+    path = run_dir / manifests.NAME
+    path.write_text(json.dumps(document))
+    return manifests.read(path)
 
 
 class PretendedRunner:

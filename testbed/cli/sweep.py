@@ -74,7 +74,7 @@ def sweep(
 def _carry_out(
     planned: Study, folder: StudyFolder, out: Path, limit: int | None, pictures: bool, console: Console
 ) -> Outcome:
-    from testbed.experiment.execution.runner import NoRoomError
+    from testbed.experiment.execution.run_folder import NoRoomError
     from testbed.experiment.study import sweep
     from testbed.experiment.study.study_folder import finished
     from testbed.experiment.study.sweep_progress import SweepTerminal

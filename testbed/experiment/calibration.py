@@ -121,10 +121,10 @@ def _verdict(kind: Kind, load: float, duration_s: float) -> tuple[str, tuple[str
         source = Path(folder, "calibration.yaml")
         plan = make_plan(parse(kind.document(load, duration_s), str(source)), source)
         try:
-            found = runner.run(plan, source, Path(folder), Silent()).manifest["fidelity"]
+            manifest = runner.run(plan, source, Path(folder), Silent()).manifest
         except RunError as error:
             return "invalid", (str(error),)
-    return found["verdict"], tuple(found["reasons"])
+    return str(manifest.verdict), manifest.reasons
 
 
 # -- the scenarios -------------------------------------------------------------------------------------

@@ -9,10 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-MANIFEST_FORMAT = 1  # of manifest.json; it changes when old readers would misread new manifests, or the other way round
-
-VARIANT = "variant"  # what a manifest's case, and a comparison, call the named variant of a study that a run is of
-
 # What they mean: docs/tables.md.
 TABLES: Mapping[str, tuple[str, ...]] = {
     "flows": (

@@ -206,7 +206,7 @@ def _run(name: str, out: Path, scenario: Path, *settings: str) -> RunData:
 def _logged(run: RunData, instance: str) -> list[tuple[float, str]]:
     """Return when nginx answered, and the client's port."""
     lines = (run.run_dir / "logs" / instance / "access.log").read_text().splitlines()
-    d_bid = next(item["d_bid"] for item in run.manifest.instances if item["name"] == instance)
+    d_bid = next(item.d_bid for item in run.manifest.instances if item.name == instance)
     words = [line.split() for line in lines if line.split()[1] != d_bid]  # that is: without the question if it is ready
     return [(float(time_s), port) for time_s, _, port, *_ in words]
 
@@ -228,7 +228,7 @@ def test_nginx_serves_wrk_from_a_scenario_file_alone(tmp_path: Path) -> None:
     saw = run.affinity.astype({"instance": object})
     for name, lines in logged.items():
         assert {port for _, port in lines} <= set(saw[saw["instance"] == name]["src_port"].astype(str))
-    d_bids = {item["d_bid"]: item["name"] for item in run.manifest.instances}
+    d_bids = {item.d_bid: item.name for item in run.manifest.instances}
     decided = {(str(row.src_port), d_bids[str(row.d_bid)]) for row in run.decisions.itertuples()}
     assert {(port, name) for name, lines in logged.items() for _, port in lines} <= decided
     # The load is in the tables that policies and pictures live on.
@@ -290,9 +290,9 @@ def test_generators_faults_captures_and_a_load_that_fails(tmp_path: Path) -> Non
     assert any("luckless at client-1@east failed: no luck with http://[2001:db8::10]:8080/" in reason
                for reason in run.manifest.reasons)  # fmt: skip
 
-    kept = {item["name"]: item for item in run.manifest.raw["captures"]}
-    assert kept["uplink"]["packets"] > 0 and kept["call"]["lost_packets"] == 0
-    decode = ["-r", str(run.run_dir / kept["call"]["file"]), "-d", "udp.port==5004,rtp", "-Y", "rtp.p_type == 0"]
+    kept = {item.name: item for item in run.manifest.captures or ()}
+    assert (kept["uplink"].packets or 0) > 0 and kept["call"].lost_packets == 0
+    decode = ["-r", str(run.run_dir / kept["call"].file), "-d", "udp.port==5004,rtp", "-Y", "rtp.p_type == 0"]
     done = subprocess.run(
         ["tshark", *decode, "-T", "fields", "-e", "rtp.seq"], capture_output=True, text=True, timeout=60, check=True
     )

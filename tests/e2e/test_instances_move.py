@@ -71,7 +71,7 @@ def test_an_instance_moves_in_order(run: RunData, old: str) -> None:
 
 
 def test_every_d_router_knows_the_new_one_before_the_old_one_drains_and_both_states_then(run: RunData) -> None:
-    d_bids = {item["name"]: item["d_bid"] for item in run.manifest.instances}
+    d_bids = {item.name: item.d_bid for item in run.manifest.instances}
     received = run.metrics[run.metrics["event"] == "received"]
     for old, new in MOVES.items():
         draining_s = float(_steps(run)[f"migrate {old} to {new}"]["draining"]["time_s"])

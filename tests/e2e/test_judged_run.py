@@ -35,8 +35,8 @@ def test_the_true_load_and_the_regret_of_an_oracle(tmp_path: Path) -> None:
     assert (run_dir / "regret.png").stat().st_size > 10_000
 
     run = load(run_dir)
-    assert run.manifest.raw["round_trip_ms"]["east"]["east"] == 0
-    assert run.manifest.raw["round_trip_ms"]["east"]["middle"] > 1
+    assert run.manifest.round_trip_ms["east"]["east"] == 0
+    assert run.manifest.round_trip_ms["east"]["middle"] > 1
     seen = seen_flows(run)
     flows = classified(served_flows(run, seen))
     found = sessions_by_instance(run, flows, seen, decided(run, flows))

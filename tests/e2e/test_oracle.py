@@ -43,7 +43,7 @@ def test_each_decision_goes_by_the_state_of_the_moment(tmp_path: Path) -> None:
     # Held against the truth of the flow table: who had been sent and had no whole answer yet.
     flows = run.flows[run.flows["service"] == "render"]
     began = dict(zip(zip(decisions["src"], decisions["src_port"], strict=True), decisions["time_s"], strict=True))
-    known = {item["name"]: item["d_bid"] for item in run.manifest.instances}
+    known = {item.name: item.d_bid for item in run.manifest.instances}
     spans = [
         (known[flow.instance], began[flow.src, flow.src_port], flow.finished_s)
         for flow in flows[flows["outcome"] == "ok"].itertuples()

@@ -42,7 +42,7 @@ def decided(run: RunData, flows: pd.DataFrame) -> pd.DataFrame:
 
 def _recorded(run: RunData, flows: pd.DataFrame) -> pd.DataFrame:
     """Return what `decisions` says of flows that were offered: of others, such as somebody's curl, nothing is known."""
-    names = {item["d_bid"]: item["name"] for item in run.manifest.instances if item.get("d_bid")}
+    names = {item.d_bid: item.name for item in run.manifest.instances if item.d_bid}
     rows = as_one(run.decisions[run.decisions["policy"] != DNS_TTL])
     rows = rows.assign(instance=rows["d_bid"].astype(object).map(names))
     rows = rows.dropna(subset=["instance", "service"])
@@ -54,18 +54,19 @@ def _recorded(run: RunData, flows: pd.DataFrame) -> pd.DataFrame:
 
 def _identifier(run: RunData, rows: pd.DataFrame) -> pd.DataFrame:
     """Return the rows with that part of their flow key alone which identifies flows of their service."""
-    services = run.manifest.raw.get("services") or {}
     ports = {column: rows[column] for column in ("src_port", "dst_port")}
     others = {column: rows[column] for column in FLOW_KEY if column not in ports}
-    for name, service in services.items():
-        fields, block = service.get("flow_fields"), service.get("port_block") or 1
+    for name, service in run.manifest.services.items():
+        fields, block = service.flow_fields, service.port_block
         of_it = rows["service"] == name
-        for column in ports if fields is not None else ():
+        if fields is None:
+            continue
+        for column in ports:
             if column not in fields:
                 ports[column] = ports[column].mask(of_it)
             elif block > 1:
                 ports[column] = ports[column].mask(of_it, ports[column] // block * block)
         for column in ("proto", "src"):
-            if fields is not None and column not in fields:
+            if column not in fields:
                 others[column] = others[column].mask(of_it)
     return rows.assign(**ports, **others)

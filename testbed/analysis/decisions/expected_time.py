@@ -64,7 +64,7 @@ def expected_times(run: RunData, flows: pd.DataFrame) -> dict[str, ExpectedTime]
     told = _told(run)
     service_times_s = _service_times_s(run, flows, known["service"], told)
     loads = {service: _load_per_session(run, flows, service) for service in known["service"].unique()}
-    limits = {item["name"]: item.get("queue_limit") for item in run.manifest.instances}
+    limits = {item.name: item.queue_limit for item in run.manifest.instances}
     return {
         str(name): ExpectedTime(
             service=row.service,
@@ -84,7 +84,7 @@ def _first(*values: float | None) -> int:
 
 def _told(run: RunData) -> pd.DataFrame:
     """Return by instance what its reports said of it: `queue_limit`, and the mean of its `service_time_ms`."""
-    names = {item["d_bid"]: item["name"] for item in run.manifest.instances if item.get("d_bid")}
+    names = {item.d_bid: item.name for item in run.manifest.instances if item.d_bid}
     reports = run.metrics[run.metrics["service_time_ms"] > 0]
     by_instance = reports.groupby(reports["d_bid"].astype(object).map(names))
     return by_instance.agg(queue_limit=("queue_limit", "max"), service_time_ms=("service_time_ms", "mean"))

@@ -90,16 +90,16 @@ def _state(held: pd.DataFrame) -> Iterator[tuple[str, str, float]]:
 
 def _bindings(run: RunData, flows: pd.DataFrame, decisions: pd.DataFrame) -> pd.DataFrame:
     """Return `place`, `kept_by`, `mode`, `from_s` and `until_s` of each binding: as long as its flow is there."""
-    services = run.manifest.raw.get("services") or {}
-    dispatchers = {item["name"]: item["dispatcher"] for item in run.manifest.clients if item.get("dispatcher")}
+    services = run.manifest.services
+    dispatchers = {item.name: item.dispatcher for item in run.manifest.clients if item.dispatcher}
     of_flow = decisions.drop_duplicates("flow", keep="last")
-    policies = run.manifest.raw.get("policies") or {}
+    policies = run.manifest.policies
     # Who looks a name up sends to the instance itself: nothing is bound.
-    bound = [name for name in services if services[name].get("affinity_timeout_s") and policies.get(name) != DNS_TTL]
+    bound = [name for name in services if services[name].affinity_timeout_s and policies.get(name) != DNS_TTL]
     of_flow = of_flow[of_flow["service"].isin(bound)]
     chosen = flows.iloc[of_flow["flow"].to_numpy()]
-    mode = of_flow["service"].map(lambda name: services[name].get("affinity_mode", "reactive")).to_numpy(dtype=object)
-    idle_s = of_flow["service"].map(lambda name: services[name]["affinity_timeout_s"]).to_numpy(dtype=float)
+    mode = of_flow["service"].map(lambda name: services[name].affinity_mode).to_numpy(dtype=object)
+    idle_s = of_flow["service"].map(lambda name: services[name].affinity_timeout_s).to_numpy(dtype=float)
     behind = chosen["client"].astype(object).map(dispatchers).to_numpy(dtype=object)
     return pd.DataFrame(
         {

@@ -40,8 +40,7 @@ def seen_flows(run: RunData) -> pd.DataFrame:
 
 def _lives(run: RunData, strangers: pd.DataFrame) -> pd.Series:
     """Return how often each row's key had been silent for longer than a binding lasts; rows in the order of time."""
-    services = run.manifest.raw.get("services", {})
-    timeouts_s = {name: of["affinity_timeout_s"] for name, of in services.items() if "affinity_timeout_s" in of}
+    timeouts_s = {name: of.affinity_timeout_s for name, of in run.manifest.services.items()}
     heard_s = strangers[["first_s", "last_s"]].max(axis=1).groupby(strangers["key"])
     silent_s = strangers["first_s"] - heard_s.cummax().groupby(strangers["key"]).shift()
     is_new = silent_s > strangers["service"].astype(object).map(timeouts_s).fillna(np.inf).astype("float64")
@@ -105,17 +104,14 @@ def _lost(run: RunData) -> dict[str, float]:
     gone = (metrics["event"] == "expired") | (metrics["event"] == "received") & (metrics["reason"] == "down")
     first_s = metrics[gone].groupby("d_bid", observed=True)["time_s"].min()
     cut_s = metrics[metrics["event"] == "path_lost"].groupby("source", observed=True)["time_s"].min()
-    return {
-        item["name"]: min(first_s.get(item.get("d_bid"), inf), cut_s.get(item.get("site"), inf))
-        for item in run.manifest.instances
-    }
+    return {item.name: min(first_s.get(item.d_bid, inf), cut_s.get(item.site, inf)) for item in run.manifest.instances}
 
 
 def directory(run: RunData) -> pd.DataFrame:
     """Return `service`, `site`, `workers` of every instance, by name: those of the manifest and those that acted."""
     columns = ["service", "site", "workers"]
     declared = pd.DataFrame(
-        [{"instance": item["name"], **{key: item.get(key) for key in columns}} for item in run.manifest.instances],
+        [(item.name, item.service, item.site, item.workers) for item in run.manifest.instances],
         columns=["instance", *columns],
     )
     acted = run.instances.drop_duplicates("instance")[["instance", *columns]]

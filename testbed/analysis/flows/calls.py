@@ -12,6 +12,7 @@ from collections.abc import Collection
 import pandas as pd
 
 from testbed.analysis.run_data.loading import RunData
+from testbed.records.manifest import ServiceEntry
 
 _FLOWS_PER_CALL = 4  # audio and video, and the RTCP of each
 
@@ -44,15 +45,14 @@ def wrongly_split(run: RunData, table: pd.DataFrame, hit: Collection[str]) -> tu
 
     A fault that `hit` one of a call's instances is a good one.
     """
-    services = run.manifest.raw.get("services", {})
-    covered = table[table["service"].map(lambda name: _covers_calls(services.get(name, {}))).astype(bool)]
+    services = {name for name, service in run.manifest.services.items() if _covers_calls(service)}
+    covered = table[table["service"].isin(services)]
     split = covered[covered["is_split"]]
     excused = split["served_by"].map(lambda instances: not instances.isdisjoint(hit)).astype(bool)
     return len(covered), split[~excused]
 
 
-def _covers_calls(service: dict[str, object]) -> bool:
-    fields, port_block = service.get("flow_fields"), service.get("port_block", 1)
-    if not isinstance(fields, list) or not isinstance(port_block, int):
+def _covers_calls(service: ServiceEntry) -> bool:
+    if service.flow_fields is None:
         return False
-    return port_block >= _FLOWS_PER_CALL or not {"src_port", "dst_port"} & set(fields)
+    return service.port_block >= _FLOWS_PER_CALL or not {"src_port", "dst_port"} & set(service.flow_fields)

@@ -66,8 +66,8 @@ def checks_of(run: RunData, flows: pd.DataFrame, seen: pd.DataFrame) -> list[Che
 
 def _hit_by(run: RunData, kinds: Collection[str]) -> set[str]:
     """Return the instances that the run's faults of some kinds hit."""
-    faults = run.manifest.raw.get("faults", ())
-    return {fault[key] for fault in faults if fault["kind"] in kinds for key in ("instance", "to") if fault.get(key)}
+    faults = [fault for fault in run.manifest.faults if fault.kind in kinds]
+    return {instance for fault in faults for instance in (fault.instance, fault.to) if instance}
 
 
 def _saw_not_all(run: RunData) -> set[str]:
@@ -78,9 +78,8 @@ def _saw_not_all(run: RunData) -> set[str]:
 
 def _commands(run: RunData) -> set[str]:
     """Return the instances that are somebody else's program: they count connections, not answers."""
-    services = run.manifest.raw.get("services", {})
-    commands = {name for name, service in services.items() if service.get("kind") == "command"}
-    return {item["name"] for item in run.manifest.instances if item.get("service") in commands}
+    commands = {name for name, service in run.manifest.services.items() if service.kind == "command"}
+    return {item.name for item in run.manifest.instances if item.service in commands}
 
 
 def _protocols(flows: pd.DataFrame) -> list[str]:

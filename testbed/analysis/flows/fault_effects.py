@@ -19,13 +19,13 @@ from __future__ import annotations
 import csv
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from testbed.analysis.flows.attribution import seen_flows, served_flows
 from testbed.analysis.run_data.loading import RunData, load
 from testbed.analysis.run_data.two_step_decisions import as_one
+from testbed.records.manifest import FaultEntry
 from testbed.records.tables import TABLES
 
 _RTP_SILENT_S = 1.0
@@ -62,7 +62,7 @@ def effects(run: RunData) -> pd.DataFrame:
     """Return `number` and the columns of _EFFECTS of each fault that was done."""
     known = _Known(run)
     rows = [
-        {"number": fault["number"], **known.effect(fault, begin_s, _time_of(run, fault, "end"))}
+        {"number": fault.number, **known.effect(fault, begin_s, _time_of(run, fault, "end"))}
         for fault, begin_s in _done(run, "begin")
     ]
     return pd.DataFrame(rows, columns=["number", *_EFFECTS])
@@ -70,30 +70,30 @@ def effects(run: RunData) -> pd.DataFrame:
 
 def _of_ends(run: RunData) -> list[dict[str, object]]:
     return [
-        {"number": fault["number"], "time_to_tell_all_s": _told_all_s(run, fault, end_s, float("inf"), begins=False)}
+        {"number": fault.number, "time_to_tell_all_s": _told_all_s(run, fault, end_s, float("inf"), begins=False)}
         for fault, end_s in _done(run, "end")
     ]
 
 
-def _done(run: RunData, event: str) -> list[tuple[Mapping[str, Any], float]]:
-    planned = {fault["number"]: fault for fault in run.manifest.raw.get("faults", ())}
+def _done(run: RunData, event: str) -> list[tuple[FaultEntry, float]]:
+    planned = {fault.number: fault for fault in run.manifest.faults}
     steps = run.faults[(run.faults["event"] == event) & run.faults["number"].isin(list(planned))]
     return [(planned[step.number], float(step.time_s)) for step in steps.itertuples()]
 
 
-def _time_of(run: RunData, fault: Mapping[str, Any], event: str) -> float:
-    steps = run.faults[(run.faults["number"] == fault["number"]) & (run.faults["event"] == event)]["time_s"]
+def _time_of(run: RunData, fault: FaultEntry, event: str) -> float:
+    steps = run.faults[(run.faults["number"] == fault.number) & (run.faults["event"] == event)]["time_s"]
     return float(steps.iloc[0]) if len(steps) else float("inf")
 
 
-def _told_all_s(run: RunData, fault: Mapping[str, Any], from_s: float, until_s: float, *, begins: bool) -> float | None:
+def _told_all_s(run: RunData, fault: FaultEntry, from_s: float, until_s: float, *, begins: bool) -> float | None:
     """Return how long until the last D-Router heard what became of an instance; None if one never did."""
-    if not fault.get("instance"):
+    if not fault.instance:
         return None
-    d_bids = {item["name"]: item.get("d_bid") for item in run.manifest.instances}
-    gets_up = {fault["instance"]: (fault["kind"] == "instance_start") == begins}
-    if fault.get("to"):
-        gets_up[fault["to"]] = begins
+    d_bids = {item.name: item.d_bid for item in run.manifest.instances}
+    gets_up = {fault.instance: (fault.kind == "instance_start") == begins}
+    if fault.to:
+        gets_up[fault.to] = begins
     metrics = run.metrics[run.metrics["time_s"].between(from_s, until_s)]
     heard_s = [0.0]
     for instance, is_up in gets_up.items():
@@ -101,7 +101,7 @@ def _told_all_s(run: RunData, fault: Mapping[str, Any], from_s: float, until_s: 
         says = of_it["event"].isin(_HEARD) & (of_it["reason"].isna() if is_up else of_it["reason"].isin(_NOT_UP))
         knows = says if is_up else says | (of_it["event"] == "expired")
         by_node = of_it[knows].groupby("node", observed=True)["time_s"].min()
-        for ingress in {ingress for ingress, _ in fault["reach"]}:
+        for ingress in {ingress for ingress, _ in fault.reach}:
             if ingress not in by_node:
                 return None
             heard_s.append(float(by_node[ingress]) - from_s)
@@ -113,16 +113,16 @@ class _Known:
 
     def __init__(self, run: RunData) -> None:
         self._run = run
-        self._d_bids = {item["name"]: item.get("d_bid") for item in run.manifest.instances}
-        self._sites = {item["name"]: item.get("site") for item in run.manifest.instances}
+        self._d_bids = {item.name: item.d_bid for item in run.manifest.instances}
+        self._sites = {item.name: item.site for item in run.manifest.instances}
         self._flows = _bound_flows(run, {d_bid: name for name, d_bid in self._d_bids.items()})
 
-    def effect(self, fault: Mapping[str, Any], begin_s: float, until_s: float) -> dict[str, object]:
-        reach = {(ingress, instance) for ingress, instance in fault["reach"]}
+    def effect(self, fault: FaultEntry, begin_s: float, until_s: float) -> dict[str, object]:
+        reach = set(fault.reach)
         detected_s = self._detected_s(fault, reach, begin_s, until_s)
-        starts_only = fault["kind"] == "instance_start"
-        lasting_s = min(_time_of(self._run, fault, "stopped"), until_s) if fault["kind"] == "migrate" else begin_s
-        mute = fault.get("site") if fault["kind"] == "control_killed" else None
+        starts_only = fault.kind == "instance_start"
+        lasting_s = min(_time_of(self._run, fault, "stopped"), until_s) if fault.kind == "migrate" else begin_s
+        mute = fault.site if fault.kind == "control_killed" else None
         steering = {pair for pair in reach if pair[0] != mute}
         return {
             "time_to_detect_s": None if detected_s is None else detected_s - begin_s,
@@ -131,14 +131,12 @@ class _Known:
             "flows_broken": 0 if starts_only else self._broken(reach, begin_s, lasting_s),
         }
 
-    def _detected_s(
-        self, fault: Mapping[str, Any], reach: Collection[Pair], begin_s: float, until_s: float
-    ) -> float | None:
+    def _detected_s(self, fault: FaultEntry, reach: Collection[Pair], begin_s: float, until_s: float) -> float | None:
         metrics = self._run.metrics
         metrics = metrics[metrics["time_s"].between(begin_s, until_s) & metrics["event"].isin(_EVENTS)]
-        if fault.get("instance"):
-            of_it = (metrics["event"] == "received") & (metrics["d_bid"] == self._d_bids.get(fault["instance"]))
-            starts = fault["kind"] == "instance_start"
+        if fault.instance:
+            of_it = (metrics["event"] == "received") & (metrics["d_bid"] == self._d_bids.get(fault.instance))
+            starts = fault.kind == "instance_start"
             knows = of_it & (metrics["reason"].isna() if starts else metrics["reason"].isin(_NOT_UP))
         else:
             paths = {(ingress, self._sites.get(instance)) for ingress, instance in reach}

@@ -76,7 +76,7 @@ def sessions_by_instance(
     parts = [_requests(flows, seen, given), _streams(flows, seen, given)]
     table = pd.concat([part for part in parts if len(part)] or parts[:1]).sort_values("arrived_s", kind="stable")
     ends_s, speeds = ends_of_instances(run), speeds_where_stated(run, flows)
-    workers = {item["name"]: int(item.get("workers") or 0) for item in run.manifest.instances}
+    workers = {item.name: item.workers or 0 for item in run.manifest.instances}
     found = {}
     for name, group in table.groupby("instance", sort=True):
         of_it = ends_s.get(str(name), [])

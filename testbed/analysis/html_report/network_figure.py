@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -52,11 +51,10 @@ def link_loads(run: RunData, topology: Topology | None) -> pd.DataFrame:
     `link`, `direction`, `delay_ms`, `rate_mbps`, `packets`, `mbps` (mean over the workloads' time), `used` (share of
     its rate), `lost_random`, `lost_queue`, `lost_overload`, `lateness_p99_ms`. What is not known is NaN.
     """
-    statistics: Mapping[str, Mapping[str, Any]] = (run.manifest.raw.get("links") or {}).get("links") or {}
     specs = {f"{link.a} - {link.b}": link.spec for link in topology.links} if topology else {}
     duration_s = run.end_s - run.start_s
     rows = []
-    for label, directions in statistics.items():
+    for label, directions in run.manifest.link_counters.items():
         spec = specs.get(label)
         a, _, b = label.partition(" - ")
         for direction, way in (("a_to_b", f"{a} → {b}"), ("b_to_a", f"{b} → {a}")):

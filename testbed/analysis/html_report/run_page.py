@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -78,7 +78,7 @@ def run_page(summary: Summary) -> Page:
     sections = [Section(anchor, title, blocks) for anchor, title, found in titled if (blocks := list(found))]
     return Page(
         title=f"{run.scenario}: {run.policy}",
-        lead=str(run.manifest.raw.get("description") or ""),
+        lead=run.manifest.description or "",
         facts=list(_facts(run)),
         verdict=verdict(run.manifest.verdict, run.manifest.reasons),
         tiles=list(_tiles(summary, parts.calls)),
@@ -88,7 +88,7 @@ def run_page(summary: Summary) -> Page:
 
 def _facts(run: RunData) -> Iterator[tuple[str, str]]:
     manifest = run.manifest
-    policies = manifest.raw.get("policies") or {}
+    policies = manifest.policies
     if len(set(policies.values())) > 1:
         yield "policies", ", ".join(f"{service} {policy}" for service, policy in sorted(policies.items()))
     else:
@@ -98,8 +98,8 @@ def _facts(run: RunData) -> Iterator[tuple[str, str]]:
     if manifest.warm_up_s:
         yield "warm-up", f"{manifest.warm_up_s:g} s, in no mean, share or quantile"
     for name, value in (
-        ("topology", manifest.raw.get("topology")),
-        ("begun", manifest.raw.get("begun_at")),
+        ("topology", manifest.topology),
+        ("begun", manifest.begun_at),
         ("run", run.run_id),
     ):
         if value:
@@ -108,7 +108,7 @@ def _facts(run: RunData) -> Iterator[tuple[str, str]]:
     built = ", ".join(f"{count} {what}{'' if count == 1 else 's'}" for count, what in counts if count)
     if built:
         yield "size", built
-    for service, why in (manifest.raw.get("steered_out_of_band") or {}).items():
+    for service, why in manifest.steered_out_of_band.items():
         yield f"{service} is steered", str(why)
 
 
@@ -256,7 +256,8 @@ class _Parts:
         if not self.summary.affinity_violations.empty:
             violations = self.summary.affinity_violations
             yield table("Flows that moved without need", violations, run_tables.VIOLATIONS, file="affinity.csv")
-        measured = (self.run.manifest.raw.get("fidelity") or {}).get("measured") or {}
+        fidelity = self.run.manifest.fidelity
+        measured = fidelity.measured if fidelity else {}
         figures = pd.DataFrame(
             [(name.replace("_", " "), value) for name, value in measured.items() if isinstance(value, int | float)],
             columns=["what", "value"],
@@ -269,8 +270,7 @@ class _Parts:
         scenario = self.run.run_dir / "scenario.yaml"
         if scenario.is_file():
             yield Folded("scenario.yaml", text=_shown(scenario))
-        manifest = dict(self.run.manifest.raw)
-        manifest.pop("links", None)  # there is a table of them
+        manifest = replace(self.run.manifest, links=None).as_document()  # there is a table of the links
         yield Folded("manifest.json, without the links' statistics", text=_cut(json.dumps(manifest, indent=1)))
         yield Note("The tables beside this file hold one row per flow, stream, decision, report and sample.")
 

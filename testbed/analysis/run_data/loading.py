@@ -6,42 +6,24 @@ files only; knows no live objects and draws no conclusions.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
+from testbed.records import manifest
+from testbed.records.manifest import Manifest, ManifestError
 from testbed.records.schema import NUMBER, SCHEMA, TEXT, WHOLE, WORD, Column
-from testbed.records.tables import MANIFEST_FORMAT, TABLES
+from testbed.records.tables import TABLES
 
 _RUN_AGAIN = "run the scenario again"
 
 
 class RunDataError(ValueError):
     """A run folder that cannot be read; one line naming the file and the way out."""
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """What the runner says of a run. A key that is absent is None, 0 or empty; `raw` is the file as it stands."""
-
-    raw: Mapping[str, Any]
-    scenario: str | None
-    policy: str | None
-    seed: int | None
-    start_s: float | None
-    duration_s: float | None
-    warm_up_s: float
-    verdict: str | None
-    reasons: tuple[str, ...]
-    sites: tuple[Mapping[str, Any], ...]
-    instances: tuple[Mapping[str, Any], ...]
-    clients: tuple[Mapping[str, Any], ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,8 +106,8 @@ def load(run_dir: Path | str) -> RunData:
     if not run_dir.is_dir():
         what = "is not a folder" if run_dir.exists() else "does not exist"
         raise RunDataError(f"{run_dir} {what}; name a run folder: results/<scenario>/<run-id>")
-    manifest = read_manifest(run_dir / "manifest.json")
-    return RunData(run_dir, manifest, **{table: _read_table(run_dir, table) for table in TABLES})
+    says = read_manifest(run_dir / manifest.NAME)
+    return RunData(run_dir, says, **{table: _read_table(run_dir, table) for table in TABLES})
 
 
 def _absent_last(value: float) -> float:
@@ -135,47 +117,9 @@ def _absent_last(value: float) -> float:
 def read_manifest(path: Path) -> Manifest:
     """Read a run's manifest.json. Raises RunDataError where it is missing, corrupt or of another version."""
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise RunDataError(f"{path} is missing: the run did not finish; {_RUN_AGAIN}") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise RunDataError(f"{path} cannot be read ({_one_line(error)}); {_RUN_AGAIN}") from None
-    if not isinstance(raw, dict):
-        raise RunDataError(f"{path} is not a JSON object; {_RUN_AGAIN}")
-    if raw.get("format", MANIFEST_FORMAT) != MANIFEST_FORMAT:
-        raise RunDataError(
-            f"{path} is of format {raw['format']!r}, not {MANIFEST_FORMAT}; read it with the version that wrote it"
-        )
-    fidelity = _key(path, raw, "fidelity", dict) or {}
-    return Manifest(
-        raw=raw,
-        scenario=_key(path, raw, "scenario", str),
-        policy=_key(path, raw, "policy", str),
-        seed=_key(path, raw, "seed", int),
-        start_s=_key(path, raw, "start_s", (int, float)),
-        duration_s=_key(path, raw, "duration_s", (int, float)),
-        warm_up_s=_key(path, raw, "warm_up_s", (int, float)) or 0.0,
-        verdict=_key(path, fidelity, "verdict", str),
-        reasons=tuple(str(reason) for reason in _key(path, fidelity, "reasons", list) or ()),
-        sites=_named(path, raw, "sites"),
-        instances=_named(path, raw, "instances"),
-        clients=_named(path, raw, "clients"),
-    )
-
-
-def _key(path: Path, section: Mapping[str, Any], key: str, kind: type | tuple[type, ...]) -> Any:
-    value = section.get(key)
-    if value is not None and not isinstance(value, kind):
-        raise RunDataError(f"{path}: {key} is {value!r}, which is of the wrong type; {_RUN_AGAIN}")
-    return value
-
-
-def _named(path: Path, raw: Mapping[str, Any], key: str) -> tuple[Mapping[str, Any], ...]:
-    items = _key(path, raw, key, list) or ()
-    for item in items:
-        if not isinstance(item, dict) or not isinstance(item.get("name"), str):
-            raise RunDataError(f"{path}: {key} holds {item!r}, which has no name; {_RUN_AGAIN}")
-    return tuple(items)
+        return manifest.read(path)
+    except ManifestError as error:
+        raise RunDataError(str(error)) from None
 
 
 def _read_table(run_dir: Path, table: str) -> pd.DataFrame:

@@ -7,12 +7,13 @@ came to know. Of halted agents and control processes it knows nothing: the insta
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
 from testbed.analysis.run_data.loading import RunData
+from testbed.records.manifest import FaultEntry
 
 _CLOSING = ("instance_crash", "instance_stop", "instance_drain")
 _CUTTING = ("link_down", "partition", "egress_unreachable")
@@ -52,32 +53,32 @@ def ends_of_instances(run: RunData) -> dict[str, list[float]]:
     """Return when instances crashed or stopped, and all that they had was gone."""
     ends: defaultdict[str, list[float]] = defaultdict(list)
     for time_s, fault, event, _ in _steps(run):
-        if (fault["kind"], event) in (("instance_crash", "begin"), ("instance_stop", "begin")):
-            ends[fault["instance"]].append(time_s)
+        if (fault.kind, event) in (("instance_crash", "begin"), ("instance_stop", "begin")):
+            ends[fault.instance].append(time_s)
     return dict(ends)
 
 
 def _turns(run: RunData) -> Iterator[tuple[float, str, str | None, bool]]:
     """Yield (time, instance, ingress, whether it takes flows from now on) in the order of time."""
     for time_s, fault, event, is_undone in _steps(run):
-        kind, instance, begins = fault["kind"], fault.get("instance") or "", event == "begin"
+        kind, instance, begins = fault.kind, fault.instance, event == "begin"
         if event in ("begin", "end"):
             if kind in _CLOSING:
                 yield time_s, instance, None, not begins
             elif kind == "instance_start":
                 yield time_s, instance, None, begins
             elif kind == "migrate":
-                yield time_s, fault["to"] if begins else instance, None, True
+                yield time_s, fault.to if begins else instance, None, True
             elif kind in _CUTTING:
-                for ingress, reached in fault.get("reach", ()):
+                for ingress, reached in fault.reach:
                     yield time_s, reached, ingress, not begins
         elif kind == "migrate" and event == "draining":
-            yield time_s, fault["to"] if is_undone else instance, None, False
+            yield time_s, fault.to if is_undone else instance, None, False
 
 
-def _steps(run: RunData) -> Iterator[tuple[float, Mapping[str, Any], str, bool]]:
+def _steps(run: RunData) -> Iterator[tuple[float, FaultEntry, str, bool]]:
     """Yield (time, fault of the manifest, event, whether it has been undone already)."""
-    planned = {fault["number"]: fault for fault in run.manifest.raw.get("faults") or ()}
+    planned = {fault.number: fault for fault in run.manifest.faults}
     undone: set[int] = set()
     for row in run.faults.dropna(subset=["number", "event"]).sort_values("time_s", kind="stable").itertuples():
         if row.number in planned:

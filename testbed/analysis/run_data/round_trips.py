@@ -17,7 +17,7 @@ class RoundTrips:
     """The round trips of a run. Raises RunDataError for candidates of a decision that cannot be read."""
 
     def __init__(self, run: RunData) -> None:
-        self._stated: dict[str, dict[str, float]] = run.manifest.raw.get("round_trip_ms") or {}
+        self._stated = run.manifest.round_trip_ms
         self._measured = {
             way: np.array(sorted(readings.items())).T for way, readings in _readings(run).items()
         }  # each: times, ms

@@ -16,11 +16,9 @@ def speeds_where_stated(run: RunData, flows: pd.DataFrame) -> dict[str, float]:
     requests = flows[is_request(flows)]
     work_ms = requests["work_ms"].groupby(requests["service"].astype(object))
     stated = work_ms.count() == work_ms.size()
-    services = run.manifest.raw.get("services") or {}
+    kinds = {name: service.kind for name, service in run.manifest.services.items()}
     return {
-        item["name"]: float(item.get("speed") or 1.0)
+        item.name: item.speed
         for item in run.manifest.instances
-        if stated.get(item.get("service"), False)
-        and item.get("mode", "clock") == "clock"
-        and services.get(item.get("service"), {}).get("kind", "http") == "http"
+        if stated.get(item.service, False) and item.mode == "clock" and kinds.get(item.service or "", "http") == "http"
     }

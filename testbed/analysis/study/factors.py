@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import pandas as pd
 
-from testbed.records.tables import VARIANT
+from testbed.records.manifest import VARIANT
 
 Value = str | int | float | bool | None
 Settings = Mapping[str, Value]

@@ -21,13 +21,15 @@ import yaml
 from testbed.analysis.measures import run_measures
 from testbed.analysis.run_data.loading import RunDataError, load, read_manifest
 from testbed.analysis.study import factors
-from testbed.records.tables import TABLES, VARIANT
+from testbed.records.manifest import FINISHED, VARIANT, Manifest
+from testbed.records.manifest import NAME as MANIFEST_NAME
+from testbed.records.tables import TABLES
 
 NAME = "measures.json"
 # To be raised whenever a measure is defined anew or another is kept: what is on disk is then worked out again.
 _FORMAT = 2
-_SCENARIO, _MANIFEST = "scenario.yaml", "manifest.json"
-_MADE_FROM = (_SCENARIO, _MANIFEST, *(f"{table}.csv" for table in TABLES))
+_SCENARIO = "scenario.yaml"
+_MADE_FROM = (_SCENARIO, MANIFEST_NAME, *(f"{table}.csv" for table in TABLES))
 _RUNS_PER_WORKER, _MOST_WORKERS = 16, 4  # at least, and at most: a large run takes a gigabyte
 _UNCHECKED = "unchecked"
 
@@ -84,21 +86,19 @@ def _attempt(run_dir: Path) -> RunMeasures | RunDataError:
 
 
 def _worked_out(run_dir: Path) -> RunMeasures:
-    manifest = read_manifest(run_dir / _MANIFEST).raw
-    status, error = manifest.get("status", "finished"), manifest.get("error")
-    if status != "finished":  # said first: what its tables lack follows from it
-        raise RunDataError(f"{run_dir}: the run is {status}{f' ({error})' if error else ''}; run the scenario again")
+    manifest = read_manifest(run_dir / MANIFEST_NAME)
+    if manifest.status not in (None, FINISHED):  # said first: what its tables lack follows from it
+        error = f" ({manifest.error})" if manifest.error else ""
+        raise RunDataError(f"{run_dir}: the run is {manifest.status}{error}; run the scenario again")
     run = load(run_dir)
     settings = factors.settings(_scenario(run_dir / _SCENARIO)) | _variant(manifest)
-    policies = manifest.get("policies", {})
-    if not isinstance(policies, dict) or not all(isinstance(policy, str) for policy in policies.values()):
-        raise RunDataError(f"{run_dir / _MANIFEST}: policies is {policies!r}, no policy for each service; run it again")
     seed = run.manifest.seed if run.manifest.seed is not None else settings.get("seed")
     if not isinstance(seed, int):
-        raise RunDataError(f"{run_dir / _MANIFEST}: gives no seed, so the run cannot be paired; run the scenario again")
+        path = run_dir / MANIFEST_NAME
+        raise RunDataError(f"{path}: gives no seed, so the run cannot be paired; run the scenario again")
     table = run_measures.of_services(run)
     return RunMeasures(
-        policy=factors.policy_of(policies, run.policy),
+        policy=factors.policy_of(manifest.policies, run.policy),
         seed=seed,
         verdict=run.manifest.verdict or _UNCHECKED,
         reasons=run.manifest.reasons,
@@ -107,10 +107,9 @@ def _worked_out(run_dir: Path) -> RunMeasures:
     )
 
 
-def _variant(manifest: Mapping[str, object]) -> dict[str, factors.Value]:
+def _variant(manifest: Manifest) -> dict[str, factors.Value]:
     """Return the name that the run's study gave what it set, if it did."""
-    case = manifest.get("case")
-    told = case.get("settings") if isinstance(case, dict) else None
+    told = (manifest.case or {}).get("settings")
     name = told.get(VARIANT) if isinstance(told, dict) else None
     return {VARIANT: name} if isinstance(name, str) else {}
 

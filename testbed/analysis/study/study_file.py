@@ -13,7 +13,7 @@ import pandas as pd
 import yaml
 
 from testbed.analysis.run_data.loading import RunDataError
-from testbed.records.tables import VARIANT
+from testbed.records.manifest import VARIANT
 
 NAME = "study.yaml"
 

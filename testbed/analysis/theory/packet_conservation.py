@@ -7,8 +7,7 @@ back are those that the links on their way, the switches and the instances say t
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 import pandas as pd
 
@@ -17,25 +16,24 @@ from testbed.analysis.run_data.flow_kinds import is_rtp
 from testbed.analysis.run_data.loading import RunData
 from testbed.analysis.theory.formulas import Interval
 from testbed.analysis.theory.theory_outcomes import LeftOut, Outcome, TheoryCheck
+from testbed.records.manifest import LinkCounters
 
 _OTHER_WAY = {"a_to_b": "b_to_a", "b_to_a": "a_to_b"}
 _WAYS_OUT = ("delivered", "waiting", "dropped_loss", "dropped_queue", "dropped_interface")
 _DROPS = ("dropped_loss", "dropped_queue", "dropped_interface", "dropped_overload")
 
-Statistics = Mapping[str, Mapping[str, Mapping[str, Any]]]
-
 
 def conservation_checks(run: RunData, meant: Configured) -> Iterator[Outcome]:
     """Check links, then the RTP packets of the run."""
-    links: Statistics = (run.manifest.raw.get("links") or {}).get("links") or {}
-    if (run.manifest.raw.get("links") or {}).get("backend") != "relay":
+    links = run.manifest.link_counters
+    if run.manifest.link_backend != "relay":
         yield LeftOut("links", "the kernel's netem does not tell where packets stayed, or no link is impaired")
         return
     yield frames(links)
     yield from _rtp(run, meant, links)
 
 
-def frames(links: Statistics) -> TheoryCheck:
+def frames(links: LinkCounters) -> TheoryCheck:
     """Compare what all directions of all links took in with what became of it."""
     directions = [direction for link in links.values() for direction in link.values()]
     took_in = sum(int(item["packets"]) for item in directions)
@@ -46,12 +44,12 @@ def frames(links: Statistics) -> TheoryCheck:
     )  # fmt: skip
 
 
-def _rtp(run: RunData, meant: Configured, links: Statistics) -> Iterator[Outcome]:
+def _rtp(run: RunData, meant: Configured, links: LinkCounters) -> Iterator[Outcome]:
     streams = run.flows[is_rtp(run.flows)].drop_duplicates("flow_id")
     streams = streams[streams["packets_sent"].fillna(0) > 0]
     if streams.empty:
         return
-    if run.manifest.raw.get("faults"):
+    if run.manifest.faults:
         yield LeftOut("RTP packets", "faults hit the run: what a cut link swallows, nobody counts")
         return
     if streams["instance"].isna().any():
@@ -60,8 +58,7 @@ def _rtp(run: RunData, meant: Configured, links: Statistics) -> Iterator[Outcome
     missing = float(streams["packets_sent"].sum() - streams["packets_received"].sum())
     lost, most_of_others = _lost_on_the_way(run, meant, links, streams)
     lost += _refused(run, set(streams["instance"].astype(str)))
-    raw = run.manifest.raw
-    by_machine = int(raw.get("switch_lost_packets") or 0) + sum((raw.get("stray_drops") or {}).values())
+    by_machine = (run.manifest.switch_lost_packets or 0) + sum((run.manifest.stray_drops or {}).values())
     # Of what links lost, some may have been packets of others: of no more than those that got through. And what the
     # machine dropped outside of links may have been anybody's.
     yield TheoryCheck(
@@ -70,9 +67,9 @@ def _rtp(run: RunData, meant: Configured, links: Statistics) -> Iterator[Outcome
     )  # fmt: skip
 
 
-def _lost_on_the_way(run: RunData, meant: Configured, links: Statistics, streams: pd.DataFrame) -> tuple[int, int]:
+def _lost_on_the_way(run: RunData, meant: Configured, links: LinkCounters, streams: pd.DataFrame) -> tuple[int, int]:
     """Return what the links that RTP crossed lost, and how many packets of others these links let through."""
-    hosts = {item["name"]: item.get("host") or item["name"] for item in run.manifest.instances}
+    hosts = {item.name: item.host or item.name for item in run.manifest.instances}
     up = _received_by_instances(run)
     through: Counter[tuple[str, str]] = Counter()
     ways = streams.groupby(["client", "instance"], observed=True)

@@ -20,6 +20,7 @@ from testbed.analysis.run_data.configured import Configured
 from testbed.analysis.run_data.loading import RunData
 from testbed.analysis.theory.formulas import batch_means, erlang_c, mean_number, mean_sojourn_s
 from testbed.analysis.theory.theory_outcomes import CONFIDENCE, LeftOut, Outcome, TheoryCheck
+from testbed.records.manifest import InstanceEntry
 
 LATE_S, LATE_TIMES = 0.001, 3.0
 WARM_UP_SHARE = 0.05  # of the run: a queue that begins empty is not in its steady state yet
@@ -69,7 +70,7 @@ def queue_checks(run: RunData, meant: Configured) -> Iterator[Outcome]:
     seen = seen_flows(run)
     flows = served_flows(run, seen)
     for instance in run.manifest.instances:
-        name, service = str(instance["name"]), meant.scenario["services"].get(instance.get("service"), {})
+        name, service = instance.name, meant.scenario["services"].get(instance.service, {})
         if service.get("kind") != "http":
             continue
         try:
@@ -145,10 +146,12 @@ def against_mmc(name: str, queue: Queue, events: Events) -> Iterator[TheoryCheck
 # -- from a run ----------------------------------------------------------------------------------------
 
 
-def _events(run: RunData, meant: Configured, instance: Any, flows: pd.DataFrame, seen: pd.DataFrame) -> Events:
+def _events(
+    run: RunData, meant: Configured, instance: InstanceEntry, flows: pd.DataFrame, seen: pd.DataFrame
+) -> Events:
     """Put the requests of an instance together. Raises _DoesNotApplyError."""
-    name = instance["name"]
-    if run.manifest.raw.get("faults"):
+    name = instance.name
+    if run.manifest.faults:
         raise _DoesNotApplyError("faults hit the run, and a queue that breaks has no steady state")
     of_it = flows[flows["instance"] == name]
     if len(of_it) < _LEAST_REQUESTS:
@@ -161,7 +164,7 @@ def _events(run: RunData, meant: Configured, instance: Any, flows: pd.DataFrame,
     joined = of_it.assign(arrived_s=arrived_s.reindex(of_it.index).to_numpy()).dropna(subset="arrived_s")
     joined = joined.sort_values("arrived_s", kind="stable")
     home_s = {
-        client: 1e-3 * sum(hop.spec.delay_ms for hop in meant.hops(client, instance.get("host") or name))
+        client: 1e-3 * sum(hop.spec.delay_ms for hop in meant.hops(client, instance.host or name))
         for client in joined["client"].astype(str).unique()
     }
     samples = run.instances[run.instances["instance"] == name].sort_values("time_s")
@@ -169,7 +172,7 @@ def _events(run: RunData, meant: Configured, instance: Any, flows: pd.DataFrame,
     return Events(
         arrived_s=joined["arrived_s"].to_numpy(),
         left_s=joined["finished_s"].to_numpy() - joined["client"].astype(str).map(home_s).to_numpy(),
-        work_s=joined["work_ms"].to_numpy() * 1e-3 / float(instance.get("speed") or 1.0),
+        work_s=joined["work_ms"].to_numpy() * 1e-3 / instance.speed,
         samples_s=samples["time_s"].to_numpy(),
         sampled=(samples["busy_workers"] + samples["queue_length"]).to_numpy(),
         busy_share=samples["utilisation"].to_numpy(),
@@ -179,10 +182,10 @@ def _events(run: RunData, meant: Configured, instance: Any, flows: pd.DataFrame,
     )
 
 
-def _queue(run: RunData, meant: Configured, instance: Any) -> Queue:
+def _queue(run: RunData, meant: Configured, instance: InstanceEntry) -> Queue:
     """Return the queue that the scenario makes of an instance. Raises _DoesNotApplyError unless it is M/M/c."""
-    name, service = str(instance["name"]), str(instance["service"])
-    peers = [item for item in run.manifest.instances if item.get("service") == service]
+    name, service = instance.name, str(instance.service)
+    peers = [item for item in run.manifest.instances if item.service == service]
     shared = len(peers) > 1 and meant.policy_of(service) == "random"
     if len(peers) > 1 and not shared:
         raise _DoesNotApplyError(
@@ -192,7 +195,7 @@ def _queue(run: RunData, meant: Configured, instance: Any) -> Queue:
         (
             item
             for item in meant.scenario["instances"]
-            if item["service"] == service and instance["site"] == (item.get("site") or instance["site"])
+            if item["service"] == service and instance.site == (item.get("site") or instance.site)
         ),
         {},
     )
@@ -214,7 +217,7 @@ def _queue(run: RunData, meant: Configured, instance: Any) -> Queue:
     if len(means_ms) > 1:
         raise _DoesNotApplyError("its workloads differ in work: together that is not exponential")
     rate_per_s = sum(float(item["arrivals"]["rate_per_s"]) for item in works) / (len(peers) if shared else 1)
-    queue = Queue(rate_per_s, 1e-3 * means_ms.pop() / float(instance["speed"]), int(instance["workers"]))
+    queue = Queue(rate_per_s, 1e-3 * means_ms.pop() / instance.speed, instance.workers or 1)
     if queue.arrivals_per_s * queue.service_s >= queue.workers:
         raise _DoesNotApplyError(f"{name} was offered more than it can serve")
     return queue

@@ -40,7 +40,7 @@ def jitter_checks(run: RunData, meant: Configured) -> Iterator[Outcome]:
     for row in audio_streams(run).itertuples():
         stream = _Stream(int(row.Index), row.jitter_ms, int(row.packets), row.begin_s, row.end_s)
         by_way[str(row.client), str(row.receiver)].append(stream)
-    hosts = {item["name"]: item.get("host") or item["name"] for item in run.manifest.instances}
+    hosts = {item.name: item.host or item.name for item in run.manifest.instances}
     hops = {way: meant.hops(way[0], hosts.get(way[1], way[1])) for way in by_way}
     jittery = {way: [hop for hop in hops[way] if hop.spec.jitter_ms] for way in by_way}
     crowded = _crowded(by_way, jittery)
@@ -106,8 +106,7 @@ def _crowded(by_way: dict[tuple[str, str], list[_Stream]], jittery: dict[tuple[s
 
 def _mean_lateness_ms(run: RunData, hop: Hop) -> float:
     """Return what the mean lateness of a link's frames is at most, by its percentiles."""
-    links = (run.manifest.raw.get("links") or {}).get("links") or {}
-    lateness = links.get(hop.label, {}).get(hop.direction, {}).get("lateness") or {}
+    lateness = run.manifest.link_counters.get(hop.label, {}).get(hop.direction, {}).get("lateness") or {}
     return sum(share * (lateness.get(name) or 0.0) for name, share in _SHARES.items())
 
 

@@ -13,12 +13,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from testbed.emulation.network import EmulatedNetwork
 from testbed.experiment.launch.processes import RunError
 from testbed.experiment.plan.plan import Plan
 from testbed.experiment.scenario.command_keys import CaptureKeys
+from testbed.records.manifest import CaptureEntry
 
 _READY_TIMEOUT_S = 10.0
 _END_TIMEOUT_S = 10.0
@@ -40,23 +40,23 @@ class _Capture:
 
 
 @contextmanager
-def taken(plan: Plan, network: EmulatedNetwork, folder: Path) -> Iterator[list[dict[str, Any]]]:
+def taken(plan: Plan, network: EmulatedNetwork, folder: Path) -> Iterator[list[CaptureEntry]]:
     """Keep packets in `folder` during the block; after it, the list says of each capture what it came to.
 
     Raises RunError if tcpdump does not begin, such as for a filter that it does not understand.
     """
-    documents: list[dict[str, Any]] = []
+    entries: list[CaptureEntry] = []
     running: list[_Capture] = []
     try:
         for keys in plan.scenario.captures:
             running.append(_start(keys, network, folder))
         for capture in running:
             _wait_until_it_listens(capture)
-        yield documents
+        yield entries
     finally:
         for capture in running:
             capture.popen.send_signal(signal.SIGINT)
-        documents += [_end(capture) for capture in running]
+        entries += [_end(capture) for capture in running]
 
 
 def _start(keys: CaptureKeys, network: EmulatedNetwork, folder: Path) -> _Capture:
@@ -82,7 +82,7 @@ def _wait_until_it_listens(capture: _Capture) -> None:
         time.sleep(_POLL_S)
 
 
-def _end(capture: _Capture) -> dict[str, Any]:
+def _end(capture: _Capture) -> CaptureEntry:
     try:
         capture.popen.wait(_END_TIMEOUT_S)
     except subprocess.TimeoutExpired:
@@ -90,7 +90,7 @@ def _end(capture: _Capture) -> dict[str, Any]:
         capture.popen.wait()
     said = _said(capture)
     counts = {name: int(found[1]) if (found := pattern.search(said)) else None for name, pattern in _COUNTS.items()}
-    return {"name": capture.keys.name, "file": f"{capture.path.parent.name}/{capture.path.name}", **counts}
+    return CaptureEntry(capture.keys.name, f"{capture.path.parent.name}/{capture.path.name}", **counts)
 
 
 def _said(capture: _Capture) -> str:

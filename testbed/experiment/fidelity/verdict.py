@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from testbed.records.manifest import FidelityEntry
+
 
 @dataclass
 class Fidelity:
@@ -38,6 +40,6 @@ class Fidelity:
         if verdict == "invalid" or self.verdict == "valid":
             self.verdict = verdict
 
-    def as_document(self) -> dict[str, Any]:
+    def as_entry(self) -> FidelityEntry:
         """Return it for the manifest."""
-        return {"verdict": self.verdict, "reasons": self.reasons, "measured": self.measured}
+        return FidelityEntry(self.verdict, tuple(self.reasons), dict(self.measured))

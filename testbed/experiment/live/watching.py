@@ -6,7 +6,6 @@ ends the watching and never the run.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -21,6 +20,8 @@ from testbed.experiment.live.state import LiveReader, LiveState
 from testbed.experiment.live.terminal import LiveTerminal
 from testbed.experiment.plan.plan import Plan
 from testbed.experiment.progress import InstanceLoad, Progress, Silent, Terminal
+from testbed.records import manifest as manifests
+from testbed.records.manifest import ManifestError
 
 LOOK_INTERVAL_S = 0.5
 
@@ -99,11 +100,10 @@ class Watched:
 
     def _verdict(self) -> documents.Document:
         try:
-            manifest = json.loads(((self._run_dir or Path()) / "manifest.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            manifest = manifests.read((self._run_dir or Path()) / manifests.NAME)
+        except ManifestError:
             return {}
-        judged = manifest.get("fidelity", {})
-        return {"verdict": judged.get("verdict"), "reasons": judged.get("reasons", [])}
+        return {"verdict": manifest.verdict, "reasons": list(manifest.reasons)}
 
 
 class _Page:

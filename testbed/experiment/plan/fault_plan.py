@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any
 
 from testbed.experiment.scenario.fault_keys import FaultKeys
 from topologies import routing
@@ -36,11 +35,6 @@ class PlannedFault:
     def starts(self) -> str:
         """The instance that it starts, if any."""
         return {"instance_start": self.instance, "migrate": self.to}.get(self.kind, "")
-
-    def document(self) -> dict[str, Any]:
-        """Return it for the manifest."""
-        keys = ("number", "kind", "target", "at_s", "until_s", "instance", "to", "site", "reach")
-        return {key: getattr(self, key) for key in keys}
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,8 @@ import yaml
 
 import testbed
 from testbed.experiment.study.study import Case, Study
-from testbed.records.tables import MANIFEST_FORMAT
+from testbed.records import manifest as manifests
+from testbed.records.manifest import FAILED, FINISHED, INTERRUPTED, Manifest, ManifestError
 
 MACHINE_LOCK = Path("/run/dyncast-sweep.lock")
 _FORMAT = 1  # of sweep.json
@@ -172,26 +173,31 @@ class StudyFolder:
 def read_run(run_dir: Path) -> CaseRun | None:
     """Return what the manifest of a case's run says; None unless the folder is whole and of this version."""
     try:
-        manifest = json.loads((run_dir / "manifest.json").read_text(encoding="utf-8"))
-        if manifest["format"] != MANIFEST_FORMAT:
-            return None
-        status = manifest["status"]
-        if status == "finished" and not all((run_dir / f"{table}.csv").is_file() for table in manifest["rows"]):
-            return None
-        return CaseRun(
-            run_dir=run_dir,
-            fingerprint=str(manifest["case"]["fingerprint"]),
-            # Nobody is at work in the folder while it is locked: one that says "running" was cut short.
-            status=status if status in ("finished", "failed") else "interrupted",
-            begun_at=str(manifest["begun_at"]),
-            seconds=manifest["durations_s"].get("whole"),
-            duration_s=manifest["duration_s"],
-            verdict=manifest.get("fidelity", {}).get("verdict"),
-            error=manifest.get("error"),
-            git_commit=manifest["environment"].get("git_commit"),
-        )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # cut short, or written by somebody else
+        manifest = manifests.read(run_dir / manifests.NAME)
+    except ManifestError:  # cut short, or written by somebody else
         return None
+    fingerprint = (manifest.case or {}).get("fingerprint")
+    if fingerprint is None or manifest.status is None or manifest.begun_at is None:
+        return None
+    if manifest.status == FINISHED and not _is_whole(run_dir, manifest):
+        return None
+    return CaseRun(
+        run_dir=run_dir,
+        fingerprint=str(fingerprint),
+        # Nobody is at work in the folder while it is locked: one that says "running" was cut short.
+        status=manifest.status if manifest.status in (FINISHED, FAILED) else INTERRUPTED,
+        begun_at=manifest.begun_at,
+        seconds=manifest.durations_s.get("whole"),
+        duration_s=manifest.duration_s,
+        verdict=manifest.verdict,
+        error=manifest.error,
+        git_commit=manifest.environment.get("git_commit"),
+    )
+
+
+def _is_whole(run_dir: Path, manifest: Manifest) -> bool:
+    tables = manifest.rows or {}
+    return bool(manifest.durations_s and tables) and all((run_dir / f"{table}.csv").is_file() for table in tables)
 
 
 def finished(cases: Iterable[Case], runs: Mapping[str, CaseRun]) -> dict[str, CaseRun]:

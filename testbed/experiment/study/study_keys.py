@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 
 from testbed.analysis.study.factors import word
 from testbed.experiment.schema_parts import Name, Part
-from testbed.records.tables import VARIANT
+from testbed.records.manifest import VARIANT
 
 _MOST_SEEDS = 1000
 _OWN_KEYS = {"policy": "policies", "seed": "seeds", "name": "name", "description": "description"}

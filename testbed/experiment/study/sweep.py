@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from testbed.experiment.execution import ownership, runner
-from testbed.experiment.execution.runner import NoRoomError
+from testbed.experiment.execution.run_folder import NoRoomError
 from testbed.experiment.plan.plan import make_plan
 from testbed.experiment.progress import Progress
 from testbed.experiment.study import study

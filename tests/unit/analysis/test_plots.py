@@ -17,6 +17,7 @@ from testbed.analysis.plots.placement_plot import NOBODY, flow_counts
 from testbed.analysis.plots.plots import PICTURES, compare, pictures, report
 from testbed.analysis.run_data.loading import RunData, load
 from testbed.dyncast.policies import POLICIES
+from testbed.records.manifest import FidelityEntry
 from tests.analysis_data import Row, write_run, write_tables
 
 
@@ -105,7 +106,7 @@ def _red_pixels(path: Path) -> int:
 
 def test_an_unfaithful_run_is_marked_visibly(run: RunData, drawn: list[Path], tmp_path: Path) -> None:
     """The mark is red, and a picture of a valid run has nothing of that red."""
-    suspect = replace(run, manifest=replace(run.manifest, verdict="suspect", reasons=("late",)))
+    suspect = replace(run, manifest=replace(run.manifest, fidelity=FidelityEntry("suspect", ("late",))))
     assert [_red_pixels(path) for path in drawn] == [0] * len(PICTURES)
     assert all(_red_pixels(picture.path) > 100 for picture in pictures(suspect, tmp_path) if picture.path)
 

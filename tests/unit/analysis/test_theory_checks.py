@@ -92,7 +92,7 @@ def test_jitter_that_no_link_was_told_to_make_fails(sound: Path, tmp_path: Path)
 
 
 def test_what_does_not_apply_says_why(sound: Path, tmp_path: Path) -> None:
-    with_faults = _checked(_altered(sound, tmp_path / "faults", faults=[{"kind": "link_down"}]))
+    with_faults = _checked(_altered(sound, tmp_path / "faults", faults=[{"number": 0, "kind": "link_down"}]))
     assert {item.subject for item in with_faults.left_out} == {"single-1@east", "pool-1@middle", "RTP packets"}
     assert all("faults" in item.why for item in with_faults.left_out)
     scenario = (sound / "scenario.yaml").read_text()

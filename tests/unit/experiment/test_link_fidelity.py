@@ -15,6 +15,7 @@ from testbed.emulation.relay.impairment import Impairment, LinkDirection
 from testbed.experiment.fidelity import fidelity
 from testbed.experiment.fidelity.link_fidelity import IdlePath, chance_of_losses, judge_links, judge_paths
 from testbed.experiment.fidelity.verdict import Fidelity
+from testbed.records.manifest import FidelityEntry
 from topologies.spec import LinkSpec
 
 SPEC = LinkSpec(delay_ms=10, jitter_ms=1, loss_percent=1, rate_mbps=8)
@@ -34,10 +35,8 @@ def _paths(*rtts_ms: float | None) -> Fidelity:
 
 
 def test_links_that_do_as_they_were_told_are_valid() -> None:
-    assert _judged({}).as_document() == {
-        "verdict": "valid", "reasons": [],
-        "measured": {"link_rate_error": 0.0, "link_loss_chance": 1.0, "link_rejected_share": 0.0},
-    }  # fmt: skip
+    measured = {"link_rate_error": 0.0, "link_loss_chance": 1.0, "link_rejected_share": 0.0}
+    assert _judged({}).as_entry() == FidelityEntry("valid", (), measured)
     assert _judged({"full_s": 0.5, "full_mbps": 3.0}).verdict == "valid"  # too short to be judged
     assert _judged({"dropped_loss": 115}).verdict == "valid"  # 1.5 standard deviations
 
@@ -83,7 +82,7 @@ def test_paths_at_rest_are_held_against_their_delays() -> None:
     assert _paths(30.3, 30.9).verdict == "valid"
     assert _paths(33.0).verdict == "valid"  # 2 ms of it may be jitter, 1 ms is for two links there and back
     assert _paths(34.5).verdict == "suspect"
-    assert _paths(None).as_document()["measured"] == {}
+    assert _paths(None).measured == {}
     slow = _paths(30.5, 30.4, 39.0)
     assert slow.verdict == "suspect"
     assert "east to west and back took 39.00 ms, not 30.2" in slow.reasons[0]

@@ -12,6 +12,7 @@ import pytest
 from testbed.experiment.execution.collect import collect
 from testbed.experiment.execution.live_load import LiveLoad
 from testbed.experiment.fidelity import fidelity
+from testbed.records.manifest import FidelityEntry
 from testbed.records.parts import whole_rows
 from testbed.records.tables import TABLES
 from testbed.records.writer import RecordWriter
@@ -79,10 +80,10 @@ def _judged(**changes: Any) -> fidelity.Fidelity:
 
 
 def test_a_good_run_is_valid() -> None:
-    assert _judged().as_document() == {
-        "verdict": "valid",
-        "reasons": [],
-        "measured": {
+    assert _judged().as_entry() == FidelityEntry(
+        verdict="valid",
+        reasons=(),
+        measured={
             "link_lateness_p50_ms": 0.05,
             "link_lateness_p99_ms": 0.5,
             "link_overload_share": 0.0,
@@ -92,7 +93,7 @@ def test_a_good_run_is_valid() -> None:
             "cpu_share": 0.4,
             "steal_share": 0.0,
         },
-    }
+    )
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from testbed.experiment.execution.runner import NoRoomError
+from testbed.experiment.execution.run_folder import NoRoomError
 from testbed.experiment.study import study
 from testbed.experiment.study.study_folder import SweepError
 from testbed.experiment.study.sweep import Outcome, sweep

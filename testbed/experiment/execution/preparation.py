@@ -1,0 +1,35 @@
+"""The first phase of a run: its files are written, and its testbed is ready to be built."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from testbed.experiment.execution.run_folder import RunFolder
+from testbed.experiment.launch import workload_files
+from testbed.experiment.launch.testbed import Testbed
+from testbed.experiment.plan.plan import Plan
+from testbed.experiment.progress import Progress
+from testbed.experiment.scenario import file as scenario_file
+from topologies import yaml_form
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A testbed to be entered, and the workload configurations by client host."""
+
+    testbed: Testbed
+    workloads: Mapping[str, list[dict[str, Any]]]
+
+
+def prepare(plan: Plan, base: Path, folder: RunFolder, progress: Progress) -> Prepared:
+    """Write the resolved scenario, its topology and all arrivals; look at the machine, and claim a run tag.
+
+    `base` is what paths in the scenario are relative to. Raises RunError, or the adapters' errors.
+    """
+    (folder.path / "scenario.yaml").write_text(scenario_file.dump(plan.scenario), encoding="utf-8")
+    (folder.path / "topology.yaml").write_text(yaml_form.dump(plan.topology), encoding="utf-8")
+    workloads = workload_files.write(plan, folder.work / "workloads", base)
+    return Prepared(Testbed(plan, folder.work, folder.logs, progress), workloads)
