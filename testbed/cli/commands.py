@@ -12,6 +12,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -62,6 +63,9 @@ def run(
     live: Annotated[bool, typer.Option("--live", help="Draw loads, flows and faults in the terminal.")] = False,
     serve: Annotated[bool, typer.Option("--serve", help="Show them on a web page, for this machine alone.")] = False,
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="Of the page; default: a free one.")] = None,
+    shell: Annotated[
+        bool, typer.Option("--debug-shell", help="If it fails: a shell in the network, which is removed when it ends.")
+    ] = False,
 ) -> None:
     """Run a scenario and leave tables, pictures, a report and a manifest under results/<scenario>/<run-id>.
 
@@ -70,18 +74,23 @@ def run(
     _need_root("run")
     if port is not None and not serve:
         raise _Refused("--port goes with --serve")
+    if shell and live:
+        raise _Refused("--debug-shell needs the terminal for itself: watch the run with --serve instead of --live")
     from testbed.analysis.html_report import files
     from testbed.analysis.measures import terminal_tables
     from testbed.analysis.measures.summary import summarise
     from testbed.analysis.plots import plots
     from testbed.analysis.run_data.loading import load
+    from testbed.emulation import debug_shell
     from testbed.experiment.execution import ownership, runner
     from testbed.experiment.live import watching
 
     plan = _plan(scenario, settings, seed)
     calibrate.warn(plan, out, _err)
     with watching.shown(plan, _out, live=live, port=(port or 0) if serve else None) as progress:
-        result = runner.run(plan, scenario, out, progress)
+        look = partial(debug_shell.open_in, say=progress.phase) if shell else None
+        with debug_shell.upon_failure(look):
+            result = runner.run(plan, scenario, out, progress)
         progress.phase("drawing")
         data = load(result.run_dir)
         summary = summarise(data)

@@ -19,8 +19,9 @@ from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
+from weakref import WeakSet
 
-from testbed.emulation import cleanup, run_tag
+from testbed.emulation import cleanup, debug_shell, run_tag
 from testbed.emulation import tagged_processes as processes
 from testbed.emulation.cleanup import CleanReport
 from testbed.emulation.links.links import LinkEnd, LinkRequest, Links, create_links
@@ -43,6 +44,8 @@ from topologies.spec import Role, Topology, unknown_name
 Input = TypeVar("Input")
 
 _THREADS = 4
+
+standing: WeakSet[EmulatedNetwork] = WeakSet()  # those of this process
 
 
 class NetworkError(RuntimeError):
@@ -95,9 +98,12 @@ class EmulatedNetwork:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._stop(redeliver=kind is None)
-        self._signals.__exit__(None, None, None)
-        atexit.unregister(self.stop)
+        try:
+            debug_shell.offer(self, error)
+        finally:
+            self._stop(redeliver=kind is None)
+            self._signals.__exit__(None, None, None)
+            atexit.unregister(self.stop)
 
     def start(self, progress: Callable[[str], None] | None = None) -> None:
         """Build the network; on return it carries traffic between all hosts and routers.
@@ -144,6 +150,7 @@ class EmulatedNetwork:
         for interface in self._wiring.interfaces:
             self._mininet.note_interface(interface)
         self.startup_seconds = time.monotonic() - begin_s
+        standing.add(self)
         self._progress(f"network ready after {self.startup_seconds:.1f} s")
 
     def stop(self) -> None:
@@ -214,6 +221,11 @@ class EmulatedNetwork:
             start_new_session=True,
             check=False,
         )
+
+    @property
+    def bridges(self) -> Mapping[str, Bridge]:
+        """Return the bridges by their D-Router or Dispatcher."""
+        return self._bridges
 
     def bridge(self, d_router: str) -> Bridge:
         """Return the bridge of a D-Router or Dispatcher."""
@@ -361,6 +373,7 @@ class EmulatedNetwork:
     def _remove_remains(self) -> None:
         if self.clean_report is not None:
             return
+        standing.discard(self)
         self._progress("removing the network")
         report = cleanup.clean_run(self.tag)
         if self._mininet is not None:
