@@ -1,7 +1,7 @@
 """The example networks of the architecture drafts, drawn as YAML files in `data`.
 
 `draft/cfn-figure-2` is figure 2 of draft-li-rtgwg-cfn-dyncast-architecture, `draft/dyncast-figure-2` that of
-draft-li-rtgwg-dyncast-architecture; `draft/cats-two-clouds` is from draft-ietf-cats-usecases-requirements.
+draft-li-rtgwg-dyncast-architecture; `draft/cats-two-clouds` is from RFC 10054 (use cases of CATS).
 """
 
 from __future__ import annotations

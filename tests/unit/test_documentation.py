@@ -96,3 +96,9 @@ def test_pages_of_studies_are_listed_and_name_their_files() -> None:
     for page in pages:
         assert f"({page.name})" in listed
         assert f"../examples/studies/{page.stem}.yaml)" in page.read_text(encoding="utf-8")
+
+
+def test_classes_that_the_glossary_names_are_there() -> None:
+    named = set(re.findall(r"\(`([A-Z]\w+)`\)", (DOCS / "glossary.md").read_text(encoding="utf-8")))
+    sources = "\n".join(path.read_text(encoding="utf-8") for path in ROOT.glob("testbed/**/*.py"))
+    assert {name for name in named if not re.search(rf"^class {name}\b", sources, re.MULTILINE)} == set()
