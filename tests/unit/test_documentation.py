@@ -15,10 +15,11 @@ from pydantic import BaseModel
 
 from testbed.experiment.scenario.scenario import Scenario
 from testbed.experiment.study.study_keys import StudyKeys
+from tests import floor_plan
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-PAGES = [ROOT / "README.md", *sorted(DOCS.glob("**/*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("**/*.md"))]
 DECISIONS = sorted(DOCS.glob("decisions/[0-9]*.md"))
 EXAMPLES = sorted(DOCS.glob("examples/**/*.yaml"))
 PROGRAMS = [*DOCS.glob("examples/*.ipynb"), *DOCS.glob("examples/python/*.py")]
@@ -102,3 +103,17 @@ def test_classes_that_the_glossary_names_are_there() -> None:
     named = set(re.findall(r"\(`([A-Z]\w+)`\)", (DOCS / "glossary.md").read_text(encoding="utf-8")))
     sources = "\n".join(path.read_text(encoding="utf-8") for path in ROOT.glob("testbed/**/*.py"))
     assert {name for name in named if not re.search(rf"^class {name}\b", sources, re.MULTILINE)} == set()
+
+
+def test_the_floor_plan_has_every_room_as_it_is() -> None:
+    page = floor_plan.PAGE.read_text(encoding="utf-8")
+    drawn = page.split(floor_plan.BEGIN)[1].split(floor_plan.END)[0]
+    assert drawn == floor_plan.plan(), "write it again: .venv/bin/python -m tests.floor_plan"
+
+
+def test_every_room_says_what_it_is_and_stands_on_a_floor() -> None:
+    rooms = [room for package in floor_plan.PACKAGES for room in floor_plan.rooms(ROOT / package)]
+    assert all(floor_plan.line(room) for room in rooms)
+    on_floors = {name for floor in floor_plan.floors() for name in floor.split(" | ")}
+    testbed = {f"testbed.{room.name}" for room in rooms if room.parent.name == "testbed"}
+    assert testbed | {"ryu_apps", "traffic", "topologies"} <= on_floors

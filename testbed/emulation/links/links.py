@@ -31,7 +31,10 @@ __all__ = [
     "create_links",
 ]
 
-BACKENDS: Mapping[str, Callable[[LinkContext], LinkBackend]] = {"relay": RelayLinks, "netem": KernelLinks}
+BACKENDS: Mapping[str, Callable[[LinkContext], LinkBackend]] = {
+    "relay": RelayLinks,
+    "netem": KernelLinks,
+}
 
 
 class Links:
