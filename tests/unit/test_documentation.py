@@ -117,3 +117,9 @@ def test_every_room_says_what_it_is_and_stands_on_a_floor() -> None:
     on_floors = {name for floor in floor_plan.floors() for name in floor.split(" | ")}
     testbed = {f"testbed.{room.name}" for room in rooms if room.parent.name == "testbed"}
     assert testbed | {"ryu_apps", "traffic", "topologies"} <= on_floors
+
+
+def test_the_scenario_in_the_readme_is_the_first_example() -> None:
+    shown = (ROOT / "README.md").read_text(encoding="utf-8").split("    # docs/examples/first.yaml\n")[1]
+    example = (DOCS / "examples/first.yaml").read_text(encoding="utf-8").splitlines()
+    assert [line.removeprefix("    ") for line in shown.splitlines()[: len(example)]] == example
