@@ -71,46 +71,46 @@ BANNED = {
     "who_lacks": "router without",
 }
 
-# Names that still have one, each counted once per file. A count may only fall; at none, its line goes.
+# How many names still have one, wherever they are. A count may only fall; at none, its line goes.
 NOT_YET = {
     "anew": 1,
-    "breaker": 2,
-    "deaf": 3,
+    "breaker": 1,
+    "deaf": 1,
     "deaths": 2,
-    "dismiss": 2,
+    "dismiss": 1,
     "gave": 1,
     "give": 4,
-    "given": 44,
-    "hands": 5,
-    "hear": 6,
-    "heard": 25,
+    "given": 12,
+    "hands": 4,
+    "hear": 3,
+    "heard": 9,
     "hearer": 1,
     "hearers": 1,
-    "hears": 2,
-    "homeward": 8,
+    "hears": 1,
+    "homeward": 5,
     "indifferent": 1,
-    "judge": 10,
-    "judged": 9,
-    "judgement": 4,
-    "mend": 4,
-    "outlook": 15,
+    "judge": 7,
+    "judged": 3,
+    "judgement": 2,
+    "mend": 1,
+    "outlook": 9,
     "overtaken": 1,
     "reckoned": 1,
-    "steadiness": 3,
-    "stray": 6,
+    "steadiness": 2,
+    "stray": 5,
     "succession": 1,
     "swing": 1,
-    "tell": 2,
+    "tell": 1,
     "teller": 2,
     "tellers": 2,
-    "telling": 7,
+    "telling": 4,
     "tells": 3,
-    "told": 66,
+    "told": 23,
     "undisturbed": 1,
-    "unseen": 4,
+    "unseen": 1,
     "unwinding": 1,
     "at_hand": 1,
-    "go_on": 2,
+    "go_on": 1,
     "set_aside": 1,
     "stated_work": 1,
     "way_home": 2,
@@ -158,20 +158,20 @@ def banned_in(name: str) -> Iterator[str]:
 
 
 @cache
-def found() -> dict[str, list[str]]:
-    """Return where each banned word still is."""
-    places: dict[str, list[str]] = {word: [] for word in BANNED}
+def found() -> dict[str, dict[str, list[str]]]:
+    """Return the names that still have a banned word, and the files where they are."""
+    names: dict[str, dict[str, list[str]]] = {word: {} for word in BANNED}
     for path in sorted(path for folder in PRODUCT for path in (ROOT / folder).rglob("*.py")):
         for name in sorted(set(named(path)) - kept()):
             for word in banned_in(name):
-                places[word].append(f"{path.relative_to(ROOT)}: {name}")
-    return places
+                names[word].setdefault(name, []).append(str(path.relative_to(ROOT)))
+    return names
 
 
 @pytest.mark.parametrize("word", BANNED)
 def test_a_name_has_no_word_that_the_field_does_not_use(word: str) -> None:
-    places = found()[word]
-    assert len(places) <= NOT_YET.get(word, 0), f"say {BANNED[word]!r} instead: {places}"
+    names = found()[word]
+    assert len(names) <= NOT_YET.get(word, 0), f"say {BANNED[word]!r} instead: {names}"
 
 
 def test_words_are_found_in_names_of_any_form() -> None:
