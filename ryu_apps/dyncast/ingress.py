@@ -18,39 +18,22 @@ from typing import Any
 from ryu_apps.dyncast import role
 from ryu_apps.dyncast.config import control_process as control_config
 from ryu_apps.dyncast.datapath_mode.mode import DatapathMode
-from ryu_apps.dyncast.entries import flow_entries
-from ryu_apps.dyncast.entries.dispatcher_entries import DispatchAction, Dispatching
+from ryu_apps.dyncast.entries import flow_entries, wording
 from ryu_apps.dyncast.entries.tunnel_entries import TunnelEntries
 from ryu_apps.dyncast.inspection.answers import Inspection
 from ryu_apps.dyncast.inspection.socket_server import InspectionSocket
 from ryu_apps.dyncast.journal import Journal
 from ryu_apps.dyncast.measurement.measurement import Measuring
+from ryu_apps.dyncast.performer import Performer
 from ryu_apps.openflow.control_delay import ControlDelay
 from ryu_apps.openflow.framework import BaseApp, cfg, handler, hub, ofp_event, ofproto_v1_3
 from ryu_apps.openflow.inherited_sockets import inherited
 from ryu_apps.openflow.packet_headers import flow_key
+from ryu_apps.openflow.packet_in import NO_PACKET, PacketIn
 from ryu_apps.openflow.timers import Timers
-from testbed.dyncast.actions import (
-    Action,
-    BreakFlows,
-    DropPacket,
-    ForwardPacket,
-    InstallAffinity,
-    InterceptRange,
-    InterceptService,
-    ReadReturnPackets,
-    RefusePacket,
-    ReleaseService,
-    RemoveAffinity,
-    ResetFlows,
-    SendMessage,
-    SpreadFlows,
-    WatchAnswers,
-)
+from testbed.dyncast.actions import DropPacket, Output, SendMessage
 from testbed.dyncast.affinity.table import HeldFlow
-from testbed.dyncast.events import Decided, MetricsReceived, Noticed
 from testbed.dyncast.messages import codec
-from testbed.net.addresses import Address
 from testbed.records.writer import RecordWriter
 
 cfg.CONF.register_cli_opts([cfg.StrOpt("dyncast-config", help="configuration of this D-Router, a JSON file")])
@@ -70,9 +53,8 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
         self.settings = control_config.load(Path(cfg.CONF.dyncast_config))
         self.d_router = role.core(self.settings)
         records = RecordWriter(self.settings.out_dir, self.settings.name)
-        self.journal = Journal(records, self.settings.site, self.d_router.counters)
+        self.journal = Journal(records, self.settings.site, self.d_router.counters, self.d_router.bindings)
         self._datapath: Any = None
-        self._port_blocks: dict[Address, int] = {}  # by which those who were bound were told apart
         tunnelled = [service.d_sids for service in self.settings.d_router.services if service.steering == "tunnel"]
         d_sids = frozenset(chain.from_iterable(tunnelled))
         self._tunnel = TunnelEntries(self.settings.tunnel, d_sids, self.d_router.counters)
@@ -82,7 +64,7 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
         self._own_threads: list[Any] = []
         self._in_band = inherited(self.settings.in_band_fd, "in_band_fd", socket.SOCK_DGRAM)
         self._datapath_mode = DatapathMode(self.settings, self.d_router, self.journal, self.logger)
-        self._dispatching = Dispatching(self.settings.uplink_port)
+        self.performer = self._performer()
         self._inspection_socket = self._open_inspection_socket()
         self._site_of = role.neighbours(self.settings)
         self._control_delay = ControlDelay(self.settings.out_dir, self.settings.name)
@@ -158,7 +140,7 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
             return
         in_port = message.match["in_port"]
         actions = self.d_router.on_packet(flow, time.monotonic(), in_port, tunnelled=self._tunnel.is_end(in_port))
-        self._perform(actions, in_port, message.data)
+        self._perform(actions, PacketIn(in_port, message.data))
 
     @handler.set_ev_cls(ofp_event.EventOFPFlowRemoved, handler.MAIN_DISPATCHER)
     def on_flow_removed(self, event: Any) -> None:
@@ -269,63 +251,28 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
 
     # -- actions ---------------------------------------------------------------------------------
 
-    def _perform(self, actions: Iterable[Action], in_port: int = 0, data: bytes = b"") -> None:
-        for_switch: list[bytes] = []
-        for action in actions:
-            if isinstance(action, SendMessage):
-                self._send(action)
-            elif isinstance(action, Decided):
-                self.journal.decided(action)
-            elif isinstance(action, MetricsReceived):
-                self.journal.metrics(action, self.d_router.bindings)
-            elif isinstance(action, Noticed):
-                self.journal.noticed(action)
-            elif isinstance(action, (SpreadFlows, BreakFlows)):
-                self._perform(self._datapath_mode.perform(action, time.monotonic()))
-            elif isinstance(action, ResetFlows):
-                self._datapath_mode.reset(action, time.monotonic())
-            elif not isinstance(action, DropPacket):
-                for_switch.append(self._openflow(action, in_port, data))
-        # In one write. If the switch is away, it is told of all bindings when it returns.
-        if for_switch and self._datapath is not None:
-            self._datapath.send(b"".join(for_switch))
+    def _perform(self, outputs: Iterable[Output], packet: PacketIn = NO_PACKET) -> None:
+        self.performer.perform(outputs, packet)
         self._timers.look_again()
 
-    def _port_block(self, d_sid: Address) -> int:
-        """Return by what blocks ports of a service are told apart; flows may outlive what is known of it."""
-        service = self.d_router.services.get(d_sid)
-        if service is not None:
-            self._port_blocks[d_sid] = service.port_block
-        return self._port_blocks.get(d_sid, 1)
+    def _performer(self) -> Performer:
+        words = wording.table(
+            self.settings.uplink_port, self.settings.d_router.prefixes, self.d_router.services, self._tunnel
+        )
+        return Performer(
+            words,
+            {
+                **self._datapath_mode.handlers,
+                **self.journal.handlers,
+                SendMessage: self._send,
+                DropPacket: lambda _: None,
+            },
+            self._send_to_switch,
+        )
 
-    def _openflow(self, action: Action, in_port: int, data: bytes) -> bytes:
-        uplink = self.settings.uplink_port
-        if isinstance(action, InstallAffinity):
-            port_block = self._port_block(action.entry.d_sid)
-            if self._tunnel.steers(action.entry.d_sid):
-                return self._tunnel.affinity(action.entry, port_block)
-            return flow_entries.affinity(action.entry, uplink, port_block)
-        if isinstance(action, DispatchAction):
-            return self._dispatching.openflow(action, in_port, data)
-        if isinstance(action, ForwardPacket):
-            if self._tunnel.steers(action.entry.d_sid):
-                return self._tunnel.forward_packet(action.entry, in_port, data)
-            return flow_entries.forward_packet(action.entry, uplink, in_port, data)
-        if isinstance(action, RefusePacket):
-            return flow_entries.refuse_packet(uplink, in_port, data)
-        if isinstance(action, ReadReturnPackets):
-            return flow_entries.read_counters(action.entry)
-        if isinstance(action, RemoveAffinity):
-            return flow_entries.remove_affinity(action.entry)
-        if isinstance(action, WatchAnswers):
-            return flow_entries.watch_answers(action.d_bid, self.settings.d_router.prefixes)
-        if isinstance(action, InterceptService):
-            return flow_entries.intercept_service(action.d_sid)
-        if isinstance(action, ReleaseService):
-            return flow_entries.release_service(action.d_sid)
-        if isinstance(action, InterceptRange):
-            return flow_entries.intercept_range(action.d_sids)
-        raise TypeError(f"no OpenFlow for {action}")
+    def _send_to_switch(self, messages: bytes) -> None:
+        if self._datapath is not None:  # otherwise it learns of all bindings when it returns
+            self._datapath.send(messages)
 
     def _send(self, message: SendMessage) -> None:
         try:

@@ -7,7 +7,8 @@ dropped, messages refused, …) stand in the table `control` under the direction
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from testbed.dyncast.actions import SpreadFlows
 from testbed.dyncast.events import Decided, MetricsReceived, Noticed
@@ -21,14 +22,20 @@ from testbed.records.writer import RecordWriter
 class Journal:
     """Write the rows of one D-Router."""
 
-    def __init__(self, writer: RecordWriter, site: str, counters: Mapping[str, int]) -> None:
+    def __init__(self, writer: RecordWriter, site: str, counters: Mapping[str, int], bindings: BindingTable) -> None:
         self._writer = writer
         self._site = site
         self._counters = counters
+        self._bindings = bindings
         self._messages: Counter[tuple[str, str, str]] = Counter()
         self._bytes: Counter[tuple[str, str, str]] = Counter()
         self._last_told: dict[Address, tuple[Weighed, str]] = {}
         self._weighted: dict[Address, set[Address]] = {}  # by D-SID, the instances that have a weight
+        self.handlers: dict[type, Callable[[Any], None]] = {
+            Decided: self.decided,
+            MetricsReceived: self.metrics,
+            Noticed: self.noticed,
+        }
 
     def decided(self, decision: Decided) -> None:
         """Record a decision with all that was weighed."""
@@ -44,9 +51,9 @@ class Journal:
             self._last_told[d_bid] = (weighed, text)
         return text
 
-    def metrics(self, record: MetricsReceived, bindings: BindingTable) -> None:
+    def metrics(self, record: MetricsReceived) -> None:
         """Record a report that arrived, or why it was dropped."""
-        self._writer.write("metrics", decision_rows.report(record, self._site, bindings))
+        self._writer.write("metrics", decision_rows.report(record, self._site, self._bindings))
 
     def noticed(self, record: Noticed) -> None:
         """Record a path that was lost or is back, or a binding that expired."""

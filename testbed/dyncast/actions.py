@@ -1,4 +1,7 @@
-"""What a D-Router asks its adapter to do. Pure data; the adapter turns it into OpenFlow and datagrams."""
+"""What a node asks its adapter to do. Pure data; the adapter turns it into OpenFlow and datagrams.
+
+A node returns its `Output` in order: actions, and among them the `events` that it notes for the record.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 
 from testbed.dyncast.affinity.table import AffinityEntry
-from testbed.dyncast.events import Decided, MetricsReceived, Noticed
+from testbed.dyncast.events import Event
 from testbed.net.addresses import Address
 from testbed.net.flow_key import FlowKey
 
@@ -189,7 +192,5 @@ Action = (
     | ReadReturnPackets
     | RemoveAffinity
     | SendMessage
-    | Decided
-    | MetricsReceived
-    | Noticed
 )
+Output = Action | Event

@@ -1,4 +1,4 @@
-"""What a node decided, received or noticed, for the record. Pure data, among the actions of `actions`."""
+"""What a node decided, received or noticed, for the record. Pure data; `actions` has what it asks for."""
 
 from __future__ import annotations
 
@@ -53,3 +53,6 @@ class Noticed:
     site: str
     d_sid: Address | None = None
     d_bid: Address | None = None
+
+
+Event = Decided | MetricsReceived | Noticed

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from ryu_apps.dyncast.entries import flow_entries
-from ryu_apps.dyncast.entries.dispatcher_entries import Dispatching
+from ryu_apps.dyncast.entries.dispatcher_entries import DispatcherEntries
 from ryu_apps.openflow.framework import ofproto_v1_3 as ofp
-from testbed.dyncast.actions import AskNode, DropHeld, HoldPacket, ReleasePackets, ReturnPacket, WatchUplink
+from ryu_apps.openflow.packet_in import PacketIn
+from testbed.dyncast.actions import Action, AskNode, DropHeld, HoldPacket, ReleasePackets, ReturnPacket, WatchUplink
 from testbed.dyncast.affinity.table import AffinityEntry
 from testbed.net.addresses import Address
 from tests.dyncast_samples import CLIENT, CLIENT6, D_SID, D_SID6, NEAR, NEAR6, flow
@@ -36,13 +37,17 @@ def packet(in_port: int, src: Address, dst: Address) -> dict[str, Any]:
     }
 
 
+def word(entries: DispatcherEntries, action: Action, in_port: int = 0, data: bytes = b"") -> bytes:
+    return entries.wording[type(action)](action, PacketIn(in_port, data))
+
+
 def table(brings_back: bool) -> FlowTable:
     """The switch of a Dispatcher that was taken over, and has no flows yet."""
     switch = FlowTable()
     switch.execute(flow_entries.ordinary_traffic())
     for d_sid in (D_SID, D_SID6):
         switch.execute(flow_entries.intercept_service(d_sid))
-    switch.execute(Dispatching(_UPLINK).openflow(WatchUplink(_PREFIXES, brings_back), 0, b""))
+    switch.execute(word(DispatcherEntries(_UPLINK), WatchUplink(_PREFIXES, brings_back)))
     return switch
 
 
@@ -85,33 +90,33 @@ def test_a_bound_flow_passes_both_ways_and_never_comes_up(client: Address, d_sid
 def test_a_packet_is_shown_as_it_is_and_released_as_the_entry_says(
     client: Address, d_sid: Address, d_bid: Address
 ) -> None:
-    held, first, entry = Dispatching(_UPLINK), packet(_CLIENT_PORT, client, d_sid), bound(client, d_sid, d_bid)
+    held, first, entry = DispatcherEntries(_UPLINK), packet(_CLIENT_PORT, client, d_sid), bound(client, d_sid, d_bid)
     for data in (b"first", b"second"):
-        assert held.openflow(HoldPacket(entry.flow), _CLIENT_PORT, data) == b""
-    asked = held.openflow(AskNode(entry.flow), _CLIENT_PORT, b"first")
+        assert word(held, HoldPacket(entry.flow), _CLIENT_PORT, data) == b""
+    asked = word(held, AskNode(entry.flow), _CLIENT_PORT, b"first")
     assert packet_out(asked, first) == [Output(_UPLINK, first)]
     assert asked.endswith(b"first")
-    released = held.openflow(ReleasePackets(entry), 0, b"")
+    released = word(held, ReleasePackets(entry))
     assert released == b"".join(
         flow_entries.forward_packet(entry, _UPLINK, _CLIENT_PORT, data) for data in (b"first", b"second")
     )
-    assert held.openflow(ReleasePackets(entry), 0, b"") == b""
+    assert word(held, ReleasePackets(entry)) == b""
 
 
 def test_what_is_dropped_is_not_released() -> None:
-    held, entry = Dispatching(_UPLINK), bound(CLIENT, D_SID, NEAR)
-    held.openflow(HoldPacket(entry.flow), _CLIENT_PORT, b"first")
-    held.openflow(DropHeld(entry.flow), 0, b"")
-    assert held.openflow(ReleasePackets(entry), 0, b"") == b""
+    held, entry = DispatcherEntries(_UPLINK), bound(CLIENT, D_SID, NEAR)
+    word(held, HoldPacket(entry.flow), _CLIENT_PORT, b"first")
+    word(held, DropHeld(entry.flow))
+    assert word(held, ReleasePackets(entry)) == b""
 
 
 @FAMILIES
 def test_the_cfn_node_sends_a_first_packet_back_the_way_it_came(
     client: Address, d_sid: Address, d_bid: Address
 ) -> None:
-    of_node, first = Dispatching(_UPLINK), packet(_CLIENT_PORT, client, d_sid)
+    of_node, first = DispatcherEntries(_UPLINK), packet(_CLIENT_PORT, client, d_sid)
     rewritten = first | {f"ipv{client.version}_dst": str(d_bid)}
     for told, expected in ((d_bid, rewritten), (None, first)):
-        message = of_node.openflow(ReturnPacket(told), _CLIENT_PORT, b"first")
+        message = word(of_node, ReturnPacket(told), _CLIENT_PORT, b"first")
         assert packet_out(message, first) == [Output(ofp.OFPP_IN_PORT, expected)]
         assert message.endswith(b"first")

@@ -61,6 +61,11 @@ class DatapathMode:
         self._tidy_s: float | None = None
         self._telling = 0
         self._refusal: str | None = None
+        self.handlers: dict[type, Callable[[Any], list[Action] | None]] = {
+            SpreadFlows: self._perform,
+            BreakFlows: self._perform,
+            ResetFlows: self._reset,
+        }
 
     def connect(self, datapath: Any, send: Send, now_s: float) -> None:
         """Take a switch that connected or came back."""
@@ -74,11 +79,12 @@ class DatapathMode:
         if self._pools is not None:
             self._pools.disconnect()
 
-    def perform(self, action: SpreadFlows | BreakFlows, now_s: float) -> list[Action]:
+    def _perform(self, action: SpreadFlows | BreakFlows) -> list[Action]:
         """Tell the switch; return what is to be done instead where it cannot."""
         if self._pools is None or not self._pools.is_connected or action.d_sid not in self._services:
             return []
         self._telling += 1
+        now_s = time.monotonic()
         try:
             if isinstance(action, BreakFlows):
                 self._d_router.counters["flows_broken"] += self._pools.break_flows(action.d_sid, action.d_bid)
@@ -94,10 +100,10 @@ class DatapathMode:
             self._telling -= 1
         return self._fall_back_if_refused()
 
-    def reset(self, action: ResetFlows, now_s: float) -> None:
+    def _reset(self, action: ResetFlows) -> None:
         """End the flows of a service that the switch bound. Raises ConntrackError, GroupError."""
         if self._pools is not None:
-            self._d_router.counters["bindings_reset"] += self._pools.reset(action.d_sids, now_s)
+            self._d_router.counters["bindings_reset"] += self._pools.reset(action.d_sids, time.monotonic())
 
     def next_timer_s(self) -> float:
         """Return when there is something to do at the switch; inf while there is none."""

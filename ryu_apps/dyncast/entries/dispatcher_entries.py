@@ -11,45 +11,55 @@ of a Dispatcher besides those of `flow_entries`, in the same table:
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from ryu_apps.dyncast.entries import flow_entries
 from ryu_apps.openflow import wire
 from ryu_apps.openflow.framework import ofproto_v1_3 as ofp
+from ryu_apps.openflow.packet_in import PacketIn
 from testbed.dyncast.actions import AskNode, DropHeld, HoldPacket, ReleasePackets, ReturnPacket, WatchUplink
 from testbed.net.flow_key import FlowKey
-
-DispatchAction = AskNode | DropHeld | HoldPacket | ReleasePackets | ReturnPacket | WatchUplink
 
 _RETURNED_PRIORITY = 150
 
 
-class Dispatching:
+class DispatcherEntries:
     """The packets that one Dispatcher holds, and its actions as OpenFlow; `uplink_port` leads to the CFN node."""
 
     def __init__(self, uplink_port: int) -> None:
         self._uplink_port = uplink_port
-        self._held: defaultdict[FlowKey, list[tuple[int, bytes]]] = defaultdict(list)
+        self._held: defaultdict[FlowKey, list[PacketIn]] = defaultdict(list)
+        self.wording: dict[type, Callable[[Any, PacketIn], bytes]] = {
+            HoldPacket: self._hold,
+            DropHeld: self._drop,
+            AskNode: self._ask,
+            ReleasePackets: self._release,
+            ReturnPacket: self._return,
+            WatchUplink: self._watch,
+        }
 
-    def openflow(self, action: DispatchAction, in_port: int, data: bytes) -> bytes:
-        """Return the messages to the switch that perform an action; the packet at hand came in by `in_port`."""
-        if isinstance(action, HoldPacket):
-            self._held[action.flow].append((in_port, data))
-            return b""
-        if isinstance(action, DropHeld):
-            self._held.pop(action.flow, None)
-            return b""
-        if isinstance(action, AskNode):
-            first_in_port, first = self._held[action.flow][0]
-            return wire.packet_out(first_in_port, wire.output(self._uplink_port), first)
-        if isinstance(action, ReleasePackets):
-            held = self._held.pop(action.entry.flow, [])
-            return b"".join(flow_entries.forward_packet(action.entry, self._uplink_port, *packet) for packet in held)
-        if isinstance(action, ReturnPacket):
-            rewritten = b"" if action.d_bid is None else wire.set_dst(action.d_bid)
-            return wire.packet_out(in_port, rewritten + wire.output(ofp.OFPP_IN_PORT), data)
-        return self._watch(action)
+    def _hold(self, action: HoldPacket, packet: PacketIn) -> bytes:
+        self._held[action.flow].append(packet)
+        return b""
 
-    def _watch(self, action: WatchUplink) -> bytes:
+    def _drop(self, action: DropHeld, _: PacketIn) -> bytes:
+        self._held.pop(action.flow, None)
+        return b""
+
+    def _ask(self, action: AskNode, _: PacketIn) -> bytes:
+        first = self._held[action.flow][0]
+        return wire.packet_out(first.in_port, wire.output(self._uplink_port), first.data)
+
+    def _release(self, action: ReleasePackets, _: PacketIn) -> bytes:
+        held: Iterable[PacketIn] = self._held.pop(action.entry.flow, ())
+        return b"".join(flow_entries.forward_packet(action.entry, self._uplink_port, *packet) for packet in held)
+
+    def _return(self, action: ReturnPacket, packet: PacketIn) -> bytes:
+        rewritten = b"" if action.d_bid is None else wire.set_dst(action.d_bid)
+        return wire.packet_out(packet.in_port, rewritten + wire.output(ofp.OFPP_IN_PORT), packet.data)
+
+    def _watch(self, action: WatchUplink, _: PacketIn) -> bytes:
         entries = [
             flow_entries.switch_flow_by_flow(wire.network_match(self._uplink_port, prefix.version, dst=prefix))
             for prefix in action.prefixes

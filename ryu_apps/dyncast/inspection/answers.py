@@ -6,7 +6,7 @@ Between the requests of docs/inspect.md and the D-Router. Knows no socket and no
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ryu_apps.dyncast.inspection.socket_server import RequestError
@@ -21,7 +21,7 @@ from testbed.linux.ovs_conntrack import ConntrackError
 
 _SLOTS = 200  # of the affinity table, ended at a time
 
-Perform = Callable[[Iterable[Action]], None]
+Perform = Callable[[Sequence[Action]], None]
 Confirm = Callable[[], bool]
 
 

@@ -19,6 +19,7 @@ from testbed.dyncast.actions import (
     InstallAffinity,
     InterceptRange,
     InterceptService,
+    Output,
     RefusePacket,
     ResetFlows,
     SendMessage,
@@ -28,7 +29,7 @@ from testbed.dyncast.affinity.service import Service
 from testbed.dyncast.affinity.table import HeldFlow
 from testbed.dyncast.control import role_factory
 from testbed.dyncast.control.role import Told
-from testbed.dyncast.events import Decided, MetricsReceived
+from testbed.dyncast.events import Decided, MetricsReceived, Noticed
 from testbed.dyncast.messages.admission import Admission
 from testbed.dyncast.messages.authentication import Authenticator, Refused
 from testbed.dyncast.messages.reports import BindingReport, Probe, Report
@@ -141,7 +142,9 @@ class DRouter(BindingKeeper):
             actions += [InstallAffinity(self.affinity.renew(entry, now_s)) for entry in self.affinity]
         return actions
 
-    def on_packet(self, packet: FlowKey, now_s: float, in_port: int = 0, *, tunnelled: bool = False) -> list[Action]:
+    def on_packet(
+        self, packet: FlowKey, now_s: float, in_port: int = 0, *, tunnelled: bool = False
+    ) -> Sequence[Output]:
         """Steer a packet to a D-SID that the switch had no entry for; `tunnelled`: an ingress sent it here."""
         service = self._services.get(packet.dst)
         if service is None:
@@ -170,7 +173,7 @@ class DRouter(BindingKeeper):
         entry = self.affinity.bind(flow, decided.d_bid, decided.egress, service.affinity_timeout_s, now_s)
         return [InstallAffinity(entry), ForwardPacket(entry), decided]
 
-    def _bind_in_two_steps(self, service: Service, flow: FlowKey, now_s: float, *, tunnelled: bool) -> list[Action]:
+    def _bind_in_two_steps(self, service: Service, flow: FlowKey, now_s: float, *, tunnelled: bool) -> Sequence[Output]:
         found = self._site_choices[flow.dst].decide(flow, now_s, tunnelled=tunnelled)
         if found is None:
             self.counters["refused_no_instance"] += 1
@@ -257,7 +260,7 @@ class DRouter(BindingKeeper):
 
     # -- in-band messages ------------------------------------------------------------------------
 
-    def on_message(self, data: bytes, source: Address, now_s: float) -> list[Action]:
+    def on_message(self, data: bytes, source: Address, now_s: float) -> Sequence[Output]:
         """Take in a datagram from a D-MA or another D-Router; what is not to be believed is counted and dropped."""
         try:
             message, epoch = self._admission.admit(data, now_s)
@@ -280,7 +283,7 @@ class DRouter(BindingKeeper):
         for name, reading in readings.items():
             self.ports[name].on_counters(*reading)
 
-    def _on_report(self, report: Report, epoch: int, data: bytes, now_s: float) -> list[Action]:
+    def _on_report(self, report: Report, epoch: int, data: bytes, now_s: float) -> Sequence[Output]:
         if not self._role.hears_reports:
             self.counters["messages_unexpected"] += 1
             return [MetricsReceived(now_s, report.site, report.sequence, "dropped", "it is for the controller")]
@@ -291,29 +294,29 @@ class DRouter(BindingKeeper):
         self._role.on_report(report, now_s)
         for choice in self._site_choices.values():
             choice.on_report(report, now_s)
-        actions = learnt + self._heard(report.site, report.sequence, "received", report.bindings, now_s)
+        outputs = [*learnt, *self._heard(report.site, report.sequence, "received", report.bindings, now_s)]
         if report.site == self.config.site:  # as it came: the agent's own tag convinces the others
             audience = self._role.audience()
             peers = [peer.address for peer in self.config.peers if peer.site in audience]
             told = (*peers, *self.config.listeners)
-            actions.extend(SendMessage(address, data, "report") for address in told)
-        return actions
+            outputs.extend(SendMessage(address, data, "report") for address in told)
+        return outputs
 
     def _heard(
         self, site: str, sequence: int, event: str, told: Sequence[BindingReport | Told], now_s: float
-    ) -> list[Action]:
+    ) -> list[Output]:
         """Act on what was told of instances: record it, watch and break flows, move weights."""
-        actions: list[Action] = [
+        outputs: list[Output] = [
             MetricsReceived(now_s, site, sequence, event, "", item.d_sid, item.d_bid) for item in told
         ]
         offered = [item for item in told if item.d_sid in self._services]
         for item in offered:
             self._selections[item.d_sid].on_told(item.d_bid)
-        actions += self._watch(item.d_bid for item in offered if item.d_sid not in self._pools)
-        actions += self._on_states(told)
+        outputs += self._watch(item.d_bid for item in offered if item.d_sid not in self._pools)
+        outputs += self._on_states(told)
         for d_sid in dict.fromkeys(item.d_sid for item in told):
-            actions += self._spread(d_sid, now_s)
-        return actions
+            outputs += self._spread(d_sid, now_s)
+        return outputs
 
     # -- datapath affinity -----------------------------------------------------------------------
 
@@ -355,13 +358,18 @@ class DRouter(BindingKeeper):
         parts = (self._prober, self._liveness, self._role, self._dispatching)
         return min(self._next_weights_s(), *(part.next_timer_s() for part in parts))
 
-    def on_timer(self, now_s: float) -> list[Action]:
+    def on_timer(self, now_s: float) -> Sequence[Output]:
         """Do what is due: probe paths, notice what has gone, reckon weights anew."""
         probes = self._prober.on_timer(now_s)
         self._has_news = self._prober.paths_changed = False
-        noticed = self._notice(now_s) + self._dispatching.withdraw(self._deaths.is_dead, now_s)
-        noticed += self._learning.on_timer(self.bindings, now_s)
-        return [*probes, *noticed, *self._move_weights(now_s), *self._role.on_timer(now_s)]
+        return [
+            *probes,
+            *self._notice(now_s),
+            *self._dispatching.withdraw(self._deaths.is_dead, now_s),
+            *self._learning.on_timer(self.bindings, now_s),
+            *self._move_weights(now_s),
+            *self._role.on_timer(now_s),
+        ]
 
     def _next_weights_s(self) -> float:
         if not self._pools:
@@ -375,11 +383,11 @@ class DRouter(BindingKeeper):
         due = [d_sid for d_sid, pool in self._pools.items() if is_time or pool.is_waiting]
         return [action for d_sid in due for action in self._spread(d_sid, now_s)]
 
-    def _notice(self, now_s: float) -> list[Action]:
+    def _notice(self, now_s: float) -> list[Noticed]:
         changes = self._liveness.changes(now_s)
         for change in changes:
             self.counters[change.event] += 1
             if change.event == "path_lost":  # bound flows stay, for the site may come back; these wait for it
                 cut_off = sum(entry.egress == change.site for entry in self.affinity)
                 self.counters["flows_cut_off"] += cut_off
-        return list(changes)
+        return changes

@@ -9,7 +9,7 @@ goes to an instance but by the binding. So a flow has one instance whatever is l
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from testbed.dyncast.actions import (
@@ -19,6 +19,7 @@ from testbed.dyncast.actions import (
     HoldPacket,
     InstallAffinity,
     InterceptService,
+    Output,
     ReleasePackets,
     WatchUplink,
 )
@@ -160,7 +161,7 @@ class Dispatcher(BindingKeeper):
 
     # -- in-band messages ------------------------------------------------------------------------
 
-    def on_message(self, data: bytes, source: Address, now_s: float) -> list[Action]:
+    def on_message(self, data: bytes, source: Address, now_s: float) -> Sequence[Output]:
         """Take in what the CFN node says; what is not to be believed is counted and dropped."""
         try:
             message, _ = self._admission.admit(data, now_s)

@@ -18,7 +18,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
-from testbed.dyncast.actions import Action, RefusePacket, ReturnPacket, SendMessage
+from testbed.dyncast.actions import Output, RefusePacket, ReturnPacket, SendMessage
 from testbed.dyncast.events import Decided
 from testbed.dyncast.messages import codec
 from testbed.dyncast.messages.authentication import Authenticator, Identity, Role
@@ -70,11 +70,11 @@ class Dispatching:
 
     def tell(
         self, peer: DispatcherPeer, flow: FlowKey, timeout_s: int, decided: Decided | None, now_s: float
-    ) -> list[Action]:
+    ) -> list[Output]:
         """Tell where a flow goes whose first packet is at hand; None: no instance takes it, and its sender is told."""
         d_bid, egress = (decided.d_bid, decided.egress) if decided else (None, "")
         self._counters["flows_dispatched" if decided else "refused_no_instance"] += 1
-        also: Action = decided or RefusePacket("no_instance")
+        also: Output = decided or RefusePacket("no_instance")
         if peer.tells == "implicit":
             return [ReturnPacket(d_bid), also]
         self._sequence += 1
@@ -85,7 +85,7 @@ class Dispatching:
         """Return when withdrawals are due again."""
         return self._next_s if self._by_port else math.inf
 
-    def withdraw(self, is_dead: Callable[[Address, Address], bool], now_s: float) -> list[Action]:
+    def withdraw(self, is_dead: Callable[[Address, Address], bool], now_s: float) -> list[Output]:
         """Tell which instances serve nobody any more, if there are others than before or it is time again."""
         if not self._by_port:
             return []

@@ -9,6 +9,7 @@ from ryu_apps.dyncast.journal import Journal
 from testbed.dyncast.actions import SpreadFlows
 from testbed.dyncast.events import Decided
 from testbed.dyncast.metrics.levels import RawMetrics
+from testbed.dyncast.monitoring.binding_table import BindingTable
 from testbed.dyncast.policies.base import Weighed
 from tests.dyncast_samples import D_SID, FAR, HERE, NEAR, candidate, flow
 
@@ -23,7 +24,7 @@ class Writer:
 
 def test_a_decision_is_a_row_with_what_was_weighed_as_it_stood() -> None:
     writer = Writer()
-    journal = Journal(writer, HERE, {})  # type: ignore[arg-type]
+    journal = Journal(writer, HERE, {}, BindingTable(10))  # type: ignore[arg-type]
     near, far = candidate(NEAR, RawMetrics(4, sessions=3), rtt_s=0.0012344), candidate(FAR, None)
     for first in (near, near, near._replace(expected_sessions=4.0, unseen=1)):
         weighed = (Weighed(first, 1.0, 12.34567), Weighed(far, 0.0, None))
@@ -41,7 +42,7 @@ def test_a_decision_is_a_row_with_what_was_weighed_as_it_stood() -> None:
 
 def test_weights_are_rows_of_those_that_have_one_or_have_none_any_more() -> None:
     writer = Writer()
-    journal = Journal(writer, HERE, {})  # type: ignore[arg-type]
+    journal = Journal(writer, HERE, {}, BindingTable(10))  # type: ignore[arg-type]
     members = frozenset(NEAR + number for number in range(1000))
     for now_s, shares in ((1.0, {NEAR: 64}), (2.0, {NEAR: 32, FAR: 32}), (3.0, {FAR: 64}), (4.0, {})):
         journal.spread(SpreadFlows(D_SID, shares, members), "render", now_s)
