@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from ipaddress import ip_address
 from random import Random
 from typing import Any, TypeVar
@@ -16,7 +16,8 @@ from testbed.dyncast.messages.reports import BindingReport, Report
 from testbed.dyncast.metrics.levels import RawMetrics, State
 from testbed.dyncast.nodes.d_router import DRouter
 from testbed.dyncast.nodes.d_router_config import DRouterConfig, Peer
-from testbed.dyncast.policies import Candidate
+from testbed.dyncast.policies import Candidate, Policy
+from testbed.dyncast.policies.selectors.selector import Instance
 from testbed.net.addresses import Address
 from testbed.net.flow_key import TCP, FlowKey
 
@@ -94,6 +95,15 @@ def candidate(d_bid: Address = NEAR, raw: RawMetrics | None = None, **changes: A
     given = {"site": HERE, "path_cost_ms": 0.0, "rtt_s": 0.0, "metrics_age_s": 0.0}
     expected = {"expected_sessions": float(raw.sessions) if raw else 0.0}
     return Candidate(d_bid=d_bid, metrics=raw, **{**given, **expected, **changes})
+
+
+def shares(policy: Policy, candidates: Sequence[Candidate], flows: int) -> dict[Address, int]:
+    """How a policy shares out the next flows over candidates."""
+    instances: dict[Address, Instance] = {}
+    selector = policy.selector(instances, Random(1))
+    instances.update({item.d_bid: Instance(item, 0.0, selector.cost(item)) for item in candidates})
+    selector.on_all_changed()
+    return selector.shares(flows, now_s=0.0)
 
 
 def of_kind(actions: Iterable[Action], kind: type[Kind]) -> list[Kind]:

@@ -13,7 +13,7 @@ from typing import Any
 from testbed.dyncast.actions import SpreadFlows
 from testbed.dyncast.events import Decided, MetricsReceived, Noticed
 from testbed.dyncast.monitoring.binding_table import BindingTable
-from testbed.dyncast.policies.base import Weighed
+from testbed.dyncast.policies.candidate import Weighed
 from testbed.dyncast_io import decision_rows
 from testbed.net.addresses import Address
 from testbed.records.writer import RecordWriter

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from testbed.dyncast.policies.base import Weighed
+from testbed.dyncast.policies.candidate import Weighed
 from testbed.net.addresses import Address
 from testbed.net.flow_key import FlowKey
 

@@ -10,7 +10,7 @@ import json
 from testbed.dyncast.events import Decided, MetricsReceived
 from testbed.dyncast.metrics.levels import State
 from testbed.dyncast.monitoring.binding_table import BindingTable
-from testbed.dyncast.policies.base import Weighed
+from testbed.dyncast.policies.candidate import Weighed
 from testbed.net.flow_key import TCP, UDP
 
 Row = dict[str, object]

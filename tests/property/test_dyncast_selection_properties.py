@@ -20,7 +20,7 @@ from testbed.dyncast.selection.selection import REFRESH_INTERVAL_S, Selection
 from testbed.dyncast.selection.session_model import SessionModel
 from testbed.dyncast.selection.view import Outlook
 from testbed.net.addresses import Address
-from tests.dyncast_samples import D_SID, HERE, NEAR, THERE, candidate, told
+from tests.dyncast_samples import D_SID, HERE, NEAR, THERE, candidate, shares, told
 
 _LIFETIME_S = 3.0
 _RAW = st.builds(
@@ -95,8 +95,7 @@ class Choosing(RuleBasedStateMachine):
         allowed = [item for item in usable if item.d_bid not in barred]
         weights = self.policy.weights(allowed, self.now_s) if allowed else {}
         costs = {item.d_bid: self.policy.cost(item) for item in allowed if isinstance(self.policy, LeastCost)}
-        shares = self.selection.shares(8, self.now_s)
-        assert set(shares) <= {item.d_bid for item in usable}
+        assert set(self.selection.shares(8, self.now_s)) <= {item.d_bid for item in usable}
         choice = self.selection.choose(self.now_s, lambda d_bid: d_bid in barred)
         if choice is None:
             assert not allowed
@@ -131,8 +130,9 @@ def test_shares_are_those_of_flows_given_one_by_one(candidates: list[Candidate],
     for _ in range(flows):
         after = {number: policy.cost(candidates[number].with_more(more)) for number, more in given_so_far.items()}
         given_so_far[min(after, key=lambda number: (after[number], given_so_far[number], number))] += 1
-    shares = policy.shares([(policy.cost(item), item) for item in candidates], flows)
-    assert shares == {candidates[number].d_bid: more for number, more in given_so_far.items() if more}
+    assert shares(policy, candidates, flows) == {
+        candidates[number].d_bid: more for number, more in given_so_far.items() if more
+    }
 
 
 @given(

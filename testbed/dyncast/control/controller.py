@@ -23,7 +23,7 @@ from testbed.dyncast.messages.control_messages import WHOLE, IngressStatus, Path
 from testbed.dyncast.messages.reports import Report
 from testbed.dyncast.metrics.levels import State
 from testbed.dyncast.monitoring.binding_table import Binding
-from testbed.dyncast.policies import Candidate, LeastCost
+from testbed.dyncast.policies import Candidate
 from testbed.dyncast.selection.selection import Selection
 from testbed.dyncast.selection.view import Outlook
 from testbed.net.addresses import Address
@@ -53,7 +53,7 @@ class _Ingress:
 
     def __init__(self) -> None:
         self.paths: dict[str, Path] = {}
-        self.selections: dict[Address, tuple[Selection, bool]] = {}  # the flag: it goes by least cost
+        self.selections: dict[Address, Selection] = {}
         self.shares: dict[Address, dict[Address, int]] = {}
         self.rates_per_s: dict[Address, float] = defaultdict(float)  # by D-SID
         self.sent_s = -math.inf
@@ -143,10 +143,8 @@ class Controller(Role):
     def _new_ingress(self, site: str) -> _Ingress:
         at, ingress = self._at, _Ingress()
         for d_sid, service in at.services.items():
-            policy = at.policy(service)
             outlook = PlannedOutlook(self._planned, service.name, d_sid, site, at.bindings, ingress.paths, at.sessions)
-            selection = Selection(outlook, policy, at.rng, refresh_interval_s=0.0)
-            ingress.selections[d_sid] = selection, isinstance(policy, LeastCost)
+            ingress.selections[d_sid] = Selection(outlook, at.policy(service), at.rng, refresh_interval_s=0.0)
         return ingress
 
     def _is_settled(self, now_s: float) -> bool:
@@ -195,9 +193,9 @@ class Controller(Role):
         return self._at.sessions.holding_time_s(self._at.services[d_sid].name)
 
     def _shares(self, ingress: _Ingress, d_sid: Address, now_s: float) -> list[Share]:
-        selection, by_least_cost = ingress.selections[d_sid]
+        selection = ingress.selections[d_sid]
         expected = math.ceil(ingress.rates_per_s[d_sid] * self._at.control.interval_s)
-        flows = min(_MOST_FLOWS, max(_LEAST_FLOWS, expected)) if by_least_cost else WHOLE
+        flows = min(_MOST_FLOWS, max(_LEAST_FLOWS, expected)) if selection.counts_flows else WHOLE
         ingress.shares[d_sid] = shares = apportion(selection.shares(flows, now_s), WHOLE)
         return [
             Share(d_sid, item.d_bid, item.site, self._state(item), shares.get(item.d_bid, 0), item.measured_s)

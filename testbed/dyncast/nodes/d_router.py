@@ -47,7 +47,7 @@ from testbed.dyncast.nodes.dispatcher_service import Dispatching
 from testbed.dyncast.nodes.service_discovery import ServiceLearning
 from testbed.dyncast.nodes.weighted_pool import SHARES, Pool
 from testbed.dyncast.policies import Policy
-from testbed.dyncast.policies.base import Weighed
+from testbed.dyncast.policies.candidate import Weighed
 from testbed.dyncast.selection import site_selection
 from testbed.dyncast.selection.oracle_view import TrueOutlook, TrueStates
 from testbed.dyncast.selection.selection import Selection

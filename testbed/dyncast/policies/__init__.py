@@ -2,7 +2,8 @@
 
 A policy gives weights over the candidates. Reactive mode draws one instance from them; datapath mode has the switch
 spread flows by them. "Pick the best" is a weight of one. A policy that goes by a cost or a weight of each candidate
-alone (`LeastCost`, `BestOfTwo`, `Proportional`) says that instead: then a decision need not look at all candidates.
+alone (`LeastCost`, `BestOfTwo`, `Proportional`) says that instead: its selector (`selectors`) chooses without looking
+at all candidates.
 """
 
 from testbed.dyncast.policies import (
@@ -16,7 +17,8 @@ from testbed.dyncast.policies import (
     static,
     weighted,
 )
-from testbed.dyncast.policies.base import BestOfTwo, Candidate, Costed, LeastCost, Policy, PolicyFactory, Proportional
+from testbed.dyncast.policies.base import BestOfTwo, LeastCost, Policy, PolicyFactory, Proportional
+from testbed.dyncast.policies.candidate import Candidate
 from testbed.dyncast.policies.oracle import ORACLE
 
 POLICIES: dict[str, PolicyFactory] = {
@@ -47,7 +49,6 @@ __all__ = [
     "POLICIES",
     "BestOfTwo",
     "Candidate",
-    "Costed",
     "LeastCost",
     "Policy",
     "PolicyFactory",

@@ -22,7 +22,8 @@ from __future__ import annotations
 
 import math
 
-from testbed.dyncast.policies.base import Candidate, LeastCost
+from testbed.dyncast.policies.base import LeastCost
+from testbed.dyncast.policies.candidate import Candidate
 from testbed.queueing.queue_estimate import beyond
 
 

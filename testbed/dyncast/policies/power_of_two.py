@@ -6,7 +6,8 @@ herds less the more instances there are.
 
 from __future__ import annotations
 
-from testbed.dyncast.policies.base import BestOfTwo, Candidate
+from testbed.dyncast.policies.base import BestOfTwo
+from testbed.dyncast.policies.candidate import Candidate
 
 
 class PowerOfTwo(BestOfTwo):

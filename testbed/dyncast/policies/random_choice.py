@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from testbed.dyncast.policies.base import Candidate, LeastCost
+from testbed.dyncast.policies.base import LeastCost
+from testbed.dyncast.policies.candidate import Candidate
 
 
 class RandomChoice(LeastCost):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from testbed.dyncast.policies.base import Candidate, Proportional
+from testbed.dyncast.policies.base import Proportional
+from testbed.dyncast.policies.candidate import Candidate
 
 _SHORTEST_SERVICE_S = 1e-6
 _UNKNOWN_SERVICE_S = 1.0

@@ -1,1 +1,1 @@
-"""Selection of an instance or a site: views of the candidates, session model, order by cost."""
+"""Selection of an instance or a site: views of the candidates, session model."""

@@ -13,7 +13,7 @@ from testbed.dyncast.metrics.levels import RawMetrics
 from testbed.dyncast.policies import Candidate, Policy
 from testbed.dyncast.policies.dyncast import DyncastPolicy
 from testbed.net.addresses import Address
-from tests.dyncast_samples import FAR, NEAR, candidate
+from tests.dyncast_samples import FAR, NEAR, candidate, shares
 
 
 def raw(sessions: int = 0, workers: int = 4, **changes: float) -> RawMetrics:
@@ -175,12 +175,10 @@ def test_dyncast_shuns_an_instance_that_may_have_a_queue_for_one_that_has_none()
 
 def test_dyncast_counts_each_flow_with_what_others_add_to_it() -> None:
     near, far = pair(raw(0), raw(0), rtt_ms=1)
-    shares = DyncastPolicy().shares([(DyncastPolicy().cost(item), item) for item in (near, far)], 8)
-    assert shares == {NEAR: 4, FAR: 4}
+    assert shares(DyncastPolicy(), (near, far), 8) == {NEAR: 4, FAR: 4}
     near = near._replace(echo=3.0)
     assert near.with_more(2)[6:9] == (8.0, 1.0, 2)
-    shares = DyncastPolicy().shares([(DyncastPolicy().cost(item), item) for item in (near, far)], 8)
-    assert shares[NEAR] < 3
+    assert shares(DyncastPolicy(), (near, far), 8)[NEAR] < 3
 
 
 def test_dyncast_sends_a_request_to_the_faster_of_two_idle_instances() -> None:

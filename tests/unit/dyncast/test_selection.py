@@ -14,7 +14,7 @@ from testbed.dyncast.metrics.levels import RawMetrics, State
 from testbed.dyncast.monitoring.binding_table import BindingTable
 from testbed.dyncast.monitoring.path_state import PathState
 from testbed.dyncast.policies import Candidate, Policy
-from testbed.dyncast.selection.cost_order import CostOrder, Priced
+from testbed.dyncast.policies.selectors.cost_order import CostOrder, Priced
 from testbed.dyncast.selection.selection import REFRESH_INTERVAL_S, Choice, Selection
 from testbed.dyncast.selection.session_model import SessionModel
 from testbed.dyncast.selection.view import Outlook
@@ -160,6 +160,16 @@ def test_weights_of_each_alone_are_drawn_from_as_they_change() -> None:
     assert set(drawn) == {NEAR + 1, NEAR + 2, NEAR + 3}
     assert all(abs(count - 1000) < 150 for count in drawn.values())
     assert [(item.weight, item.cost) for item in site.choose(0).weighed] == [(pytest.approx(40), None)] * 3
+
+
+def test_turns_go_on_where_an_instance_comes_back_and_pass_over_one_that_is_barred() -> None:
+    site = Site("round_robin", 0, 0, 0)
+    assert [site.choose(0).d_bid for _ in range(3)] == [NEAR, NEAR + 1, NEAR + 2]
+    site.report({NEAR + 1: 0}, now_s=0, state=State.DRAINING)
+    assert site.choose(0, NEAR).d_bid == NEAR + 2
+    site.report({NEAR + 1: 0}, now_s=0)
+    assert [site.choose(0).d_bid for _ in range(4)] == [NEAR, NEAR + 1, NEAR + 2, NEAR]
+    assert sorted((item.weight, item.cost) for item in site.choose(0).weighed) == [(0, None), (0, None), (1, None)]
 
 
 # -- shares --------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from testbed.dyncast.actions import SpreadFlows
 from testbed.dyncast.events import Decided
 from testbed.dyncast.metrics.levels import RawMetrics
 from testbed.dyncast.monitoring.binding_table import BindingTable
-from testbed.dyncast.policies.base import Weighed
+from testbed.dyncast.policies.candidate import Weighed
 from tests.dyncast_samples import D_SID, FAR, HERE, NEAR, candidate, flow
 
 

@@ -1,0 +1,1 @@
+"""How an instance is found among a thousand: one selector for each way in which a policy may choose."""
