@@ -16,10 +16,11 @@ import pytest
 from ryu_apps.dyncast.config.tunnel import Station, TunnelConfig
 from ryu_apps.dyncast.datapath_mode.pools import Pools
 from ryu_apps.dyncast.entries import flow_entries, pool_entries
-from ryu_apps.dyncast.entries.dispatcher_entries import Dispatching
+from ryu_apps.dyncast.entries.dispatcher_entries import DispatcherEntries
 from ryu_apps.dyncast.entries.pool_entries import PoolSpec
 from ryu_apps.dyncast.entries.tunnel_entries import TunnelEntries
 from ryu_apps.openflow.framework import ofproto_v1_3, ofproto_v1_3_parser
+from ryu_apps.openflow.packet_in import NO_PACKET
 from testbed.dyncast.actions import SpreadFlows, WatchUplink
 from testbed.dyncast.affinity.service import Service
 from testbed.dyncast.affinity.table import AffinityEntry
@@ -141,7 +142,8 @@ def of_tunnels() -> bytes:
 
 
 def of_dispatcher() -> bytes:
-    return Dispatching(UPLINK_PORT).openflow(WatchUplink((CLIENTS,), brings_back=True), 1, b"")
+    watch = WatchUplink((CLIENTS,), brings_back=True)
+    return DispatcherEntries(UPLINK_PORT).wording[WatchUplink](watch, NO_PACKET)
 
 
 @pytest.mark.parametrize(
