@@ -5,7 +5,8 @@ Blind to the path, and to flows since the report: with old metrics it herds.
 
 from __future__ import annotations
 
-from testbed.dyncast.policies.base import Candidate, LeastCost
+from testbed.dyncast.policies.base import LeastCost
+from testbed.dyncast.policies.candidate import Candidate
 
 
 class MostFree(LeastCost):
