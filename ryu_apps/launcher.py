@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 from types import FrameType
 
-from ryu_apps.dyncast.config.control_process import ControlConfig, control_config
+from ryu_apps.dyncast.config.control_process import ControlConfig
 from ryu_apps.openflow.framework import HANDLER_MODULE, app_manager, cfg, hub
 from testbed.runtime.lifecycle import ProcessFailure, run
 
@@ -23,7 +23,7 @@ _LISTEN_HOST = "127.0.0.1"
 
 def main(arguments: Sequence[str]) -> int:
     """Run until told to stop; return the exit code. `arguments` are those of sys.argv."""
-    return run(control_config, lambda settings: _control(settings, arguments[1]), arguments)
+    return run(ControlConfig, lambda settings: _control(settings, arguments[1]), arguments)
 
 
 def _control(settings: ControlConfig, path: str) -> None:

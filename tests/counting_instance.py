@@ -22,7 +22,8 @@ from testbed.agents.http.admin import AdminService
 from testbed.agents.http.protocol import Request
 from testbed.agents.http.server import HttpConnection, HttpServer, Response
 from testbed.records.writer import RecordWriter
-from testbed.runtime.config import Keys
+from testbed.runtime.document import ProcessConfig
+from testbed.runtime.forms import Count, Port, Size
 from testbed.runtime.lifecycle import announce_ready, run_recorded
 from tests.flow_ledger import TCP, UDP, FlowLedger
 
@@ -40,31 +41,15 @@ def ledger_path(folder: Path, name: str, life: int) -> Path:
 
 
 @dataclass(frozen=True)
-class CountingConfig:
+class CountingConfig(ProcessConfig):
     """A counting instance; `load` is what it reports from its start, None: at random."""
 
-    name: str
     seed: int
-    http_port: int
-    admin_port: int
-    workers: int
-    queue_limit: int
+    http_port: Port
+    admin_port: Port
+    workers: Count
+    queue_limit: Size
     load: int | None
-    out_dir: Path
-
-
-def counting_config(keys: Keys) -> CountingConfig:
-    """Check a configuration; raise ConfigError naming the key."""
-    return CountingConfig(
-        name=keys.file_name("name"),
-        seed=keys.integer("seed"),
-        http_port=keys.port("http_port"),
-        admin_port=keys.port("admin_port"),
-        workers=keys.integer("workers", 1),
-        queue_limit=keys.integer("queue_limit", 0),
-        load=keys.nullable("load", keys.integer),
-        out_dir=Path(keys.text("out_dir")),
-    )
 
 
 class CountingInstance:
@@ -159,4 +144,4 @@ async def serve(config: CountingConfig, records: RecordWriter) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run_recorded(counting_config, serve, sys.argv))
+    sys.exit(run_recorded(CountingConfig, serve, sys.argv))

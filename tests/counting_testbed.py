@@ -14,7 +14,7 @@ from testbed.emulation.netns import namespaces
 from testbed.experiment.launch import process_configs
 from testbed.experiment.launch.testbed import Testbed
 from testbed.experiment.plan.plan import Plan, PlannedInstance
-from tests.counting_instance import LOAD_PATH, ledger_path
+from tests.counting_instance import LOAD_PATH, CountingConfig, ledger_path
 from tests.flow_ledger import FlowLedger
 
 
@@ -31,18 +31,18 @@ class CountingTestbed(Testbed):
     def start_instance(self, name: str, load: int | None = None) -> None:
         """Start a counting instance, for the first time or again; `load`: sessions that it reports from the first."""
         item = self._instance(name)
-        document = {
-            "name": name,
-            "seed": self.plan.scenario.seed,
-            "http_port": self.plan.scenario.services[item.service].service_port,
-            "admin_port": process_configs.ADMIN_PORT,
-            "workers": item.keys.workers,
-            "queue_limit": item.keys.queue_limit,
-            "load": load,
-            "out_dir": str(self.folder),
-        }
+        config = CountingConfig(
+            name=name,
+            out_dir=self.folder,
+            seed=self.plan.scenario.seed,
+            http_port=self.plan.scenario.services[item.service].service_port,
+            admin_port=process_configs.ADMIN_PORT,
+            workers=item.keys.workers,
+            queue_limit=item.keys.queue_limit,
+            load=load,
+        )
         with _tests_can_be_imported():
-            self.processes.start(item.host, "tests.counting_instance", document)
+            self.processes.start(item.host, "tests.counting_instance", config)
 
     def set_load(self, name: str, sessions: int) -> float:
         """Have an instance report so many sessions; return since when it does. Raises OSError if it does not answer."""

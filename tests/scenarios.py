@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ryu_apps.dyncast.config.control_process import SwitchConfig
 from testbed.experiment.plan.plan import Plan, make_plan
 from testbed.experiment.scenario.file import parse
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "docs" / "examples"
 EXAMPLE_SCENARIOS = sorted(path for path in EXAMPLES.rglob("*.yaml") if path.parent.name != "studies")
+SWITCH = SwitchConfig("netdev", Path("/run/openvswitch/b.mgmt"))
 
 
 def small_document(**changes: Any) -> dict[str, Any]:

@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 
 from testbed.records.writer import RecordWriter
-from traffic.config import AnyWorkload, GeneratorConfig
+from traffic.config import GeneratorConfig
 from traffic.pace import Pace
+from traffic.workloads import AnyWorkload
 
 
 class Outcome(str, Enum):

@@ -21,14 +21,16 @@ from typing import Any
 from testbed.records.writer import RecordWriter
 from testbed.runtime.config import ConfigError
 from testbed.runtime.lifecycle import announce_ready, run_recorded
+from traffic import workloads
 from traffic.arrivals.schedule import Schedule
-from traffic.config import AnyWorkload, CallWorkload, GeneratorConfig, HttpWorkload, generator_config
+from traffic.config import GeneratorConfig
 from traffic.destination import Destination, FixedDestination, NamedDestination
 from traffic.flow_log import FlowLog
 from traffic.loads.call_load import CallLoad
 from traffic.loads.http_load import HttpLoad
 from traffic.loads.rtp_load import RtpLoad
 from traffic.sockets import SocketSource, raise_descriptor_limit
+from traffic.workloads import AnyWorkload, CallWorkload, HttpWorkload
 
 _FLUSH_INTERVAL_S = 1.0
 
@@ -52,7 +54,7 @@ class Generator:
         """Send everything, then return; when cancelled, record what is outstanding and return early."""
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(self._fail)
-        for workload in self._config.workloads:
+        for workload in workloads.read(self._config):
             self._add_load(workload, loop)
         # What is loaded by now stays: the collector need not walk it again and make packets late.
         gc.collect()
@@ -153,4 +155,4 @@ async def generate(config: GeneratorConfig, records: RecordWriter) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run_recorded(generator_config, generate, sys.argv))
+    sys.exit(run_recorded(GeneratorConfig, generate, sys.argv))

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ryu_apps.dyncast import role
-from ryu_apps.dyncast.config import control_process as control_config
+from ryu_apps.dyncast.config import control_process
 from ryu_apps.dyncast.datapath_mode.mode import DatapathMode
 from ryu_apps.dyncast.entries import flow_entries, wording
 from ryu_apps.dyncast.entries.tunnel_entries import TunnelEntries
@@ -50,7 +50,7 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.settings = control_config.load(Path(cfg.CONF.dyncast_config))
+        self.settings = control_process.load(Path(cfg.CONF.dyncast_config))
         self.d_router = role.core(self.settings)
         records = RecordWriter(self.settings.out_dir, self.settings.name)
         self.journal = Journal(records, self.settings.site, self.d_router.counters, self.d_router.bindings)

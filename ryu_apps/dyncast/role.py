@@ -20,16 +20,16 @@ from testbed.net.addresses import Address
 
 def core(settings: ControlConfig) -> DRouter | Dispatcher:
     """Return the D-Router, or the Dispatcher, of a control process. Raises ConfigError."""
-    role = Role.D_ROUTER if settings.cfn_node is None else Role.DISPATCHER
+    role = Role.D_ROUTER if settings.dispatcher is None else Role.DISPATCHER
     identity = Identity(role, settings.site)
     authenticator = keys_file.authenticator(settings.keys_file, identity, time.monotonic_ns())
-    if settings.cfn_node is None:
+    if settings.dispatcher is None:
         true_states = shared_states(settings.true_state_folder, settings.d_router)
         return DRouter(settings.d_router, Random(settings.seed), authenticator, true_states)
     config = DispatcherConfig(
         settings.site,
-        settings.cfn_node.name,
-        settings.cfn_node.tells,
+        settings.dispatcher.cfn_node,
+        settings.dispatcher.tells,
         settings.uplink_port,
         settings.d_router.services,
         settings.d_router.prefixes,
@@ -42,4 +42,4 @@ def neighbours(settings: ControlConfig) -> Mapping[Address, str]:
     """Return the names of the nodes that messages come from and go to, by address."""
     names = {peer.address: peer.site for peer in settings.d_router.peers}
     names |= {peer.address: peer.name for peer in settings.d_router.dispatchers}
-    return names if settings.cfn_node is None else {settings.cfn_node.address: settings.cfn_node.name}
+    return names if settings.dispatcher is None else {settings.dispatcher.address: settings.dispatcher.cfn_node}

@@ -62,6 +62,15 @@ class Keys:
         """Return the error of a key whose value is not what is wanted, to be raised."""
         return self.error(key, f"must be {wanted}, not {_shown(self._values[key])}")
 
+    def made(self, make: Callable[[], Value]) -> Value:
+        """Return what is made of the values of these keys, which together may be wrong where each is right."""
+        try:
+            return make()
+        except ConfigError as error:
+            raise ConfigError(self._path_of(str(error))) from error  # it begins with the key
+        except ValueError as error:
+            raise ConfigError(f"{self._path or 'the file'} cannot be used: {error}") from error
+
     def optional(self, key: str, take: Take[Value], default: Default) -> Value | Default:
         """Take a key that may be absent, or null where null is the default."""
         self._taken.add(key)

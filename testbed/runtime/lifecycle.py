@@ -10,39 +10,28 @@ import json
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from testbed.records.writer import RecordWriter
-from testbed.runtime.config import Check, ConfigError, parse
+from testbed.runtime.config import ConfigError
+from testbed.runtime.document import ProcessConfig
 from testbed.runtime.event_loop import end_with_parent, run_until_terminated
 
 EXIT_FAILED = 1
 EXIT_BAD_CONFIG = 2
 
 
-class Named(Protocol):
-    """What the configuration of every process says."""
-
-    @property
-    def name(self) -> str:
-        """The name of the process, part of the names of its files."""
-
-    @property
-    def out_dir(self) -> Path:
-        """The folder that its files go to."""
-
-
-Config = TypeVar("Config", bound=Named)
+Config = TypeVar("Config", bound=ProcessConfig)
 
 
 class ProcessFailure(Exception):
     """The process cannot go on; its one line says which resource and what to do."""
 
 
-def load(path: Path | str, check: Check[Config]) -> Config:
+def load(path: Path | str, kind: type[Config]) -> Config:
     """Return the configuration in a file. Raises ConfigError naming file and key."""
     try:
-        config = parse(_document(path), check)
+        config = kind.from_document(_document(path))
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
     if not config.out_dir.is_dir():
@@ -50,7 +39,7 @@ def load(path: Path | str, check: Check[Config]) -> Config:
     return config
 
 
-def run(check: Check[Config], main: Callable[[Config], None], arguments: Sequence[str]) -> int:
+def run(kind: type[Config], main: Callable[[Config], None], arguments: Sequence[str]) -> int:
     """Run `main` on the configuration file that `arguments` (as in sys.argv) name; return the exit code.
 
     `main` may raise ConfigError for what only shows when the configuration is put to use, ProcessFailure and OSError.
@@ -59,7 +48,7 @@ def run(check: Check[Config], main: Callable[[Config], None], arguments: Sequenc
         return _fail(EXIT_BAD_CONFIG, f"usage: {_program(arguments)} CONFIG.json")
     end_with_parent()
     try:
-        config = load(arguments[1], check)
+        config = load(arguments[1], kind)
     except ConfigError as error:
         return _fail(EXIT_BAD_CONFIG, str(error))
     try:
@@ -74,7 +63,7 @@ def run(check: Check[Config], main: Callable[[Config], None], arguments: Sequenc
 
 
 def run_recorded(
-    check: Check[Config], main: Callable[[Config, RecordWriter], Coroutine[Any, Any, None]], arguments: Sequence[str]
+    kind: type[Config], main: Callable[[Config, RecordWriter], Coroutine[Any, Any, None]], arguments: Sequence[str]
 ) -> int:
     """Like `run`, for a coroutine that writes tables; SIGTERM or SIGINT cancels it."""
 
@@ -82,10 +71,10 @@ def run_recorded(
         with RecordWriter(config.out_dir, config.name) as records:
             await main(config, records)
 
-    return run(check, lambda config: run_until_terminated(recorded(config)), arguments)
+    return run(kind, lambda config: run_until_terminated(recorded(config)), arguments)
 
 
-def announce_ready(config: Named) -> None:
+def announce_ready(config: ProcessConfig) -> None:
     """Tell the runner, by a file, that the process can serve."""
     (config.out_dir / f"{config.name}.ready").touch()
 

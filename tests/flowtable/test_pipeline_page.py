@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from ryu_apps.dyncast.config.tunnel import Station, TunnelConfig
+from ryu_apps.dyncast.config.tunnel import StationConfig, TunnelConfig
 from ryu_apps.dyncast.datapath_mode.pools import Pools
 from ryu_apps.dyncast.entries import flow_entries, pool_entries
 from ryu_apps.dyncast.entries.dispatcher_entries import DispatcherEntries
@@ -136,7 +136,10 @@ def of_reactive() -> bytes:
 
 
 def of_tunnels() -> bytes:
-    stations = {D_BID: Station(b"\2\0\0\0\0\1", 3), ip_address("10.3.0.10"): Station(b"\2\0\0\0\0\2", TUNNEL_PORT)}
+    stations = (
+        StationConfig(D_BID, b"\2\0\0\0\0\1", 3),
+        StationConfig(ip_address("10.3.0.10"), b"\2\0\0\0\0\2"),
+    )
     tunnel = TunnelEntries(TunnelConfig(ip_address("10.1.0.1"), TUNNEL_PORT, stations), frozenset({D_SID}), Counter())
     return tunnel.for_everyone() + tunnel.affinity(BOUND)
 

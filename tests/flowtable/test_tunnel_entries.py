@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ryu_apps.dyncast.config.tunnel import Station, TunnelConfig
+from ryu_apps.dyncast.config.tunnel import StationConfig, TunnelConfig
 from ryu_apps.dyncast.entries import flow_entries
 from ryu_apps.dyncast.entries.tunnel_entries import TunnelEntries
 from ryu_apps.openflow.framework import ofproto_v1_3 as ofp
@@ -22,13 +22,13 @@ from tests.flowtable.flow_table import CONTROLLER, NORMAL, FlowTable, Output, Pa
 _TUNNEL, _NEAR_PORT, _CLIENT_PORT = 9, 3, 5
 _HERE = ip_address("10.1.0.1")
 _MACS = {name: bytes.fromhex(f"0200000000{number:02x}") for number, name in enumerate(("near", "far", "here", "there"))}
-_STATIONS = {
-    NEAR: Station(_MACS["near"], _NEAR_PORT),
-    NEAR6: Station(_MACS["near"], _NEAR_PORT),
-    FAR: Station(_MACS["far"], _TUNNEL),
-    FAR6: Station(_MACS["far"], _TUNNEL),
-    PEER.address: Station(_MACS["there"], _TUNNEL),
-}
+_STATIONS = (
+    StationConfig(NEAR, _MACS["near"], _NEAR_PORT),
+    StationConfig(NEAR6, _MACS["near"], _NEAR_PORT),
+    StationConfig(FAR, _MACS["far"]),
+    StationConfig(FAR6, _MACS["far"]),
+    StationConfig(PEER.address, _MACS["there"]),
+)
 _TIMEOUT_S = 30
 
 

@@ -38,7 +38,7 @@ def call(client: Client, port: int, arrivals: list[Arrival], **keys: object) -> 
         path.write_bytes(build_stream(medium, 0.2))
         files[f"{medium}_file"] = str(path)
     client.workloads.append(
-        {"kind": "rtp", "name": "calls", "service": "conference", "d_sid": "127.0.0.1", "port": port, "media": "call",
+        {"kind": "call", "name": "calls", "service": "conference", "d_sid": "127.0.0.1", "port": port,
          "arrivals_file": str(client.folder / "calls.csv"), **files, **keys}
     )  # fmt: skip
 

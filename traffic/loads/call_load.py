@@ -15,12 +15,13 @@ from functools import partial
 from testbed.net.addresses import Address
 from traffic.arrivals.schedule import Schedule
 from traffic.arrivals.turns import ArrivalTurns
-from traffic.config import CALL_MEDIA, PORTS_PER_CALL, CallWorkload
+from traffic.config import CALL_MEDIA, PORTS_PER_CALL
 from traffic.destination import Destination
 from traffic.flow_log import FlowLog, Outcome, PartLog
 from traffic.loads.rtcp_flow import RtcpFlow
 from traffic.loads.rtp_load import RtpLoad, RtpStream
 from traffic.sockets import BoundSocket, LocalLimitError, SocketSource
+from traffic.workloads import CallWorkload
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,12 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from testbed.records.writer import RecordWriter
 from testbed.runtime.child_command import Command
-from testbed.runtime.config import Keys
+from testbed.runtime.document import ProcessConfig
+from testbed.runtime.forms import Length, NotNegative, Texts
 from testbed.runtime.lifecycle import ProcessFailure, announce_ready, run_recorded
 from traffic.loads import tool_output
 
@@ -25,50 +27,31 @@ _GRACE_S = 2.0
 
 
 @dataclass(frozen=True)
-class CommandLoadConfig:
-    """A command of one client. Times are on CLOCK_MONOTONIC.
+class CommandLoadConfig(ProcessConfig):
+    """The configuration of a command of one client. Times are on CLOCK_MONOTONIC."""
 
-    `within`: what starts it in its surroundings, no part of what is written down. `patience_s`: how long after `end_s`
-    it may go on by itself. `output`: what its output file is called in the results.
-    """
-
-    name: str
     workload: str
+    """The workload that it is."""
     service: str
+    """The service that it asks."""
     client: str
-    argv: tuple[str, ...]
-    within: tuple[str, ...]
-    environment: tuple[str, ...]
+    """The client that it runs at."""
+    argv: Annotated[tuple[str, ...], Length(1, "a list of strings")]
+    """The command."""
+    within: Texts
+    """What starts it in its surroundings, no part of what is written down."""
+    environment: Texts
+    """NAME=value each, beside what it inherits."""
     folder: Path
+    """Where it runs."""
     output: str
+    """What its output file is called in the results."""
     start_s: float
+    """It starts then."""
     end_s: float
-    patience_s: float
-    out_dir: Path
-
-
-def command_load_config(keys: Keys) -> CommandLoadConfig:
-    """Check the configuration; raise ConfigError naming the key."""
-
-    def texts(key: str, least: int = 0) -> tuple[str, ...]:
-        entries = keys.entries(key, "a list of strings", least)
-        return tuple(entries.text(entry) for entry in entries)
-
-    return CommandLoadConfig(
-        name=keys.file_name("name"),
-        workload=keys.text("workload"),
-        service=keys.text("service"),
-        client=keys.text("client"),
-        argv=texts("argv", 1),
-        within=texts("within"),
-        environment=texts("environment"),
-        folder=Path(keys.text("folder")),
-        output=keys.text("output"),
-        start_s=keys.number("start_s"),
-        end_s=keys.number("end_s"),
-        patience_s=keys.number("patience_s", 0),
-        out_dir=Path(keys.text("out_dir")),
-    )
+    """It is ended then,"""
+    patience_s: NotNegative
+    """or so much later if it does not end by itself."""
 
 
 async def serve(config: CommandLoadConfig, records: RecordWriter) -> None:
@@ -115,4 +98,4 @@ async def _outcome(command: Command, config: CommandLoadConfig) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(run_recorded(command_load_config, serve, sys.argv))
+    sys.exit(run_recorded(CommandLoadConfig, serve, sys.argv))

@@ -16,12 +16,12 @@ import time
 from testbed.net.addresses import Address
 from traffic.arrivals.schedule import Schedule
 from traffic.arrivals.turns import ArrivalTurns
-from traffic.config import HttpWorkload
 from traffic.content import http_exchange
 from traffic.content.http_exchange import MalformedResponseError, Response
 from traffic.destination import Destination
 from traffic.flow_log import FlowLog, Outcome
 from traffic.sockets import NETWORK_UNREACHABLE_ERRORS, LocalLimitError, SocketSource, is_local_limit
+from traffic.workloads import HttpWorkload
 
 _RECEIVE_BYTES = 262_144
 _OUTCOME_OF_STATUS = {200: Outcome.OK, 503: Outcome.REFUSED}

@@ -20,11 +20,11 @@ from testbed.rtp.rtcp import SenderInfo
 from testbed.rtp.statistics import StreamStatistics
 from traffic.arrivals.schedule import Schedule
 from traffic.arrivals.turns import ArrivalTurns
-from traffic.config import RtpWorkload
 from traffic.destination import Destination
 from traffic.flow_log import FlowLog, Outcome, PartLog
 from traffic.sockets import NETWORK_UNREACHABLE_ERRORS, LocalLimitError, SocketSource, is_local_limit
 from traffic.udp_flow_socket import UdpFlowSocket
+from traffic.workloads import RtpWorkload
 
 _NO_RESTART = 32_767  # a call never starts over: whatever is missing between two sequence numbers is lost
 

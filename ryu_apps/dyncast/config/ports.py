@@ -10,36 +10,48 @@ from pathlib import Path
 
 from testbed.dyncast.monitoring.port_state import Port
 from testbed.linux.port_reader import PortSource
-from testbed.runtime.config import Keys
+from testbed.runtime.document import Document
+from testbed.runtime.forms import Count, Positive, Size
 
 
 @dataclass(frozen=True)
-class PortsConfig:
+class PortConfig(Document):
+    """A port that a path begins with."""
+
+    name: str
+    """Its name, by which peers say that their path begins here."""
+    queue_packets: Count
+    """How many packets its queue takes."""
+    rate_mbps: Positive | None = None
+    """Capacity of its link; null: no limit."""
+    relay_file: Path | None = None
+    """Where its queue is counted, if a relay keeps it."""
+    relay_slot: Size = 0
+    """Its slot in that file."""
+
+    @property
+    def port(self) -> Port:
+        """What the D-Router knows of it."""
+        return Port(self.name, None if self.rate_mbps is None else self.rate_mbps * 1e6, self.queue_packets)
+
+    @property
+    def source(self) -> PortSource:
+        """Where its counters are."""
+        return PortSource(self.name, self.relay_file, self.relay_slot)
+
+
+@dataclass(frozen=True)
+class PortsConfig(Document):
     """Which ports there are, and how their counters are read."""
 
-    netlink_fd: int
-    interval_s: float
-    ports: tuple[Port, ...]
-    sources: tuple[PortSource, ...]
+    netlink_fd: Size
+    """An rtnetlink socket of the D-Router's namespace."""
+    interval_s: Positive
+    """They are read this often."""
+    ports: tuple[PortConfig, ...]
+    """One for each link that a path begins with."""
 
-
-def ports_config(keys: Keys) -> PortsConfig:
-    """Check the key `ports`; raise ConfigError naming what is wrong in it."""
-    listed = keys.sections("ports", _port)
-    return PortsConfig(
-        netlink_fd=keys.integer("netlink_fd", 0),
-        interval_s=keys.positive("interval_s"),
-        ports=tuple(port for port, _ in listed),
-        sources=tuple(source for _, source in listed),
-    )
-
-
-def _port(keys: Keys) -> tuple[Port, PortSource]:
-    name, rate_mbps = keys.text("name"), keys.optional("rate_mbps", keys.positive, None)
-    relay_file = keys.optional("relay_file", keys.text, None)
-    source = PortSource(
-        name,
-        None if relay_file is None else Path(relay_file),
-        keys.optional("relay_slot", lambda key: keys.integer(key, 0), 0),
-    )
-    return Port(name, None if rate_mbps is None else rate_mbps * 1e6, keys.integer("queue_packets", 1)), source
+    @property
+    def sources(self) -> tuple[PortSource, ...]:
+        """Where the counters are."""
+        return tuple(port.source for port in self.ports)

@@ -40,7 +40,7 @@ class TunnelEntries:
     def __init__(self, tunnel: TunnelConfig | None, d_sids: frozenset[Address], counters: Counter[str]) -> None:
         self._counters = counters
         self._port = tunnel.port if tunnel else None
-        self._by_address = tunnel.stations if tunnel else {}
+        self._by_address = tunnel.by_address if tunnel else {}
         self._d_sids = d_sids if tunnel else frozenset()
         self.stations: flow_entries.Stations = _by_mac(tunnel) if tunnel else {}
 
@@ -97,8 +97,8 @@ class TunnelEntries:
 
 def _by_mac(tunnel: TunnelConfig) -> flow_entries.Stations:
     """Return the address of each station by MAC address and family; a D-Router has one address for both."""
-    found = {(station.mac, version): address for address, station in tunnel.stations.items() for version in (4, 6)}
-    return found | {(station.mac, address.version): address for address, station in tunnel.stations.items()}
+    found = {(station.mac, version): address for address, station in tunnel.by_address.items() for version in (4, 6)}
+    return found | {(station.mac, address.version): address for address, station in tunnel.by_address.items()}
 
 
 @lru_cache(maxsize=_REMEMBERED)

@@ -2,9 +2,9 @@
 
 import sys
 
-from testbed.agents.command_instance.config import command_config
+from testbed.agents.command_instance.config import CommandConfig
 from testbed.agents.command_instance.process import serve
 from testbed.runtime.lifecycle import run_recorded
 
 if __name__ == "__main__":
-    sys.exit(run_recorded(command_config, serve, sys.argv))
+    sys.exit(run_recorded(CommandConfig, serve, sys.argv))

@@ -1,112 +1,104 @@
-"""What a command that serves is told to be (`docs/processes.md`, "Command instance"). Pure."""
+"""The configuration of a command that serves (docs/processes.md, "Command instance"). Pure."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Annotated
 
 from testbed.agents.command_instance.json_metrics import Pointer
-from testbed.runtime.config import ConfigError, Keys
+from testbed.net.addresses import Address
+from testbed.runtime.config import ConfigError
+from testbed.runtime.document import Document, ProcessConfig, Section
+from testbed.runtime.forms import Count, Length, Mapped, Number, OneOf, Port, Positive, Size, Texts
 
 # What an application may tell of itself. The others are for the testbed to say, or for nobody.
 TOLD_COUNTS = ("busy_workers", "queue_length", "sessions", "sessions_started", "completed", "refused")
 TOLD_FIGURES = (*TOLD_COUNTS, "utilisation", "service_time_ms", "capacity_per_s")
 
+_POINTER = Section(Pointer, times=Number(is_positive=True))
+
 
 @dataclass(frozen=True)
-class Readiness:
+class Readiness(Document):
     """When the command serves: once GET `http` is answered well, or `output` is in its output, or its port is open."""
 
     http: str | None
-    output: re.Pattern[str] | None
-    timeout_s: float
+    """Path that is answered well once it serves."""
+    output: str | None
+    """Regular expression that its output matches once it serves."""
+    timeout_s: Positive
+    """It may take this long until it serves."""
+
+    def __post_init__(self) -> None:
+        try:
+            _ = self.expression
+        except re.error as error:
+            raise ConfigError(f"output is no regular expression: {error}") from error
+
+    @cached_property
+    def expression(self) -> re.Pattern[str] | None:
+        """What the output matches once it serves."""
+        return None if self.output is None else re.compile(self.output, re.MULTILINE)
 
 
 @dataclass(frozen=True)
-class Told:
+class Told(Document):
     """Where the application tells figures of itself."""
 
     url: str
-    pointers: dict[str, Pointer]
+    """Where it answers with JSON."""
+    pointers: Annotated[Mapping[str, Pointer], Mapped(_POINTER)]
+    """Each metric that it tells, and where in the answer."""
+
+    def __post_init__(self) -> None:
+        unknown = [metric for metric in self.pointers if metric not in TOLD_FIGURES]
+        if unknown:
+            raise ConfigError(
+                f"pointers.{unknown[0]} is no figure that an application tells; there are: {', '.join(TOLD_FIGURES)}"
+            )
 
 
 @dataclass(frozen=True)
-class CommandConfig:
-    """A command that is a service instance. `environment`: NAME=value each; `folder` is where it runs."""
+class CommandConfig(ProcessConfig):
+    """The configuration of a command that is a service instance."""
 
-    name: str
     service: str
+    """The service it is an instance of."""
     site: str
-    protocol: str
-    host: str
-    port: int
-    admin_port: int
-    workers: int
-    queue_limit: int
-    service_time_ms: float
-    cpu_limit: float | None
-    argv: tuple[str, ...]
-    environment: tuple[str, ...]
+    """Where it is."""
+    protocol: Annotated[str, OneOf(("tcp", "udp"))]
+    """Over which it serves."""
+    host: Address
+    """Its D-BID."""
+    port: Port
+    """It serves here."""
+    admin_port: Port
+    """Its metrics are asked for here."""
+    workers: Count
+    """How many flows it serves at a time, as far as anybody knows."""
+    queue_limit: Size
+    """How many may wait, as far as anybody knows."""
+    service_time_ms: Positive
+    """How long it takes to serve one, until it says so itself."""
+    cpu_limit: Positive | None
+    """How many processors it may use; null: all."""
+    argv: Annotated[tuple[str, ...], Length(1, "a list of strings")]
+    """The command."""
+    environment: Texts
+    """NAME=value each, beside what it inherits."""
     folder: Path
+    """Where it runs."""
     ready: Readiness
+    """When it serves: once all that is stated is so; with nothing stated, once its port is open."""
     told: Told | None
-    out_dir: Path
-    sample_interval_s: float
+    """Where it tells figures of itself; null: it does not."""
+    sample_interval_s: Positive
+    """Its load is sampled this often."""
 
-
-def command_config(keys: Keys) -> CommandConfig:
-    """Check the configuration of a command instance; raise ConfigError naming the key."""
-    config = CommandConfig(
-        name=keys.file_name("name"),
-        service=keys.text("service"),
-        site=keys.text("site"),
-        protocol=keys.one_of("protocol", ("tcp", "udp")),
-        host=str(keys.address("host")),
-        port=keys.port("port"),
-        admin_port=keys.port("admin_port"),
-        workers=keys.integer("workers", 1),
-        queue_limit=keys.integer("queue_limit", 0),
-        service_time_ms=keys.positive("service_time_ms"),
-        cpu_limit=keys.nullable("cpu_limit", keys.positive),
-        argv=texts(keys, "argv", least=1),
-        environment=texts(keys, "environment"),
-        folder=Path(keys.text("folder")),
-        ready=keys.section("ready", _ready),
-        told=keys.nullable("told", lambda key: keys.section(key, _told)),
-        out_dir=Path(keys.text("out_dir")),
-        sample_interval_s=keys.positive("sample_interval_s"),
-    )
-    if config.protocol == "tcp" and config.port == config.admin_port:
-        raise ConfigError(f"port and admin_port are both {config.port}: give each its own")
-    return config
-
-
-def texts(keys: Keys, key: str, least: int = 0) -> tuple[str, ...]:
-    """Take a list of strings."""
-    entries = keys.entries(key, "a list of strings", least)
-    return tuple(entries.text(entry) for entry in entries)
-
-
-def _ready(keys: Keys) -> Readiness:
-    output = keys.nullable("output", keys.text)
-    return Readiness(
-        http=keys.nullable("http", keys.text),
-        output=re.compile(output, re.MULTILINE) if output else None,
-        timeout_s=keys.positive("timeout_s"),
-    )
-
-
-def _told(keys: Keys) -> Told:
-    return Told(url=keys.text("url"), pointers=keys.section("pointers", _pointers))
-
-
-def _pointers(keys: Keys) -> dict[str, Pointer]:
-    unknown = [metric for metric in keys if metric not in TOLD_FIGURES]
-    if unknown:
-        raise keys.error(unknown[0], f"is no figure that an application tells; there are: {', '.join(TOLD_FIGURES)}")
-    return {metric: keys.section(metric, _pointer) for metric in keys}
-
-
-def _pointer(keys: Keys) -> Pointer:
-    return Pointer(at=keys.text("at"), times=keys.positive("times"))
+    def __post_init__(self) -> None:
+        if self.protocol == "tcp" and self.port == self.admin_port:
+            raise ConfigError(f"port and admin_port are both {self.port}: give each its own")

@@ -163,8 +163,8 @@ class CommandInstance:
 
     async def _serves(self, command: Command) -> bool:
         ready = self._config.ready
-        if ready.output is not None:
-            return ready.output.search(command.said()) is not None
+        if ready.expression is not None:
+            return ready.expression.search(command.said()) is not None
         if not is_open(self._config.protocol, self._config.port):
             return False
         return ready.http is None or await asyncio.to_thread(_answers, self._config, ready.http)
@@ -172,7 +172,7 @@ class CommandInstance:
     def _sign(self) -> str:
         ready = self._config.ready
         if ready.output is not None:
-            return f"its output has nothing like {ready.output.pattern!r}"
+            return f"its output has nothing like {ready.output!r}"
         if ready.http is not None:
             return f"no good answer to GET {ready.http} at port {self._config.port}"
         return f"nobody listens at {self._config.protocol} port {self._config.port}"
@@ -230,7 +230,7 @@ def _tapped(config: CommandConfig) -> FlowTap:
 
 
 def _answers(config: CommandConfig, path: str) -> bool:
-    connection = http.client.HTTPConnection(config.host, config.port, timeout=_ASK_TIMEOUT_S)
+    connection = http.client.HTTPConnection(str(config.host), config.port, timeout=_ASK_TIMEOUT_S)
     try:
         connection.request("GET", path)
         return connection.getresponse().status < http.client.BAD_REQUEST

@@ -1,81 +1,72 @@
-"""What a service instance is told to be (`docs/processes.md`, "Service instance"). Pure."""
+"""The configuration of a service instance (docs/processes.md, "Service instance"). Pure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
+from typing import Annotated, Literal
 
-from testbed.agents.instance.service_time_config import service_time
-from testbed.queueing.service_times import ServiceTime
-from testbed.runtime.config import ConfigError, Keys
+from testbed.agents.instance.service_time_config import Distribution
+from testbed.runtime.config import ConfigError
+from testbed.runtime.document import Document, ProcessConfig
+from testbed.runtime.forms import Count, Integer, Port, Positive, Size
+
+_PORTS = 65536
 
 
 @dataclass(frozen=True)
-class TrueStateConfig:
+class TrueStateConfig(Document):
     """Shared memory that shows what the instance is like, and how many ingresses use it."""
 
     file: Path
-    ingresses: int
+    """The file that is mapped; the instance makes it, and its folder."""
+    ingresses: Count
+    """How many D-Routers note in it what they send."""
 
 
 @dataclass(frozen=True)
-class InstanceConfig:
-    """A service instance."""
+class InstanceConfig(ProcessConfig):
+    """The configuration of a service instance."""
 
-    name: str
     service: str
+    """The service it is an instance of."""
     site: str
+    """Where it is."""
     seed: int
-    http_port: int | None
-    rtp_port: int | None
-    rtp_pairs: int
-    admin_port: int
-    workers: int
-    queue_limit: int
-    speed: float
-    service_time: ServiceTime
-    packet_time: ServiceTime
-    mode: str
-    cpu_limit: float | None
-    out_dir: Path
-    sample_interval_s: float
-    true_state: TrueStateConfig | None
+    """Of the service times that it draws."""
+    http_port: Port | None
+    """It serves HTTP here; null: it does not."""
+    rtp_port: Port | None
+    """It serves RTP here, and RTCP at the next; null: it does not."""
+    admin_port: Port
+    """Its metrics are asked for here."""
+    workers: Count
+    """How many jobs and packets are served at a time."""
+    queue_limit: Size
+    """How many wait at most."""
+    speed: Positive
+    """Service takes work / speed."""
+    service_time: Distribution
+    """The work of a job that does not state its own."""
+    packet_time: Distribution
+    """The work of a packet."""
+    mode: Literal["clock", "burn"]
+    """A worker waits for the time to pass, or burns it on a processor."""
+    cpu_limit: Positive | None
+    """How many processors it may use, in mode `burn`; null: all."""
+    sample_interval_s: Positive
+    """It samples its load this often."""
+    rtp_pairs: Annotated[int, Integer(1, 2)] = 1
+    """How many pairs of RTP and RTCP ports it serves, from `rtp_port` on."""
+    true_state: TrueStateConfig | None = None
+    """Where it shows its work at each change, for the policy `oracle`."""
 
-
-def instance_config(keys: Keys) -> InstanceConfig:
-    """Check an instance's configuration; raise ConfigError naming the key."""
-    config = InstanceConfig(
-        name=keys.file_name("name"),
-        service=keys.text("service"),
-        site=keys.text("site"),
-        seed=keys.integer("seed"),
-        http_port=keys.nullable("http_port", keys.port),
-        rtp_port=keys.nullable("rtp_port", keys.port),
-        rtp_pairs=keys.optional("rtp_pairs", partial(keys.integer, least=1, most=2), 1),
-        admin_port=keys.port("admin_port"),
-        workers=keys.integer("workers", 1),
-        queue_limit=keys.integer("queue_limit", 0),
-        speed=keys.positive("speed"),
-        service_time=keys.section("service_time", service_time),
-        packet_time=keys.section("packet_time", service_time),
-        mode=keys.one_of("mode", ("clock", "burn")),
-        cpu_limit=keys.nullable("cpu_limit", keys.positive),
-        out_dir=Path(keys.text("out_dir")),
-        sample_interval_s=keys.positive("sample_interval_s"),
-        true_state=keys.optional("true_state", partial(keys.section, check=_true_state), None),
-    )
-    if config.http_port is None and config.rtp_port is None:
-        raise ConfigError("http_port and rtp_port are both null: give at least one")
-    ports = [port for port in (config.http_port, config.admin_port) if port is not None]
-    if len(set(ports)) < len(ports):
-        raise ConfigError(f"http_port and admin_port are both {config.admin_port}: give each its own")
-    if config.rtp_port is not None and config.rtp_port + 2 * config.rtp_pairs > 65536:
-        raise ConfigError(f"rtp_port {config.rtp_port} leaves no port above it for RTCP")
-    if config.cpu_limit is not None and config.mode != "burn":
-        raise ConfigError("cpu_limit needs mode 'burn'; set it to null in mode 'clock'")
-    return config
-
-
-def _true_state(keys: Keys) -> TrueStateConfig:
-    return TrueStateConfig(Path(keys.text("file")), keys.integer("ingresses", 1))
+    def __post_init__(self) -> None:
+        if self.http_port is None and self.rtp_port is None:
+            raise ConfigError("http_port and rtp_port are both null: give at least one")
+        if self.http_port == self.admin_port:
+            raise ConfigError(f"http_port and admin_port are both {self.admin_port}: give each its own")
+        if self.rtp_port is not None and self.rtp_port + 2 * self.rtp_pairs > _PORTS:
+            raise ConfigError(f"rtp_port {self.rtp_port} leaves no port above it for RTCP")
+        if self.cpu_limit is not None and self.mode != "burn":
+            raise ConfigError("cpu_limit needs mode 'burn'; set it to null in mode 'clock'")

@@ -61,7 +61,8 @@ class Instance:
         admin = AdminService(self.metrics, self.set_state)
         await self._serve_http(config.admin_port, "admin_port", HttpServer(admin.handle))
         if config.http_port is not None:
-            self._http = HttpService(config.name, self._processor, lambda: config.service_time.draw_s(self._job_rng))
+            work = config.service_time.distribution
+            self._http = HttpService(config.name, self._processor, lambda: work.draw_s(self._job_rng))
             server = HttpServer(self._http.handle, self._flows.ended, self._http.count_bad_request)
             await self._serve_http(config.http_port, "http_port", server)
         if config.rtp_port is not None:
@@ -135,7 +136,7 @@ class Instance:
 
     def _start_processor(self) -> Processor:
         config = self._config
-        expected_s = (config.service_time if config.http_port is not None else config.packet_time).mean_s
+        expected_s = (config.service_time if config.http_port is not None else config.packet_time).distribution.mean_s
         if config.mode == "clock":
             return ClockProcessor(config.workers, config.queue_limit, config.speed, expected_s)
         from testbed.agents.instance.burn import BurnProcessor  # only who burns needs it
@@ -151,7 +152,7 @@ class Instance:
             self._packet_rng.getrandbits(32),
             port,
             self._processor,
-            lambda: config.packet_time.draw_s(self._packet_rng),
+            lambda: config.packet_time.distribution.draw_s(self._packet_rng),
             self._flows,
         )
 

@@ -2,9 +2,9 @@
 
 import sys
 
-from testbed.agents.metric_agent.config import metric_agent_config
+from testbed.agents.metric_agent.config import MetricAgentConfig
 from testbed.agents.metric_agent.process import serve
 from testbed.runtime.lifecycle import run_recorded
 
 if __name__ == "__main__":
-    sys.exit(run_recorded(metric_agent_config, serve, sys.argv))
+    sys.exit(run_recorded(MetricAgentConfig, serve, sys.argv))

@@ -43,10 +43,10 @@ class PollTally:
 
 async def poll(entry: PolledInstance, tally: PollTally) -> Polled:
     """Return what the instance says now. Raises MalformedAnswer, OSError, EOFError; sets no time limit."""
-    reader, writer = await asyncio.open_connection(entry.host, entry.port, limit=_MAX_ANSWER_BYTES)
+    url = entry.metrics_url
+    reader, writer = await asyncio.open_connection(url.host, url.port, limit=_MAX_ANSWER_BYTES)
     try:
-        host = f"[{entry.host}]" if ":" in entry.host else entry.host
-        request = f"GET {entry.path} HTTP/1.1\r\nHost: {host}:{entry.port}\r\nConnection: close\r\n\r\n".encode()
+        request = f"GET {url.path} HTTP/1.1\r\nHost: {url.authority}\r\nConnection: close\r\n\r\n".encode()
         writer.write(request)
         tally.requests += 1
         tally.request_bytes += len(request)

@@ -38,13 +38,14 @@ class Agent:
         self._records = records
         self._loop = asyncio.get_running_loop()
         self._by_binding = {
-            AgentBinding(entry.d_sid, entry.d_bid, entry.scored_by, entry.offer): entry for entry in config.instances
+            AgentBinding(entry.d_sid, entry.d_bid, entry.normalisation, entry.service): entry
+            for entry in config.instances
         }
         self._start_s = self._loop.time()
         self._tellers = tellers(config, self._by_binding, self._start_s)
         self._polls: dict[AgentBinding, asyncio.Task[None]] = {}
         self._observed_s: dict[AgentBinding, float] = {}
-        self._tallies = {entry.metrics_url: PollTally() for entry in config.instances}
+        self._tallies = {str(entry.metrics_url): PollTally() for entry in config.instances}
         self._control_written_s = float("-inf")
         family = socket.AF_INET6 if config.d_router[0].version == 6 else socket.AF_INET
         self._socket = socket.socket(family, socket.SOCK_DGRAM)
@@ -52,7 +53,7 @@ class Agent:
 
     async def serve(self) -> None:
         """Poll at each interval and report what is due; never returns."""
-        next_poll_s, poll_interval_s = self._start_s, self._config.poll_interval_s
+        next_poll_s, poll_interval_s = self._start_s, self._config.polls_each_s
         while True:
             due_s = min(next_poll_s, *(teller.agent.next_timer_s(self._loop.time()) for teller in self._tellers))
             await asyncio.sleep(max(0.0, due_s - self._loop.time()))
@@ -83,17 +84,17 @@ class Agent:
         for binding, entry in self._by_binding.items():
             if binding not in self._polls or self._polls[binding].done():
                 self._polls[binding] = asyncio.create_task(self._observe(binding, entry))
-        grace_s = min(self._config.poll_interval_s / 2, _MOST_GRACE_S)
+        grace_s = min(self._config.polls_each_s / 2, _MOST_GRACE_S)
         done, _ = await asyncio.wait(self._polls.values(), timeout=grace_s)
         for task in done:
             task.result()  # a bug in a poll must not pass in silence
 
     async def _observe(self, binding: AgentBinding, entry: PolledInstance) -> None:
         """Poll one instance; whoever does not answer, or not sensibly, is down."""
-        timeout_s = max(self._config.poll_interval_s, _LEAST_POLL_TIMEOUT_S)
+        timeout_s = max(self._config.polls_each_s, _LEAST_POLL_TIMEOUT_S)
         answer: Polled | None = None
         try:
-            answer = await asyncio.wait_for(poll(entry, self._tallies[entry.metrics_url]), timeout_s)
+            answer = await asyncio.wait_for(poll(entry, self._tallies[str(entry.metrics_url)]), timeout_s)
         except MalformedAnswer as error:
             self._write_dropped(str(error), str(binding.d_sid), str(binding.d_bid))
         except (OSError, EOFError, asyncio.TimeoutError):

@@ -36,7 +36,7 @@ class Teller:
 def tellers(config: MetricAgentConfig, bindings: Iterable[AgentBinding], start_s: float) -> list[Teller]:
     """Return whom the agent tells."""
     bindings = tuple(bindings)
-    agent = MetricAgent(config.site, bindings, config.telling, start_s)
+    agent = MetricAgent(config.site, bindings, config.triggers, start_s)
     if config.controller is None or config.slow_telling is None:
         return [Teller(agent, config.d_router, "report", wire_fields.METRICS, codec.encode)]
     slow = MetricAgent(config.site, bindings, config.slow_telling, start_s)

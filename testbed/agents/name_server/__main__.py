@@ -2,9 +2,9 @@
 
 import sys
 
-from testbed.agents.name_server.config import name_server_config
+from testbed.agents.name_server.config import NameServerConfig
 from testbed.agents.name_server.process import serve
 from testbed.runtime.lifecycle import run_recorded
 
 if __name__ == "__main__":
-    sys.exit(run_recorded(name_server_config, serve, sys.argv))
+    sys.exit(run_recorded(NameServerConfig, serve, sys.argv))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 import dns.exception
 import dns.flags
@@ -20,6 +19,7 @@ import dns.rdataclass
 import dns.rdatatype
 import dns.rrset
 
+from testbed.agents.name_server.config import NamedService
 from testbed.net.addresses import Address
 
 _NEGATIVE_TTL_S = 5
@@ -27,15 +27,6 @@ _ZONE_TTL_S = 3600
 _SERVER = "ns"
 _VERSIONS = {dns.rdatatype.A: 4, dns.rdatatype.AAAA: 6}
 _LEAST_BYTES = 12  # of a message: its header
-
-
-@dataclass(frozen=True)
-class NamedService:
-    """A service and its D-SID. `is_steered`: clients are told of an instance that is chosen for them."""
-
-    name: str
-    d_sid: Address
-    is_steered: bool
 
 
 Choose = Callable[[Address, Address], "Address | None"]

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from testbed.emulation.links.backend import LinkContext, LinkError, LinkRequest
-from testbed.emulation.relay.config import ports_path
+from testbed.emulation.relay.config import RelayConfig, RelayEnd, RelayLink, ports_path
+from testbed.emulation.relay.impairment import Impairment
 
 _NAME = "relay"
 _START_S = 30.0
@@ -55,7 +56,8 @@ class RelayLinks:
             out_dir.mkdir(parents=True, exist_ok=True)
             for stale in (ready_path, self._path("json")):
                 stale.unlink(missing_ok=True)
-            config_path.write_text(json.dumps(configuration(requests, out_dir, self._context.seed), indent=1) + "\n")
+            document = configuration(requests, out_dir, self._context.seed).to_document()
+            config_path.write_text(json.dumps(document, indent=1) + "\n")
             with log_path.open("wb") as log:
                 self._process = subprocess.Popen(
                     [sys.executable, "-m", "testbed.emulation.relay", str(config_path)],
@@ -128,13 +130,18 @@ class RelayLinks:
             return ""
 
 
-def configuration(requests: Sequence[LinkRequest], out_dir: Path, seed: int) -> dict[str, Any]:
-    """Return the relay's configuration for these links (see `relay.config`)."""
-    links = [
-        {"label": request.label, "a": asdict(request.a), "b": asdict(request.b), **asdict(request.spec)}
+def configuration(requests: Sequence[LinkRequest], out_dir: Path, seed: int) -> RelayConfig:
+    """Return the relay's configuration for these links."""
+    links = tuple(
+        RelayLink(
+            request.label,
+            RelayEnd(**asdict(request.a)),
+            RelayEnd(**asdict(request.b)),
+            Impairment(**asdict(request.spec)),
+        )
         for request in requests
-    ]
-    return {"name": _NAME, "out_dir": str(out_dir), "seed": seed, "links": links}
+    )
+    return RelayConfig(_NAME, out_dir, seed, links)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -2,9 +2,9 @@
 
 import sys
 
-from testbed.emulation.relay.config import relay_config
+from testbed.emulation.relay.config import RelayConfig
 from testbed.emulation.relay.process import carry
 from testbed.runtime.lifecycle import run
 
 if __name__ == "__main__":
-    sys.exit(run(relay_config, carry, sys.argv))
+    sys.exit(run(RelayConfig, carry, sys.argv))

@@ -32,10 +32,15 @@ class Impairment:
     """What one direction of a link does to packets; the meaning is that of `topologies.spec.LinkSpec`."""
 
     delay_ms: float = 0.0
+    """Constant delay."""
     jitter_ms: float = 0.0
+    """Drawn uniformly up to this much more and less, for each packet."""
     loss_percent: float = 0.0
+    """Probability that a packet is lost."""
     rate_mbps: float | None = None
+    """Capacity; null: no limit."""
     queue_packets: int = 1000
+    """How many packets wait or are being sent at most, with a rate."""
 
 
 class LinkDirection:

@@ -10,7 +10,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from testbed.emulation.machine.host_drops import StrayDrops
 from testbed.experiment.execution import baseline_measures
@@ -24,6 +23,7 @@ from testbed.experiment.launch.testbed import Testbed
 from testbed.experiment.plan.plan import Plan
 from testbed.experiment.progress import Progress
 from testbed.records.writer import RecordWriter
+from traffic.config import WorkloadConfig
 
 _READY_TIMEOUT_S = 60.0
 _HEAD_START_S = 3.0  # the processes have started by then, and the paths were probed in peace
@@ -31,7 +31,7 @@ _START_PER_PROCESS_S = 0.15
 _ASKING_ENDS_S = 0.5  # before the traffic
 _LATE_END_S = 30.0  # how long after it should have ended a load is waited for
 
-Workloads = Mapping[str, list[dict[str, Any]]]
+Workloads = Mapping[str, list[WorkloadConfig]]
 
 
 @dataclass(frozen=True)
@@ -58,12 +58,12 @@ def start_load(plan: Plan, testbed: Testbed, workloads: Workloads, folder: RunFo
     command_count = sum(len(plan.clients_of(item)) for item in plan.scenario.workloads if item.command)
     start_s = time.monotonic() + _HEAD_START_S + _START_PER_PROCESS_S * (len(active) + command_count)
     for client in active:
-        document = process_configs.generator(plan, client, workloads[client.name], start_s, folder.work)
-        testbed.processes.start(client.name, "traffic.generator", document, may_end=True)
+        generator = process_configs.generator(plan, client, workloads[client.name], start_s, folder.work)
+        testbed.processes.start(client.name, "traffic.generator", generator, may_end=True)
     commands = []
-    for client, document in command_configs.loads(plan, start_s, folder.work, folder.logs):
-        testbed.processes.start(client.name, command_configs.CLIENT_MODULE, document, may_end=True)
-        commands.append(document["name"])
+    for client, command in command_configs.loads(plan, start_s, folder.work, folder.logs):
+        testbed.processes.start(client.name, command_configs.CLIENT_MODULE, command, may_end=True)
+        commands.append(command.name)
     generators = [client.name for client in active]
     testbed.processes.wait_ready([*generators, *commands], _READY_TIMEOUT_S)
     load = Load(
@@ -114,8 +114,8 @@ def overload_tolerant_hosts(plan: Plan) -> list[str]:
 def _longest_flow_s(plan: Plan, workloads: Workloads) -> float:
     """Return how long a flow may take that arrives last: its timeout, and the longest call."""
     timeout_s = max((item.timeout_s for item in plan.scenario.workloads), default=0.0)
-    documents = [document for of_client in workloads.values() for document in of_client]
-    return timeout_s + max((_longest_call_s(Path(item["arrivals_file"])) for item in documents), default=0.0)
+    files = [workload.arrivals_file for of_client in workloads.values() for workload in of_client]
+    return timeout_s + max(map(_longest_call_s, files), default=0.0)
 
 
 def _longest_call_s(arrivals: Path) -> float:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from testbed.experiment.execution.run_folder import RunFolder
 from testbed.experiment.launch import workload_files
@@ -14,6 +13,7 @@ from testbed.experiment.plan.plan import Plan
 from testbed.experiment.progress import Progress
 from testbed.experiment.scenario import file as scenario_file
 from topologies import yaml_form
+from traffic.config import WorkloadConfig
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Prepared:
     """A testbed to be entered, and the workload configurations by client host."""
 
     testbed: Testbed
-    workloads: Mapping[str, list[dict[str, Any]]]
+    workloads: Mapping[str, list[WorkloadConfig]]
 
 
 def prepare(plan: Plan, base: Path, folder: RunFolder, progress: Progress) -> Prepared:

@@ -1,4 +1,4 @@
-"""Programs that others wrote, at instances and clients: what their processes are told, from the plan.
+"""Programs that others wrote, at instances and clients: the configurations of their processes, from the plan.
 
 Owns filling in placeholders and the folder of each program, which stays with the results. Raises ScenarioError where a
 program is not there; starts nothing.
@@ -10,25 +10,25 @@ import shutil
 from collections.abc import Mapping, Sequence
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
 
+from testbed.agents.command_instance.config import CommandConfig, Readiness, Told
+from testbed.agents.command_instance.json_metrics import Pointer
 from testbed.emulation.netns.namespaces import with_resolver
+from testbed.experiment.launch.process_configs import SAMPLE_INTERVAL_S
 from testbed.experiment.plan.plan import Plan, PlannedClient, PlannedInstance
 from testbed.experiment.scenario.command_keys import filled
 from testbed.experiment.scenario.file import ScenarioError
 from testbed.experiment.scenario.service_keys import ADMIN_PORT
 from testbed.experiment.scenario.workload_keys import WorkloadKeys
 from testbed.records.parts import whole_rows
+from traffic.loads.command_load import CommandLoadConfig
 
 INSTANCE_MODULE = "testbed.agents.command_instance"
 CLIENT_MODULE = "traffic.loads.command_load"
 
-_SAMPLE_INTERVAL_S = 0.5
 _SEEDS_PER_RUN = 1000  # more clients than a workload has
 
 _FAILURES = {"failed": "failed", "overdue": "did not end in time"}
-
-Document = dict[str, Any]
 
 
 def check_programs(plan: Plan, source: Path) -> None:
@@ -64,7 +64,7 @@ def ready_timeout_s(plan: Plan, least_s: float) -> float:
     return max([least_s, *(item.keys.ready.timeout_s + 5.0 for item in plan.first_instances)])
 
 
-def instance(plan: Plan, item: PlannedInstance, out_dir: Path, logs: Path) -> Document:
+def instance(plan: Plan, item: PlannedInstance, out_dir: Path, logs: Path) -> CommandConfig:
     """Write the files of a command instance, and return the configuration of its process."""
     keys, service = item.keys, plan.scenario.services[item.service]
     folder = _folder(logs, item.name)
@@ -73,30 +73,30 @@ def instance(plan: Plan, item: PlannedInstance, out_dir: Path, logs: Path) -> Do
     for name, text in keys.files.items():
         (folder / name).write_text(filled(text, values), encoding="utf-8")
     metrics = keys.metrics
-    told = {"url": metrics.url, "pointers": {name: figure.model_dump() for name, figure in metrics.values.items()}}
-    return {
-        "name": item.name,
-        "service": item.service,
-        "site": item.site,
-        "protocol": service.transport,
-        "host": item.d_bid,
-        "port": service.service_port,
-        "admin_port": ADMIN_PORT,
-        "workers": keys.workers,
-        "queue_limit": keys.queue_limit,
-        "service_time_ms": keys.service_time.mean_ms / keys.speed,
-        "cpu_limit": keys.cpu_limit,
-        "argv": argv,
-        "environment": [f"{name}={value}" for name, value in environment.items()],
-        "folder": str(folder),
-        "ready": keys.ready.model_dump(),
-        "told": told if metrics.source == "http" else None,
-        "out_dir": str(out_dir),
-        "sample_interval_s": _SAMPLE_INTERVAL_S,
-    }
+    pointers = {name: Pointer(figure.at, figure.times) for name, figure in metrics.values.items()}
+    return CommandConfig(
+        name=item.name,
+        out_dir=out_dir,
+        service=item.service,
+        site=item.site,
+        protocol=service.transport,
+        host=ip_address(item.d_bid),
+        port=service.service_port,
+        admin_port=ADMIN_PORT,
+        workers=keys.workers,
+        queue_limit=keys.queue_limit,
+        service_time_ms=keys.service_time.mean_ms / keys.speed,
+        cpu_limit=keys.cpu_limit,
+        argv=tuple(argv),
+        environment=_assignments(environment),
+        folder=folder,
+        ready=Readiness(keys.ready.http, keys.ready.output, keys.ready.timeout_s),
+        told=Told(metrics.url, pointers) if metrics.source == "http" and metrics.url else None,
+        sample_interval_s=SAMPLE_INTERVAL_S,
+    )
 
 
-def loads(plan: Plan, start_s: float, out_dir: Path, logs: Path) -> list[tuple[PlannedClient, Document]]:
+def loads(plan: Plan, start_s: float, out_dir: Path, logs: Path) -> list[tuple[PlannedClient, CommandLoadConfig]]:
     """Return each client that runs a command, with the configuration of its process. `start_s`: CLOCK_MONOTONIC."""
     found = []
     for workload in plan.scenario.workloads:
@@ -108,22 +108,22 @@ def loads(plan: Plan, start_s: float, out_dir: Path, logs: Path) -> list[tuple[P
             folder = _folder(logs, name)
             values = _client_values(plan, workload, client, number, folder)
             argv, environment = _filled(workload.command, workload.environment, values)
-            document = {
-                "name": name,
-                "workload": workload.name,
-                "service": workload.service,
-                "client": client.name,
-                "argv": argv,
-                "within": with_resolver((out_dir / "resolv.conf").absolute()) if plan.name_server else [],
-                "environment": [f"{key}={value}" for key, value in environment.items()],
-                "folder": str(folder),
-                "output": str(Path(logs.name) / name / "output.log"),
-                "start_s": start_s + begin_s,
-                "end_s": start_s + end_s,
-                "patience_s": workload.timeout_s if _knows_its_end(workload) else 0.0,
-                "out_dir": str(out_dir),
-            }
-            found.append((client, document))
+            config = CommandLoadConfig(
+                name=name,
+                out_dir=out_dir,
+                workload=workload.name,
+                service=workload.service,
+                client=client.name,
+                argv=tuple(argv),
+                within=tuple(with_resolver((out_dir / "resolv.conf").absolute())) if plan.name_server else (),
+                environment=_assignments(environment),
+                folder=folder,
+                output=str(Path(logs.name) / name / "output.log"),
+                start_s=start_s + begin_s,
+                end_s=start_s + end_s,
+                patience_s=workload.timeout_s if _knows_its_end(workload) else 0.0,
+            )
+            found.append((client, config))
     return found
 
 
@@ -136,6 +136,10 @@ def failed_loads(work: Path) -> list[str]:
                 what = f"{row['workload']} at {row['client']} {_FAILURES[row['outcome']]}"
                 failed.append(f"{what}: {row['last_words']} ({row['output']})")
     return failed
+
+
+def _assignments(environment: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(f"{name}={value}" for name, value in environment.items())
 
 
 def _knows_its_end(workload: WorkloadKeys) -> bool:

@@ -9,8 +9,8 @@ import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
+from ryu_apps.dyncast.config.ports import PortConfig, PortsConfig
 from testbed.emulation.netns.namespaces import entered
 from testbed.emulation.network import EmulatedNetwork
 from testbed.experiment.plan.plan import Plan
@@ -30,26 +30,17 @@ class Measuring:
         """Those that the process inherits."""
         return [self.netlink_fd, self.icmp_fd]
 
-    def document(self, plan: Plan, site: str) -> dict[str, Any]:
-        """Return the keys of the control process that this is about."""
+    def ports(self, plan: Plan, site: str) -> PortsConfig | None:
+        """Return the ports whose counters the control process reads; None: it reads none."""
         interval_s = plan.scenario.metrics.port_interval_s
         if interval_s is None or not self.towards:
-            return {"icmp_fd": self.icmp_fd}
+            return None
         specs = {source: plan.first_link(site, peer).spec for peer, source in self.towards.items()}
-        ports = [
-            {
-                "name": source.name,
-                "rate_mbps": spec.rate_mbps,
-                "queue_packets": spec.queue_packets,
-                "relay_file": str(source.relay_file) if source.relay_file else None,
-                "relay_slot": source.relay_slot,
-            }
+        ports = tuple(
+            PortConfig(source.name, spec.queue_packets, spec.rate_mbps, source.relay_file, source.relay_slot)
             for source, spec in specs.items()
-        ]
-        return {
-            "icmp_fd": self.icmp_fd,
-            "ports": {"netlink_fd": self.netlink_fd, "interval_s": interval_s, "ports": ports},
-        }
+        )
+        return PortsConfig(self.netlink_fd, interval_s, ports)
 
 
 @contextmanager

@@ -1,28 +1,38 @@
-"""What each process of a run is told (docs/processes.md), from the plan.
-
-Pure: returns documents; writes nothing. The keys are the contract between this package and the adapters.
-"""
+"""The configuration of each process of a run (docs/processes.md), from the plan. Pure: writes nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import replace
+from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
 
-from testbed.dyncast.control.role import DISTRIBUTED
+from ryu_apps.dyncast.config.control_process import ControlConfig, SwitchConfig
+from ryu_apps.dyncast.config.services import SteeredService
+from ryu_apps.dyncast.config.tunnel import StationConfig, TunnelConfig, mac_octets
+from testbed.agents.instance import service_time_config
+from testbed.agents.instance.config import InstanceConfig, TrueStateConfig
+from testbed.agents.metric_agent.config import HttpUrl, MetricAgentConfig, PolledInstance
+from testbed.agents.name_server.config import NamedService, NameServerConfig, SteeringConfig
+from testbed.dyncast.messages.service_offer import ServiceOffer
 from testbed.dyncast.nodes import dns_steering
-from testbed.dyncast.nodes.dns_steering import DNS_TTL
+from testbed.dyncast.nodes.d_router_config import Peer
+from testbed.dyncast.nodes.dispatcher_service import DispatcherPeer
+from testbed.dyncast.nodes.dns_steering import DNS_TTL, ClientSite
 from testbed.dyncast_io.shared_state import path_of
 from testbed.experiment.launch.measurement_sockets import Measuring
 from testbed.experiment.plan.name_service import DNS_PORT
 from testbed.experiment.plan.plan import Plan, PlannedClient, PlannedInstance
 from testbed.experiment.scenario.scenario import Scenario
 from testbed.experiment.scenario.service_keys import ADMIN_PORT
+from testbed.experiment.schema_parts import DistributionKeys
+from testbed.net.addresses import Address, Network
+from testbed.net.token_bucket import Rate
+from testbed.runtime.forms import Destination
+from traffic.config import GeneratorConfig, NameServer, WorkloadConfig
 
 IN_BAND_PORT = 7000
-
-Document = dict[str, Any]
+SAMPLE_INTERVAL_S = 0.5
 
 
 def control(
@@ -34,261 +44,251 @@ def control(
     openflow_port: int,
     uplink_port: int,
     in_band_fd: int,
-    switch: Document,
+    switch: SwitchConfig,
     zones: Mapping[str, int],
     inspection_socket: str | None = None,
     keys_folder: Path | None = None,
-    tunnel: Document | None = None,
-    dispatchers: Sequence[Document] = (),
+    tunnel: TunnelConfig | None = None,
+    dispatchers: Sequence[DispatcherPeer] = (),
     measuring: Measuring | None = None,
-) -> Document:
+) -> ControlConfig:
     """Return the configuration of a D-Router's control process; `zones` has those of services in datapath mode."""
     scenario = plan.scenario
-    return {
-        "name": f"control@{site}",
-        "site": site,
-        "seed": scenario.seed,
-        "out_dir": str(out_dir),
-        "datapath_id": datapath_id,
-        "openflow_port": openflow_port,
-        "uplink_port": uplink_port,
-        "in_band_fd": in_band_fd,
-        "in_band_port": IN_BAND_PORT,
-        "inspection_socket": inspection_socket,
-        "metric_lifetime_s": scenario.metrics.lifetime_s,
-        "probe_interval_s": scenario.metrics.probe_interval_s,
-        "report_rate": _report_rate(plan),
-        **_keys_file(keys_folder, f"control@{site}"),
-        **({"learnt_policy": scenario.policy} if scenario.services_known == "learnt" else {}),
-        "d_sid_ranges": [str(d_sids) for d_sids in scenario.d_sid_ranges],
-        "policy_parameters": {
+    return ControlConfig(
+        name=f"control@{site}",
+        out_dir=out_dir,
+        site=site,
+        seed=scenario.seed,
+        datapath_id=datapath_id,
+        openflow_port=openflow_port,
+        uplink_port=uplink_port,
+        in_band_fd=in_band_fd,
+        in_band_port=IN_BAND_PORT,
+        inspection_socket=inspection_socket,
+        metric_lifetime_s=scenario.metrics.lifetime_s,
+        probe_interval_s=scenario.metrics.probe_interval_s,
+        report_rate=_report_rate(plan),
+        keys_file=_keys_file(keys_folder, f"control@{site}"),
+        learnt_policy=scenario.policy if scenario.services_known == "learnt" else None,
+        d_sid_ranges=tuple(scenario.d_sid_ranges),
+        policy_parameters={
             name: of_policy for name, of_policy in scenario.policy_parameters.items() if name != DNS_TTL
         },
-        "services": [
-            {
-                "name": name,
-                "d_sids": [str(service.d_sid)],
-                "policy": scenario.policy_of(name),
-                "flow_fields": list(service.affinity.fields),
-                "port_block": service.affinity.port_block,
-                "affinity_timeout_s": service.affinity.timeout_s,
-                "affinity_mode": service.affinity.mode,
-                **({"ct_zone": zones[name]} if name in zones else {}),
-                "steering": service.steering,
-                "choice": service.choice,
-                **({"local_policy": service.local_policy} if service.local_policy else {}),
-            }
-            for name, service in scenario.services.items()
-            if scenario.policy_of(name) != DNS_TTL and scenario.services_known == "configured"
-        ],
-        **({"true_state_folder": str(_true_states(out_dir))} if scenario.omniscient_services else {}),
-        "tunnel": tunnel,
-        "dispatchers": list(dispatchers),
-        **_control_mode(plan),
-        "switch": {**switch, "prefixes": _prefixes(plan, site)},
-        "peers": [
-            {
-                "site": peer,
-                "address": str(plan.addresses.site(peer).gateway4.ip),
-                "path_cost_ms": plan.path_cost_ms(site, peer),
-                "prefixes": _prefixes(plan, peer),
-                **({"port": measuring.towards[peer].name} if measuring else {}),
-            }
-            for peer in plan.sites
-            if peer != site
-        ],
-        **(measuring.document(plan, site) if measuring else {}),
-        "listeners": [plan.name_server.addresses[0]] if plan.name_server and plan.name_server.steered else [],
-    }
+        services=_services(scenario, zones) if scenario.services_known == "configured" else (),
+        true_state_folder=_true_states(out_dir) if scenario.omniscient_services else None,
+        tunnel=tunnel,
+        dispatchers=tuple(dispatchers),
+        control=scenario.control.control(scenario.metrics.lifetime_s, scenario.metrics.refresh_s),
+        switch=replace(switch, prefixes=_prefixes(plan, site)),
+        peers=tuple(_peer(plan, site, peer, measuring) for peer in plan.sites if peer != site),
+        icmp_fd=measuring.icmp_fd if measuring else None,
+        ports=measuring.ports(plan, site) if measuring else None,
+        listeners=_name_server_addresses(plan)[:1] if plan.name_server and plan.name_server.steered else (),
+    )
 
 
-def tunnel(plan: Plan, site: str, tunnel_port: int | None, ports: Mapping[str, int]) -> Document | None:
-    """Return what a control process is told of tunnels, if there are any; `ports` are those of its switch, by host."""
+def _services(scenario: Scenario, zones: Mapping[str, int]) -> tuple[SteeredService, ...]:
+    return tuple(
+        SteeredService(
+            name=name,
+            d_sids=(service.d_sid,),
+            policy=scenario.policy_of(name),
+            flow_fields=service.affinity.fields,
+            port_block=service.affinity.port_block,
+            affinity_timeout_s=service.affinity.timeout_s,
+            affinity_mode=service.affinity.mode,
+            ct_zone=zones.get(name),
+            steering=service.steering,
+            choice=service.choice,
+            local_policy=service.local_policy,
+        )
+        for name, service in scenario.services.items()
+        if scenario.policy_of(name) != DNS_TTL
+    )
+
+
+def _peer(plan: Plan, site: str, peer: str, measuring: Measuring | None) -> Peer:
+    return Peer(
+        site=peer,
+        address=plan.addresses.site(peer).gateway4.ip,
+        path_cost_ms=plan.path_cost_ms(site, peer),
+        prefixes=_prefixes(plan, peer),
+        port=measuring.towards[peer].name if measuring else "",
+    )
+
+
+def tunnel(plan: Plan, site: str, tunnel_port: int | None, ports: Mapping[str, int]) -> TunnelConfig | None:
+    """Return the tunnels of a D-Router, if there are any; `ports` are those of its switch, by host."""
     if tunnel_port is None:
         return None
     own = plan.addresses.site(site).gateway4.ip
-    return {
-        "address": str(own),
-        "port": tunnel_port,
-        "stations": [
-            {"address": str(address), "mac": station.mac}
-            | ({"port": ports[station.node]} if station.node in ports else {})
-            for station in plan.addresses.stations()
-            for address in station.addresses
-            if address != own
-        ],
-    }
+    stations = tuple(
+        StationConfig(address, mac_octets(station.mac), ports.get(station.node))
+        for station in plan.addresses.stations()
+        for address in station.addresses
+        if address != own
+    )
+    return TunnelConfig(own, tunnel_port, stations)
 
 
-def instance(plan: Plan, item: PlannedInstance, number: int, out_dir: Path) -> Document:
+def instance(plan: Plan, item: PlannedInstance, number: int, out_dir: Path) -> InstanceConfig:
     """Return the configuration of a service instance; `number` gives it a random stream of its own."""
     service = plan.scenario.services[item.service]
-    return {
-        "name": item.name,
-        "service": item.service,
-        "site": item.site,
-        "seed": plan.scenario.seed * 10_007 + number,
-        "http_port": service.service_port if service.kind == "http" else None,
-        "rtp_port": service.service_port if service.kind == "rtp" else None,
-        **({"rtp_pairs": 2} if _has_calls(plan, item.service) else {}),
-        "admin_port": ADMIN_PORT,
-        "workers": item.keys.workers,
-        "queue_limit": item.keys.queue_limit,
-        "speed": item.keys.speed,
-        "service_time": item.keys.service_time.model_dump(exclude_none=True),
-        "packet_time": item.keys.packet_time.model_dump(exclude_none=True),
-        "mode": item.keys.mode,
-        "cpu_limit": item.keys.cpu_limit,
-        "out_dir": str(out_dir),
-        "sample_interval_s": 0.5,
-        **_true_state(plan, item, out_dir),
-    }
+    return InstanceConfig(
+        name=item.name,
+        out_dir=out_dir,
+        service=item.service,
+        site=item.site,
+        seed=plan.scenario.seed * 10_007 + number,
+        http_port=service.service_port if service.kind == "http" else None,
+        rtp_port=service.service_port if service.kind == "rtp" else None,
+        rtp_pairs=2 if _has_calls(plan, item.service) else 1,
+        admin_port=ADMIN_PORT,
+        workers=item.keys.workers,
+        queue_limit=item.keys.queue_limit,
+        speed=item.keys.speed,
+        service_time=distribution(item.keys.service_time),
+        packet_time=distribution(item.keys.packet_time),
+        mode=item.keys.mode,
+        cpu_limit=item.keys.cpu_limit,
+        sample_interval_s=SAMPLE_INTERVAL_S,
+        true_state=_true_state(plan, item, out_dir),
+    )
+
+
+def distribution(keys: DistributionKeys) -> service_time_config.DistributionConfig:
+    """Return a distribution of a scenario as processes have it."""
+    return service_time_config.read(keys.model_dump(exclude_none=True))
 
 
 def _has_calls(plan: Plan, service: str) -> bool:
     return any(item.service == service and item.media == "call" for item in plan.scenario.workloads)
 
 
-def _true_state(plan: Plan, item: PlannedInstance, out_dir: Path) -> Document:
+def _true_state(plan: Plan, item: PlannedInstance, out_dir: Path) -> TrueStateConfig | None:
     if item.service not in plan.scenario.omniscient_services:
-        return {}
-    return {"true_state": {"file": str(path_of(_true_states(out_dir), item.d_bid)), "ingresses": len(plan.sites)}}
+        return None
+    return TrueStateConfig(path_of(_true_states(out_dir), item.d_bid), len(plan.sites))
 
 
 def _true_states(out_dir: Path) -> Path:
     return out_dir / "true_states"
 
 
-def metric_agent(plan: Plan, site: str, out_dir: Path, keys_folder: Path | None = None) -> Document | None:
+def metric_agent(plan: Plan, site: str, out_dir: Path, keys_folder: Path | None = None) -> MetricAgentConfig | None:
     """Return the configuration of a site's D-MA; None for a site without instances."""
-    metrics = plan.scenario.metrics
+    metrics, keys = plan.scenario.metrics, plan.scenario.control
     here = [item for item in plan.instances if item.site == site]
     if not here:
         return None
-    return {
-        "name": f"dma@{site}",
-        "site": site,
-        "seed": plan.scenario.seed,
-        **_told_by_agent(plan, site),
-        "interval_s": metrics.interval_s,
-        "poll_interval_s": metrics.poll_interval_s or metrics.interval_s,
-        "telling": metrics.telling.document(metrics.refresh_s),
-        "instances": [
-            {
-                "d_sid": str(plan.scenario.services[item.service].d_sid),
-                "d_bid": item.d_bid,
-                "metrics_url": f"http://{plan.addresses.host(item.host).ipv4.ip}:{ADMIN_PORT}/metrics",
-                "normalisation": plan.scenario.normalisation_of(item.service).document(),
-                **_offer(plan, item),
-            }
-            for item in here
-        ],
-        "out_dir": str(out_dir),
-        **_keys_file(keys_folder, f"dma@{site}"),
-    }
+    own = _in_band(plan, site)
+    controller = _in_band(plan, keys.controller) if keys.controller else None
+    is_hybrid = keys.mode == "hybrid"
+    return MetricAgentConfig(
+        name=f"dma@{site}",
+        out_dir=out_dir,
+        site=site,
+        seed=plan.scenario.seed,
+        d_router=own if controller is None or is_hybrid else controller,
+        controller=controller if is_hybrid else None,
+        slow_telling=keys.slow_telling(metrics.lifetime_s) if is_hybrid else None,
+        interval_s=metrics.interval_s,
+        poll_interval_s=metrics.poll_interval_s or metrics.interval_s,
+        telling=metrics.telling.telling(metrics.refresh_s),
+        instances=tuple(_polled(plan, item) for item in here),
+        keys_file=_keys_file(keys_folder, f"dma@{site}"),
+    )
 
 
-def _control_mode(plan: Plan) -> Document:
-    metrics = plan.scenario.metrics
-    control = plan.scenario.control.control(metrics.lifetime_s, metrics.refresh_s)
-    return {} if control == DISTRIBUTED else {"control": asdict(control)}
+def _in_band(plan: Plan, site: str) -> Destination:
+    return plan.addresses.site(site).gateway4.ip, IN_BAND_PORT
 
 
-def _told_by_agent(plan: Plan, site: str) -> Document:
-    """Return whom a D-MA tells; there, who passes reports on knows to whom."""
-    keys = plan.scenario.control
-    own = [str(plan.addresses.site(site).gateway4.ip), IN_BAND_PORT]
-    if keys.controller is None:
-        return {"d_router": own}
-    controller = [str(plan.addresses.site(keys.controller).gateway4.ip), IN_BAND_PORT]
-    if keys.mode == "centralized":
-        return {"d_router": controller}
-    slow_telling = keys.slow_telling(plan.scenario.metrics.lifetime_s)
-    return {"d_router": own, "controller": controller, "slow_telling": slow_telling}
+def _polled(plan: Plan, item: PlannedInstance) -> PolledInstance:
+    return PolledInstance(
+        d_sid=plan.scenario.services[item.service].d_sid,
+        d_bid=ip_address(item.d_bid),
+        metrics_url=HttpUrl(str(plan.addresses.host(item.host).ipv4.ip), ADMIN_PORT, "/metrics"),
+        normalisation=plan.scenario.normalisation_of(item.service).normalisation(),
+        service=offer(plan.scenario, item.service) if plan.scenario.services_known == "learnt" else None,
+    )
 
 
-def _prefixes(plan: Plan, site: str) -> list[str]:
+def _prefixes(plan: Plan, site: str) -> tuple[Network, ...]:
     of_site = plan.addresses.site(site)
-    return [str(of_site.prefix4), str(of_site.prefix6)]
+    return of_site.prefix4, of_site.prefix6
 
 
-def _keys_file(keys_folder: Path | None, process: str) -> Document:
-    return {} if keys_folder is None else {"keys_file": str(keys_folder / process)}
+def _keys_file(keys_folder: Path | None, process: str) -> Path | None:
+    return None if keys_folder is None else keys_folder / process
 
 
-def name_server(plan: Plan, out_dir: Path, keys_folder: Path | None = None) -> Document | None:
+def name_server(plan: Plan, out_dir: Path, keys_folder: Path | None = None) -> NameServerConfig | None:
     """Return the configuration of the name server; None if the network has none."""
     server, scenario = plan.name_server, plan.scenario
     if server is None:
         return None
-    document = {
-        "name": server.name,
-        "seed": scenario.seed,
-        "out_dir": str(out_dir),
-        "addresses": list(server.addresses),
-        "port": DNS_PORT,
-        "zone": server.zone,
-        "ttl_s": server.ttl_s,
-        "services": [
-            {"name": name, "d_sid": str(service.d_sid), "answer": "d_bid" if name in server.steered else "d_sid"}
+    return NameServerConfig(
+        name=server.name,
+        out_dir=out_dir,
+        seed=scenario.seed,
+        addresses=_name_server_addresses(plan),
+        port=DNS_PORT,
+        zone=server.zone,
+        ttl_s=server.ttl_s,
+        services=tuple(
+            NamedService(name, service.d_sid, "d_bid" if name in server.steered else "d_sid")
             for name, service in scenario.services.items()
-        ],
-    }
-    if not server.steered:
-        return document
-    chosen_by = dns_steering.parameters(**scenario.policy_parameters.get(DNS_TTL, {}))
-    steering = {
-        "ttl_s": chosen_by.ttl_s,
-        "answers": chosen_by.answers,
-        "in_band_port": IN_BAND_PORT,
-        "metric_lifetime_s": scenario.metrics.lifetime_s,
-        "report_rate": _report_rate(plan),
-        "sites": [
-            {
-                "site": site,
-                "prefixes": _prefixes(plan, site),
-                "path_costs_ms": {peer: plan.path_cost_ms(site, peer) for peer in plan.sites if peer != site},
-            }
+        ),
+        steering=_name_steering(plan) if server.steered else None,
+        keys_file=_keys_file(keys_folder, server.name) if server.steered else None,
+    )
+
+
+def _name_server_addresses(plan: Plan) -> tuple[Address, ...]:
+    return tuple(map(ip_address, plan.name_server.addresses)) if plan.name_server else ()
+
+
+def _name_steering(plan: Plan) -> SteeringConfig:
+    return SteeringConfig(
+        chosen_by=dns_steering.parameters(**plan.scenario.policy_parameters.get(DNS_TTL, {})),
+        in_band_port=IN_BAND_PORT,
+        metric_lifetime_s=plan.scenario.metrics.lifetime_s,
+        report_rate=_report_rate(plan),
+        sites=tuple(
+            ClientSite(
+                site,
+                _prefixes(plan, site),
+                {peer: plan.path_cost_ms(site, peer) for peer in plan.sites if peer != site},
+            )
             for site in plan.sites
-        ],
-    }
-    return {**document, "steering": steering, **_keys_file(keys_folder, server.name)}
+        ),
+    )
 
 
-def _offer(plan: Plan, item: PlannedInstance) -> Document:
-    if plan.scenario.services_known == "configured":
-        return {}
-    return {"service": offer(plan.scenario, item.service)}
-
-
-def _report_rate(plan: Plan) -> Document:
+def _report_rate(plan: Plan) -> Rate:
     limit = plan.scenario.metrics.rate_limit
-    return {"per_s": limit.reports_per_s, "burst": limit.burst}
+    return Rate(limit.reports_per_s, limit.burst)
 
 
 def generator(
-    plan: Plan, client: PlannedClient, workloads: Sequence[Mapping[str, Any]], start_s: float, out_dir: Path
-) -> Document:
+    plan: Plan, client: PlannedClient, workloads: Sequence[WorkloadConfig], start_s: float, out_dir: Path
+) -> GeneratorConfig:
     """Return the configuration of a client's generator. `start_s` is on CLOCK_MONOTONIC."""
     host = plan.addresses.host(client.name)
-    return {
-        "name": client.name,
-        "client": client.name,
-        "site": client.site,
-        "source": {"4": str(host.ipv4.ip), "6": str(host.ipv6.ip)},
-        "start_s": start_s,
-        "out_dir": str(out_dir),
-        "workloads": list(workloads),
-        **({"name_server": {"address": plan.name_server.addresses[0]}} if plan.name_server else {}),
-    }
+    return GeneratorConfig(
+        name=client.name,
+        out_dir=out_dir,
+        client=client.name,
+        site=client.site,
+        source={4: host.ipv4.ip, 6: host.ipv6.ip},
+        start_s=start_s,
+        workloads=tuple(workloads),
+        name_server=NameServer(_name_server_addresses(plan)[0]) if plan.name_server else None,
+    )
 
 
-def offer(scenario: Scenario, service: str) -> dict[str, Any]:
+def offer(scenario: Scenario, service: str) -> ServiceOffer:
     """Return what a D-MA tells of a service, as its configuration has it."""
     affinity = scenario.services[service].affinity
-    return {
-        "name": service,
-        "flow_fields": list(affinity.fields),
-        "port_block": affinity.port_block,
-        "affinity_timeout_s": affinity.timeout_s,
-    }
+    return ServiceOffer(service, affinity.fields, affinity.port_block, affinity.timeout_s)

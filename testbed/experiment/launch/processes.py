@@ -12,15 +12,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from testbed.emulation.network import EmulatedNetwork
 from testbed.records.parts import set_aside
 from testbed.runtime.child_command import descendants, has_ended
+from testbed.runtime.document import ProcessConfig
 
 _POLL_S = 0.05
 _GRACE_S = 8.0
@@ -52,15 +52,15 @@ class Processes:
         self,
         node: str | None,
         module: str,
-        document: Mapping[str, Any],
+        config: ProcessConfig,
         *,
         may_end: bool = False,
         pass_fds: Collection[int] = (),
     ) -> None:
         """Start `python -m module CONFIG` in a node's namespace. `may_end`: it ends by itself when done."""
-        name = str(document["name"])
+        name = config.name
         config_path = self._folder / f"{name}.json"
-        config_path.write_text(json.dumps(document, indent=1), encoding="utf-8")
+        config_path.write_text(json.dumps(config.to_document(), indent=1), encoding="utf-8")
         self._forget_former(name)
         log_path = self._logs / f"{name}.log"
         popen = self._network.popen(

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from ryu_apps.dyncast.config.control_process import SwitchConfig
 from testbed.emulation import run_tag
 from testbed.emulation.inspection import client as inspection
 from testbed.emulation.machine import capabilities
@@ -127,10 +128,10 @@ class Testbed:
 
     def _start_name_server(self) -> None:
         server = self._plan.name_server
-        document = process_configs.name_server(self._plan, self._folder, self._keys_folder)
-        if server is None or document is None:
+        config = process_configs.name_server(self._plan, self._folder, self._keys_folder)
+        if server is None or config is None:
             return
-        self.processes.start(server.node, "testbed.agents.name_server", document)
+        self.processes.start(server.node, "testbed.agents.name_server", config)
         resolver = self._folder / "resolv.conf"
         resolver.write_text("".join(f"{line}\n" for line in name_service.resolv_conf(server)), encoding="utf-8")
         self.network.use_resolver(resolver)
@@ -139,11 +140,11 @@ class Testbed:
         """Start a service instance, for the first time or again."""
         number, item = next(pair for pair in enumerate(self._plan.instances) if pair[1].name == name)
         if self._plan.scenario.services[item.service].kind == "command":
-            document = command_configs.instance(self._plan, item, self._folder, self._logs)
-            self.processes.start(item.host, command_configs.INSTANCE_MODULE, document)
+            command = command_configs.instance(self._plan, item, self._folder, self._logs)
+            self.processes.start(item.host, command_configs.INSTANCE_MODULE, command)
             return
-        document = process_configs.instance(self._plan, item, number, self._folder)
-        self.processes.start(item.host, "testbed.agents.instance", document)
+        config = process_configs.instance(self._plan, item, number, self._folder)
+        self.processes.start(item.host, "testbed.agents.instance", config)
 
     def start_control(self, site: str) -> None:
         """Start the control process of a D-Router or Dispatcher, for the first time or again."""
@@ -156,21 +157,18 @@ class Testbed:
                 "in_band_fd": in_band.fileno(),
                 "inspection_socket": inspection.socket_name(bridge.name),
                 "keys_folder": self._keys_folder,
-                "switch": {
-                    "datapath_type": self.backends.datapath,
-                    "management_socket": str(bridge.management_socket),
-                },
+                "switch": SwitchConfig(self.backends.datapath, bridge.management_socket),
             }
             if site in plan.dispatchers:
-                document = dispatcher_configs.control(plan, site, self._folder, **told)
+                config = dispatcher_configs.control(plan, site, self._folder, **told)
             else:
-                document = process_configs.control(
+                config = process_configs.control(
                     plan, site, self._folder, **told, zones=self._zones[site],
                     tunnel=process_configs.tunnel(plan, site, bridge.tunnel_port, bridge.ports),
                     dispatchers=dispatcher_configs.told_to_cfn_node(plan, site, bridge.ports), measuring=measured,
                 )  # fmt: skip
             inherited = [in_band.fileno(), *measured.descriptors]
-            self.processes.start(None, "ryu_apps.launcher", document, pass_fds=inherited)
+            self.processes.start(None, "ryu_apps.launcher", config, pass_fds=inherited)
 
     def inspect(self, site: str, section: str) -> list[dict[str, Any]]:
         """Return what a D-Router knows, as `dyncast inspect` shows it. Raises InspectionError if it does not answer."""

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from testbed.agents.instance.config import InstanceConfig, instance_config
-from testbed.agents.metric_agent.config import MetricAgentConfig, metric_agent_config
+from testbed.agents.instance.config import InstanceConfig
+from testbed.agents.metric_agent.config import MetricAgentConfig
 from testbed.dyncast.metric_agent.update_triggers import Band, Dampening, Telling, Threshold
 from testbed.dyncast.metrics.normalisation import DEFAULT, MinMax, Normalisation, Sigmoid
 from testbed.net.token_bucket import Rate
-from testbed.runtime.config import ConfigError, Keys, parse
+from testbed.runtime.config import ConfigError
+from testbed.runtime.document import ProcessConfig
+
+_IDS = {"d_sid": "203.0.113.10", "d_bid": "10.3.0.10"}
 
 
 @pytest.fixture
@@ -55,24 +57,24 @@ def agent(tmp_path: Path) -> dict[str, Any]:
 
 
 def test_a_good_instance_is_read(instance: dict[str, Any]) -> None:
-    config: InstanceConfig = parse(instance, instance_config)
+    config: InstanceConfig = InstanceConfig.from_document(instance)
     assert (config.name, config.http_port, config.speed) == ("render-1@chicago", 80, 1.0)
-    assert config.packet_time.mean_s == pytest.approx(0.0002)
+    assert config.packet_time.distribution.mean_s == pytest.approx(0.0002)
 
 
 def test_a_good_agent_is_read_in_both_families(agent: dict[str, Any]) -> None:
-    config: MetricAgentConfig = parse(agent, metric_agent_config)
-    assert [(entry.host, entry.port, entry.path) for entry in config.instances] == [
+    config: MetricAgentConfig = MetricAgentConfig.from_document(agent)
+    assert [(url.host, url.port, url.path) for url in (entry.metrics_url for entry in config.instances)] == [
         ("10.3.0.10", 9100, "/metrics"),
         ("fd00::10", 9100, "/metrics"),
     ]
 
 
 def test_an_agent_that_is_told_no_more_tells_of_everything_at_its_interval(agent: dict[str, Any]) -> None:
-    config = parse(agent, metric_agent_config)
-    assert config.telling == Telling(refresh_s=1.0)
-    assert config.poll_interval_s == 1.0
-    assert [entry.scored_by for entry in config.instances] == [DEFAULT, DEFAULT]
+    config = MetricAgentConfig.from_document(agent)
+    assert config.triggers == Telling(refresh_s=1.0)
+    assert config.polls_each_s == 1.0
+    assert [entry.normalisation for entry in config.instances] == [DEFAULT, DEFAULT]
 
 
 def test_an_agent_is_told_when_to_tell_and_how_to_score(agent: dict[str, Any]) -> None:
@@ -81,13 +83,13 @@ def test_an_agent_is_told_when_to_tell_and_how_to_score(agent: dict[str, Any]) -
         "budget": {"per_s": 2, "burst": 4},
         "dampening": {"half_life_s": 10, "suppress": 3, "reuse": 1, "max_suppress_s": 40},
     }
-    config = parse({**agent, "poll_interval_s": 0.2, "telling": {**threshold, **limits}}, metric_agent_config)
+    config = MetricAgentConfig.from_document({**agent, "poll_interval_s": 0.2, "telling": {**threshold, **limits}})
     assert config.telling == Telling(
         5.0, Threshold("queue_length", 3.0, None, 0.5), Rate(2.0, 4), Dampening(10.0, 3.0, 1.0, 40.0)
     )
     assert config.poll_interval_s == 0.2
     band = {"when": "band", "refresh_s": 5, "edges": [3, 7], "hysteresis_points": 1}
-    assert parse({**agent, "telling": band}, metric_agent_config).telling == Telling(5.0, Band((3, 7), 1))
+    assert MetricAgentConfig.from_document({**agent, "telling": band}).telling == Telling(5.0, Band((3, 7), 1))
     agent["instances"][0]["normalisation"] = {
         "computing": [{"metric": "cpu_utilisation", "function": "min_max", "worst": 1, "best": 0, "weight": 2}],
         "communication": [],
@@ -96,23 +98,23 @@ def test_an_agent_is_told_when_to_tell_and_how_to_score(agent: dict[str, Any]) -
         "l2_aggregation": "weighted_mean",
         "weights": {"service": 3},
     }
-    scored, unscored = parse(agent, metric_agent_config).instances
-    assert scored.scored_by == Normalisation(
+    scored, unscored = MetricAgentConfig.from_document(agent).instances
+    assert scored.normalisation == Normalisation(
         (MinMax("cpu_utilisation", 1.0, 0.0, 2.0),), (), (Sigmoid("queue_length", 5.0, -1.0),),
         "mean", "weighted_mean", {"service": 3.0},
     )  # fmt: skip
-    assert unscored.scored_by == DEFAULT
+    assert unscored.normalisation == DEFAULT
 
 
 @pytest.mark.parametrize("which", ["instance", "agent"])
 def test_each_key_is_needed_and_no_other_taken(which: str, request: pytest.FixtureRequest) -> None:
     values: dict[str, Any] = request.getfixturevalue(which)
-    check: Callable[[Keys], object] = {"instance": instance_config, "agent": metric_agent_config}[which]
+    kind: type[ProcessConfig] = {"instance": InstanceConfig, "agent": MetricAgentConfig}[which]
     for key in values:
         with pytest.raises(ConfigError, match=f"^{key} is missing"):
-            parse({name: value for name, value in values.items() if name != key}, check)
+            kind.from_document({name: value for name, value in values.items() if name != key})
     with pytest.raises(ConfigError, match=r"^sitee is not a known key; did you mean 'site'\?$"):
-        parse({**values, "sitee": "x"}, check)
+        kind.from_document({**values, "sitee": "x"})
 
 
 @pytest.mark.parametrize(
@@ -135,7 +137,7 @@ def test_each_key_is_needed_and_no_other_taken(which: str, request: pytest.Fixtu
 )
 def test_a_mistake_in_an_instance(instance: dict[str, Any], change: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        parse({**instance, **change}, instance_config)
+        InstanceConfig.from_document({**instance, **change})
 
 
 @pytest.mark.parametrize(
@@ -146,19 +148,22 @@ def test_a_mistake_in_an_instance(instance: dict[str, Any], change: dict[str, An
         ({"d_router": ["10.0.0.1", 0]}, r"d_router\[1\] must be in 1"),
         ({"interval_s": 0}, "interval_s must be > 0"),
         ({"poll_interval_s": 0}, "poll_interval_s must be > 0"),
-        ({"telling": {"when": "always"}}, r"telling\.when must be one of interval, threshold, band"),
+        ({"telling": {"when": "always", "refresh_s": 1}}, r"telling\.when must be one of interval, threshold, band"),
         ({"telling": {"when": "interval"}}, r"telling\.refresh_s is missing"),
         ({"telling": {"when": "interval", "refresh_s": 1, "metric": "x"}}, r"telling\.metric is not a known key"),
-        ({"telling": {"when": "threshold", "refresh_s": 1, "metric": "queue"}}, "metric cannot be used: .*there are"),
-        ({"telling": {"when": "band", "refresh_s": 1, "edges": [8, 4]}}, "edges cannot be used: edges must rise"),
+        (
+            {"telling": {"when": "threshold", "refresh_s": 1, "metric": "queue"}},
+            "telling cannot be used: metric 'queue' .*there are",
+        ),
+        ({"telling": {"when": "band", "refresh_s": 1, "edges": [8, 4]}}, "telling cannot be used: edges must rise"),
         ({"telling": {"when": "interval", "refresh_s": 1, "budget": {"per_s": 1, "burst": 0}}}, r"budget\.burst must"),
         ({"instances": []}, "instances must be a list of at least one"),
         ({"instances": ["x"]}, r"instances\[0\] must hold a JSON object"),
-        ({"instances": [{"metrics_url": "http://[::1/"}]}, r"instances\[0\]\.metrics_url"),
-        ({"instances": [{"metrics_url": "ftp://a/"}]}, r"instances\[0\]\.metrics_url must be http://"),
+        ({"instances": [{**_IDS, "metrics_url": "http://[::1/"}]}, r"instances\[0\]\.metrics_url"),
+        ({"instances": [{**_IDS, "metrics_url": "ftp://a/"}]}, r"instances\[0\]\.metrics_url must be http://"),
         ({"instances": [{"metrics_url": "http://a/"}]}, r"instances\[0\]\.d_sid is missing"),
     ],
 )
 def test_a_mistake_in_an_agent(agent: dict[str, Any], change: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        parse({**agent, **change}, metric_agent_config)
+        MetricAgentConfig.from_document({**agent, **change})

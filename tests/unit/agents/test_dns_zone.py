@@ -19,10 +19,10 @@ _SERVERS = (ip_address("172.31.0.3"), ip_address("fd00:f::3"))
 
 def zone(chosen: Address | None = NEAR) -> Zone:
     services = (
-        NamedService("render", D_SID, is_steered=False),
-        NamedService("video", D_SID6, is_steered=False),
-        NamedService("steered", D_SID, is_steered=True),
-        NamedService("eu.render", D_SID, is_steered=False),
+        NamedService("render", D_SID, "d_sid"),
+        NamedService("video", D_SID6, "d_sid"),
+        NamedService("steered", D_SID, "d_bid"),
+        NamedService("eu.render", D_SID, "d_sid"),
     )
     return Zone(
         "edge.example", _SERVERS, services, ttl_s=30, steered_ttl_s=7,

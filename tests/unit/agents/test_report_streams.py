@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from testbed.agents.metric_agent.config import metric_agent_config
+from testbed.agents.metric_agent.config import MetricAgentConfig
 from testbed.agents.metric_agent.report_streams import Teller, tellers
 from testbed.dyncast.messages import codec
 from testbed.dyncast.messages.control_messages import Loads
 from testbed.dyncast.messages.reports import Report
 from testbed.dyncast.metric_agent.agent import AgentBinding
 from testbed.dyncast.metrics.levels import RawMetrics
-from testbed.runtime.config import ConfigError, parse
+from testbed.runtime.config import ConfigError
 
 DOCUMENT: dict[str, Any] = {
     "name": "dma@chicago", "site": "chicago", "seed": 7, "d_router": ["10.3.0.1", 7000], "interval_s": 1.0,
@@ -27,10 +27,10 @@ RAW = RawMetrics(4, 3, 2, 50, 5, 1000, 0.75, 0.125)
 
 
 def told_by(document: dict[str, Any]) -> tuple[AgentBinding, list[Teller]]:
-    config = parse(document, metric_agent_config)
+    config = MetricAgentConfig.from_document(document)
     assert config.out_dir == Path("out")
     (polled,) = config.instances
-    binding = AgentBinding(polled.d_sid, polled.d_bid, polled.scored_by)
+    binding = AgentBinding(polled.d_sid, polled.d_bid, polled.normalisation)
     return binding, tellers(config, [binding], 100.0)
 
 
@@ -90,10 +90,10 @@ def test_that_an_instance_is_down_is_told_to_all_and_it_has_no_load() -> None:
     [
         ({"controller": ["10.4.0.1"]}, r"controller must be \[address, port\]"),
         ({"controller": ["10.4.0.1", 0]}, r"controller\[1\]"),
-        ({"slow_telling": {"when": "never"}}, "slow_telling.when"),
+        ({"slow_telling": {"when": "never", "refresh_s": 1}}, "slow_telling.when"),
         ({"slow_telling": None}, "controller and slow_telling go together"),
     ],
 )
 def test_a_mistake_in_whom_to_tell(change: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        parse({**HYBRID, **change}, metric_agent_config)
+        MetricAgentConfig.from_document({**HYBRID, **change})

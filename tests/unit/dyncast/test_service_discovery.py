@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from testbed.agents.metric_agent.config import metric_agent_config
 from testbed.dyncast.actions import InstallAffinity, InterceptService, RefusePacket, ReleaseService, RemoveAffinity
 from testbed.dyncast.affinity.service import PORT_BLOCKS
 from testbed.dyncast.affinity.table import HeldFlow
@@ -27,7 +26,6 @@ from testbed.dyncast.nodes.d_router_config import DRouterConfig
 from testbed.experiment.launch import process_configs
 from testbed.experiment.scenario.file import ScenarioError
 from testbed.net.flow_key import FIVE_TUPLE, THREE_TUPLE, FlowKey
-from testbed.runtime.config import parse
 from tests.dyncast_samples import (
     CLIENT,
     D_SID,
@@ -43,7 +41,7 @@ from tests.dyncast_samples import (
     report_bytes,
     service,
 )
-from tests.scenarios import small_document, small_plan
+from tests.scenarios import SWITCH, small_document, small_plan
 
 _RAW = RawMetrics(4, queue_limit=50, sessions=1, service_time_s=0.125)
 _OFFER = ServiceOffer("render", THREE_TUPLE, 1, 77)
@@ -193,16 +191,15 @@ def test_d_routers_are_told_of_ranges_and_a_policy_and_d_mas_of_their_services(t
     plan = small_plan(**_learnt(services=services, policy="weighted"))
     control = process_configs.control(
         plan, "east", tmp_path, datapath_id=1, openflow_port=6653, uplink_port=1, in_band_fd=3,
-        switch={"datapath_type": "netdev", "management_socket": "/run/openvswitch/b.mgmt"}, zones={},
+        switch=SWITCH, zones={},
     )  # fmt: skip
-    assert (control["services"], control["learnt_policy"]) == ([], "weighted")
-    assert control["d_sid_ranges"] == ["203.0.113.0/24"]
+    assert (control.services, control.learnt_policy) == ((), "weighted")
+    assert control.d_sid_ranges == (ip_network("203.0.113.0/24"),)
     agent = process_configs.metric_agent(plan, "east", tmp_path)
     assert agent is not None
-    config = parse(agent, metric_agent_config)
-    assert [item.offer for item in config.instances] == [ServiceOffer("render", THREE_TUPLE, 1, 9)]
+    assert [item.service for item in agent.instances] == [ServiceOffer("render", THREE_TUPLE, 1, 9)]
     configured = process_configs.metric_agent(small_plan(), "east", tmp_path)
-    assert configured is not None and "service" not in configured["instances"][0]
+    assert configured is not None and configured.instances[0].service is None
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ryu_apps.dyncast.config.control_process import control_config
-from testbed.agents.metric_agent.config import metric_agent_config
+from ryu_apps.dyncast.config.control_process import ControlConfig
 from testbed.dyncast.messages.admission import REPORT_RATE
 from testbed.dyncast.messages.authentication import Identity, Role
 from testbed.dyncast_io import keys_file
@@ -16,17 +15,17 @@ from testbed.emulation import run_tag
 from testbed.experiment.launch import node_keys, process_configs
 from testbed.experiment.plan.plan import Plan
 from testbed.experiment.scenario.file import ScenarioError
-from testbed.runtime.config import ConfigError, parse
-from tests.scenarios import small_plan
+from testbed.runtime.config import ConfigError
+from tests.scenarios import SWITCH, small_plan
 
 _ROUTER, _AGENT = Identity(Role.D_ROUTER, "zürich"), Identity(Role.AGENT, "zürich")
 _KEYS = {_ROUTER: b"r" * 32, _AGENT: b"a" * 32}
 
 
-def control_document(plan: Plan, folder: Path, keys_folder: Path | None = None) -> process_configs.Document:
+def control_config(plan: Plan, folder: Path, keys_folder: Path | None = None) -> ControlConfig:
     return process_configs.control(
         plan, "east", folder, datapath_id=1, openflow_port=6653, uplink_port=1, in_band_fd=3,
-        switch={"datapath_type": "netdev", "management_socket": "/run/openvswitch/b.mgmt"}, zones={},
+        switch=SWITCH, zones={},
         inspection_socket="x", keys_folder=keys_folder,
     )  # fmt: skip
 
@@ -118,19 +117,20 @@ def test_the_folder_for_keys_is_private_and_goes_with_the_registration(tmp_path:
 
 def test_processes_are_told_where_their_keys_are_and_what_each_site_has(tmp_path: Path) -> None:
     plan = small_plan(metrics={"rate_limit": {"reports_per_s": 5, "burst": 7}})
-    control = parse(control_document(plan, tmp_path, tmp_path / "keys"), control_config)
+    control = control_config(plan, tmp_path, tmp_path / "keys")
     assert control.keys_file == tmp_path / "keys" / "control@east"
     assert (control.d_router.report_rate.per_s, control.d_router.report_rate.burst) == (5, 7)
     assert [str(prefix) for prefix in control.d_router.prefixes] == ["10.1.0.0/16", "fd00:d:1::/64"]
     assert [str(prefix) for prefix in control.d_router.peers[0].prefixes] == ["10.2.0.0/16", "fd00:d:2::/64"]
     agent = process_configs.metric_agent(plan, "east", tmp_path, tmp_path / "keys")
-    assert parse(agent, metric_agent_config).keys_file == tmp_path / "keys" / "dma@east"
+    assert agent is not None and agent.keys_file == tmp_path / "keys" / "dma@east"
 
 
 def test_without_authentication_nobody_is_told_of_keys(tmp_path: Path) -> None:
-    control = parse(control_document(small_plan(), tmp_path), control_config)
+    control = control_config(small_plan(), tmp_path)
     assert (control.keys_file, control.d_router.report_rate) == (None, REPORT_RATE)
-    assert parse(process_configs.metric_agent(small_plan(), "east", tmp_path), metric_agent_config).keys_file is None
+    agent = process_configs.metric_agent(small_plan(), "east", tmp_path)
+    assert agent is not None and agent.keys_file is None
 
 
 def test_an_unknown_way_of_authentication_is_said_when_the_scenario_is_read() -> None:

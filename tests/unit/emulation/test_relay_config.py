@@ -13,9 +13,9 @@ import pytest
 from testbed.emulation.links.backend import LinkEnd, LinkError, LinkRequest
 from testbed.emulation.links.links import create_links
 from testbed.emulation.links.relay_link import configuration
-from testbed.emulation.relay.config import RelayConfig, RelayEnd, relay_config
+from testbed.emulation.relay.config import RelayConfig, RelayEnd
 from testbed.emulation.relay.impairment import Impairment
-from testbed.runtime.config import ConfigError, parse
+from testbed.runtime.config import ConfigError
 from topologies.spec import LinkSpec
 
 SPEC = LinkSpec(delay_ms=10, jitter_ms=1, loss_percent=0.5, rate_mbps=100, queue_packets=50)
@@ -23,8 +23,8 @@ A, B = LinkEnd(4711, "eth0", "02:00:00:00:00:01"), LinkEnd(None, "dy12ab-p0")
 
 
 def test_what_links_write_the_relay_reads(tmp_path: Path) -> None:
-    written = json.loads(json.dumps(configuration([LinkRequest(A, B, SPEC, "a - b")], tmp_path, 7)))
-    config: RelayConfig = parse(written, relay_config)
+    written = json.loads(json.dumps(configuration([LinkRequest(A, B, SPEC, "a - b")], tmp_path, 7).to_document()))
+    config = RelayConfig.from_document(written)
     assert (config.name, config.out_dir, config.seed) == ("relay", tmp_path, 7)
     (link,) = config.links
     assert link.label == "a - b"
@@ -53,21 +53,21 @@ def test_what_links_write_the_relay_reads(tmp_path: Path) -> None:
     ],
 )
 def test_a_mistake_is_named_by_its_key(tmp_path: Path, place: tuple[Any, ...], value: object, message: str) -> None:
-    values = configuration([LinkRequest(A, B, SPEC, "a - b")], tmp_path, 7)
+    values = configuration([LinkRequest(A, B, SPEC, "a - b")], tmp_path, 7).to_document()
     target: Any = values
     for key in place[:-1]:
         target = target[key]
     target[place[-1]] = value
     with pytest.raises(ConfigError, match=message):
-        parse(values, relay_config)
+        RelayConfig.from_document(values)
 
 
 @pytest.mark.parametrize("key", ["name", "links"])
 def test_a_missing_key_is_named(tmp_path: Path, key: str) -> None:
-    values = configuration([], tmp_path, 7)
+    values = configuration([LinkRequest(A, B, SPEC, "a - b")], tmp_path, 7).to_document()
     del values[key]
     with pytest.raises(ConfigError, match=f"^{key} is missing$"):
-        parse(values, relay_config)
+        RelayConfig.from_document(values)
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"name": "relay"}'])

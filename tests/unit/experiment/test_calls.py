@@ -13,8 +13,10 @@ from testbed.experiment.plan.plan import Plan
 from testbed.experiment.scenario.file import ScenarioError
 from testbed.runtime.lifecycle import load
 from tests.scenarios import small_document, small_plan
-from traffic.config import CallWorkload, generator_config
+from traffic import workloads
+from traffic.config import GeneratorConfig
 from traffic.content.stream_file import Stream
+from traffic.workloads import CallWorkload
 
 
 def with_calls(port: int = 5004, rate_per_s: float = 1.0, **affinity: Any) -> dict[str, Any]:
@@ -28,10 +30,10 @@ def calls_of(plan: Plan, folder: Path) -> CallWorkload:
     """What the generator of the first client is told, as it reads it."""
     client = plan.clients[0]
     told = workload_files.write(plan, folder, Path())[client.name]
-    document = process_configs.generator(plan, client, told, 10.0, folder)
+    config = process_configs.generator(plan, client, told, 10.0, folder)
     path = folder / "generator.json"
-    path.write_text(json.dumps(document))
-    (calls,) = (item for item in load(path, generator_config).workloads if item.name == "calls")
+    path.write_text(json.dumps(config.to_document()))
+    (calls,) = (item for item in workloads.read(load(path, GeneratorConfig)) if item.name == "calls")
     assert isinstance(calls, CallWorkload)
     return calls
 
@@ -57,7 +59,7 @@ def test_without_blocks_a_call_takes_neighbouring_ports_all_the_same(tmp_path: P
 def test_instances_serve_two_pairs_of_ports_where_there_are_calls(tmp_path: Path) -> None:
     def pairs(plan: Plan) -> list[int]:
         configs = [process_configs.instance(plan, item, 0, tmp_path) for item in plan.instances]
-        return [config.get("rtp_pairs", 1) for config in configs]
+        return [config.rtp_pairs for config in configs]
 
     assert pairs(small_plan(**with_calls())) == [1, 1, 2]
     assert pairs(small_plan()) == [1, 1, 1]

@@ -8,15 +8,14 @@ from typing import Any
 import pytest
 import yaml
 
-from testbed.agents.command_instance.config import CommandConfig, command_config
+from testbed.agents.command_instance.config import CommandConfig
 from testbed.experiment.launch import command_configs, process_configs, workload_files
 from testbed.experiment.plan.plan import Plan, make_plan
 from testbed.experiment.scenario.command_keys import filled
 from testbed.experiment.scenario.file import ScenarioError, dump, parse
 from testbed.runtime.config import ConfigError
-from testbed.runtime.config import parse as parse_config
 from topologies.spec import TopologyError
-from traffic.loads.command_load import CommandLoadConfig, command_load_config
+from traffic.config import HttpWorkloadConfig
 
 LOAD = {"name": "load", "service": "web", "clients": ["east"], "command": "sh -c 'true {url}'"}
 
@@ -138,18 +137,16 @@ def test_placeholders_are_filled_and_other_braces_left_alone() -> None:
 def test_an_instance_is_told_what_to_run_and_finds_its_files(tmp_path: Path) -> None:
     made = plan()
     web, echo = (next(item for item in made.instances if item.service == name) for name in ("web", "echo"))
-    config: CommandConfig = parse_config(
-        command_configs.instance(made, web, tmp_path, tmp_path / "logs"), command_config
-    )
+    config = command_configs.instance(made, web, tmp_path, tmp_path / "logs")
     folder = tmp_path / "logs" / web.name
     assert config.argv == ("sh", f"{folder}/a.sh", "8080")
     assert (config.port, config.protocol, config.workers, config.service_time_ms) == (8080, "tcp", 3, 25.0)
     assert config.environment == ("SITE=east",)
     assert (folder / "a.sh").read_text() == f"echo {web.name} {{port}} ${{HOME}}\n"
-    config = parse_config(command_configs.instance(made, echo, tmp_path, tmp_path / "logs"), command_config)
+    config = command_configs.instance(made, echo, tmp_path, tmp_path / "logs")
     assert config.argv == ("cat", echo.d_bid, "/scenarios/x y")
     assert config.told is not None and config.told.pointers["service_time_ms"].times == 1000
-    assert config.ready.output is not None and config.ready.output.search("well\nup and away")
+    assert config.ready.expression is not None and config.ready.expression.search("well\nup and away")
 
 
 def test_clients_are_told_when_and_what_each_for_itself(tmp_path: Path) -> None:
@@ -157,26 +154,26 @@ def test_clients_are_told_when_and_what_each_for_itself(tmp_path: Path) -> None:
     made = plan(workloads=[{**LOAD, "command": command, "arrivals": {"start_s": 2, "end_s": 8.5}}], seed=3)
     first, second = command_configs.loads(made, 100.0, tmp_path, tmp_path / "logs")
     assert [client.name for client, _ in (first, second)] == ["client-1@east", "client-2@east"]
-    config: CommandLoadConfig = parse_config(first[1], command_load_config)
+    config = first[1]
     address = str(made.addresses.host("client-1@east").ipv4.ip)
     assert config.argv == ("true", "http://203.0.113.10:8080/", "6.5", "3000", "client-1@east", address)
-    assert second[1]["argv"][3] == "3001"
+    assert second[1].argv[3] == "3001"
     assert (config.start_s, config.end_s, config.patience_s) == (102.0, 108.5, 10.0)
     assert config.output == "logs/load.client-1@east/output.log"
     assert workload_files.write(made, tmp_path / "arrivals", tmp_path)["client-1@east"] == []
 
 
 def test_a_command_that_is_not_told_how_long_is_ended_with_its_window(tmp_path: Path) -> None:
-    ((_, document), _) = command_configs.loads(plan(), 0.0, tmp_path, tmp_path / "logs")
-    assert (document["end_s"], document["patience_s"]) == (10.0, 0.0)
+    ((_, config), _) = command_configs.loads(plan(), 0.0, tmp_path, tmp_path / "logs")
+    assert (config.end_s, config.patience_s) == (10.0, 0.0)
 
 
 def test_a_generator_may_ask_a_command_that_speaks_http(tmp_path: Path) -> None:
     requests = {"name": "requests", "service": "web", "clients": ["east"], "arrivals": {"rate_per_s": 5}}
     made = plan(workloads=[requests])
     configured = workload_files.write(made, tmp_path / "arrivals", tmp_path)
-    assert {item["kind"] for item in configured["client-1@east"]} == {"http"}
-    assert configured["client-1@east"][0]["port"] == 8080
+    (config,) = configured["client-1@east"]
+    assert isinstance(config, HttpWorkloadConfig) and config.port == 8080
 
 
 def test_programs_that_are_missing_are_named_with_who_runs_them() -> None:
@@ -210,7 +207,7 @@ def test_captures_are_of_what_is_there(place: dict[str, Any], words: str) -> Non
 def test_an_instance_that_runs_no_command_is_told_as_before(tmp_path: Path) -> None:
     made = plan()
     number, item = next(pair for pair in enumerate(made.instances) if pair[1].service == "render")
-    assert process_configs.instance(made, item, number, tmp_path)["http_port"] == 80
+    assert process_configs.instance(made, item, number, tmp_path).http_port == 80
 
 
 @pytest.mark.parametrize(
@@ -226,4 +223,4 @@ def test_a_process_that_is_told_nonsense_says_so(tmp_path: Path, change: dict[st
     made = plan()
     told = command_configs.instance(made, made.instances[0], tmp_path, tmp_path / "logs")
     with pytest.raises(ConfigError, match=words):
-        parse_config({**told, **change}, command_config)
+        CommandConfig.from_document({**told.to_document(), **change})

@@ -7,32 +7,35 @@ from typing import Any
 
 import pytest
 
-from ryu_apps.dyncast.config import control_mode
+from ryu_apps.dyncast.config.control_process import ControlConfig
+from testbed.agents.metric_agent.config import MetricAgentConfig
 from testbed.dyncast.control.role import DISTRIBUTED, Control
+from testbed.dyncast.metric_agent.update_triggers import Band, Telling
 from testbed.experiment.launch import process_configs
 from testbed.experiment.plan.plan import Plan
 from testbed.experiment.scenario.file import ScenarioError
-from testbed.runtime.config import ConfigError, parse
-from tests.scenarios import small_document, small_plan
+from testbed.net.addresses import Address
+from testbed.runtime.config import ConfigError
+from tests.scenarios import SWITCH, small_document, small_plan
 
 CENTRALIZED = {"mode": "centralized", "controller": "east"}
 HYBRID = {"mode": "hybrid", "controller": "east"}
 
 
-def told(plan: Plan, site: str) -> dict[str, Any]:
+def told(plan: Plan, site: str) -> ControlConfig:
     return process_configs.control(
-        plan, site, Path("out"), datapath_id=1, openflow_port=2, uplink_port=3, in_band_fd=4, switch={}, zones={}
+        plan, site, Path("out"), datapath_id=1, openflow_port=2, uplink_port=3, in_band_fd=4, switch=SWITCH, zones={}
     )
 
 
-def agent(plan: Plan, site: str) -> dict[str, Any]:
-    document = process_configs.metric_agent(plan, site, Path("out"))
-    assert document is not None
-    return document
+def agent(plan: Plan, site: str) -> MetricAgentConfig:
+    config = process_configs.metric_agent(plan, site, Path("out"))
+    assert config is not None
+    return config
 
 
-def address(plan: Plan, site: str) -> list[Any]:
-    return [str(plan.addresses.site(site).gateway4.ip), process_configs.IN_BAND_PORT]
+def address(plan: Plan, site: str) -> tuple[Address, int]:
+    return plan.addresses.site(site).gateway4.ip, process_configs.IN_BAND_PORT
 
 
 @pytest.mark.parametrize(
@@ -67,49 +70,52 @@ def test_the_egress_cannot_choose_where_a_controller_does() -> None:
 
 def test_unless_something_is_said_each_d_router_decides_for_itself() -> None:
     plan = small_plan()
-    assert "control" not in told(plan, "east")
-    assert agent(plan, "middle")["d_router"] == address(plan, "middle")
-    assert not {"controller", "slow_telling"} & agent(plan, "middle").keys()
+    assert told(plan, "east").control == DISTRIBUTED
+    assert agent(plan, "middle").d_router == address(plan, "middle")
+    assert (agent(plan, "middle").controller, agent(plan, "middle").slow_telling) == (None, None)
 
 
 def test_in_the_centralized_mode_agents_tell_the_controller() -> None:
     plan = small_plan(control={**CENTRALIZED, "interval_s": 0.25, "lifetime_s": 7}, metrics={"interval_s": 2})
     for site in plan.sites:
-        assert agent(plan, site)["d_router"] == address(plan, "east")
-        assert "controller" not in agent(plan, site)
-        control = parse({"control": told(plan, site)["control"]}, control_mode.control)
-        assert control == Control("centralized", "east", interval_s=0.25, lifetime_s=7, settle_s=2)
+        assert agent(plan, site).d_router == address(plan, "east")
+        assert agent(plan, site).controller is None
+        assert told(plan, site).d_router.control == Control(
+            "centralized", "east", interval_s=0.25, lifetime_s=7, settle_s=2
+        )
 
 
 def test_in_the_hybrid_mode_agents_tell_both() -> None:
     plan = small_plan(control=HYBRID, metrics={"lifetime_s": 6, "interval_s": 0.5})
-    document = agent(plan, "middle")
-    assert (document["d_router"], document["controller"]) == (address(plan, "middle"), address(plan, "east"))
-    assert (document["telling"]["refresh_s"], document["slow_telling"]["refresh_s"]) == (0.5, 2)
-    assert document["slow_telling"]["when"] == "band"
-    control = parse({"control": told(plan, "middle")["control"]}, control_mode.control)
+    config = agent(plan, "middle")
+    assert (config.d_router, config.controller) == (address(plan, "middle"), address(plan, "east"))
+    assert (config.telling, config.slow_telling) == (Telling(0.5), Telling(2, Band((4, 8), hysteresis_points=1)))
+    control = told(plan, "middle").d_router.control
     assert (control.mode, control.lifetime_s) == ("hybrid", 6)
-    slower = small_plan(control={**HYBRID, "slow_interval_s": 4}, metrics={"lifetime_s": 6})
-    assert agent(slower, "middle")["slow_telling"]["refresh_s"] == 4
+    slower = agent(small_plan(control={**HYBRID, "slow_interval_s": 4}, metrics={"lifetime_s": 6}), "middle")
+    assert slower.slow_telling is not None and slower.slow_telling.refresh_s == 4
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"mode": "distributed"}, "control.mode must be one of centralized, hybrid"),
+        ({"mode": "distributed"}, "control cannot be used: mode distributed takes no controller"),
         ({"interval_s": 0}, "control.interval_s must be > 0"),
         ({"settle_s": -1}, "control.settle_s must be >= 0"),
         ({"who": "me"}, "control.who"),
     ],
 )
 def test_a_mistake_in_what_a_process_is_told(change: dict[str, Any], message: str) -> None:
+    document = told(small_plan(control=CENTRALIZED), "east").to_document()
     good = {**CENTRALIZED, "interval_s": 1, "lifetime_s": 5, "settle_s": 0}
-    assert parse({"control": good}, control_mode.control).controller == "east"
+    assert ControlConfig.from_document({**document, "control": good}).d_router.control.controller == "east"
     with pytest.raises(ConfigError, match=message):
-        parse({"control": {**good, **change}}, control_mode.control)
+        ControlConfig.from_document({**document, "control": {**good, **change}})
 
 
 def test_a_process_that_is_told_nothing_decides_for_itself() -> None:
-    assert parse({}, control_mode.control) == DISTRIBUTED
+    document = told(small_plan(), "east").to_document()
+    del document["control"]
+    assert ControlConfig.from_document(document).d_router.control == DISTRIBUTED
     with pytest.raises(ValueError, match="takes a controller"):
         Control("hybrid")

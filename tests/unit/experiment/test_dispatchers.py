@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ryu_apps.dyncast import role
-from ryu_apps.dyncast.config.control_process import control_config, load
+from ryu_apps.dyncast.config.control_process import ControlConfig, load
 from testbed.dyncast.messages.authentication import Identity, Role
 from testbed.dyncast.nodes.d_router import DRouter
 from testbed.dyncast.nodes.dispatcher import Dispatcher
@@ -20,13 +20,12 @@ from testbed.experiment.launch import dispatcher_configs, node_keys, process_con
 from testbed.experiment.plan.plan import Plan, make_plan
 from testbed.experiment.scenario.file import ScenarioError
 from testbed.experiment.scenario.file import load as load_scenario
-from testbed.runtime.config import ConfigError, parse
-from tests.scenarios import EXAMPLES
+from testbed.runtime.config import ConfigError
+from tests.scenarios import EXAMPLES, SWITCH
 from topologies.spec import Link, Node, Topology, TopologyError
 from topologies.spec import Role as NodeRole
 
 FIGURE_5 = EXAMPLES / "figures" / "cfn-figure-5.yaml"
-_SWITCH = {"datapath_type": "netdev", "management_socket": "/run/openvswitch/b.mgmt"}
 
 
 def figure_5(settings: dict[str, Any] | None = None) -> Plan:
@@ -132,16 +131,16 @@ def test_a_dispatchers_switch_is_between_its_clients_and_the_switch_of_its_cfn_n
 # -- what each is told -------------------------------------------------------------------------------
 
 
-def told_to_dispatcher(plan: Plan, folder: Path) -> dict[str, Any]:
+def told_to_dispatcher(plan: Plan, folder: Path) -> ControlConfig:
     return dispatcher_configs.control(
         plan, "CFN-Dispatcher", folder, datapath_id=4, openflow_port=6700, uplink_port=1, in_band_fd=3,
-        inspection_socket="x", switch=_SWITCH,
+        inspection_socket="x", switch=SWITCH,
     )  # fmt: skip
 
 
-def told_to_cfn_node(plan: Plan, site: str, folder: Path) -> dict[str, Any]:
+def told_to_cfn_node(plan: Plan, site: str, folder: Path) -> ControlConfig:
     return process_configs.control(
-        plan, site, folder, datapath_id=1, openflow_port=6701, uplink_port=1, in_band_fd=3, switch=_SWITCH, zones={},
+        plan, site, folder, datapath_id=1, openflow_port=6701, uplink_port=1, in_band_fd=3, switch=SWITCH, zones={},
         dispatchers=dispatcher_configs.told_to_cfn_node(plan, site, {"CFN-Dispatcher": 2}),
     )  # fmt: skip
 
@@ -150,7 +149,7 @@ def told_to_cfn_node(plan: Plan, site: str, folder: Path) -> dict[str, Any]:
 def test_the_same_process_plays_both_roles_by_what_it_is_told(tells: str, tmp_path: Path) -> None:
     plan = figure_5({"dispatcher.tells": tells})
     path = tmp_path / "x.json"
-    path.write_text(json.dumps(told_to_dispatcher(plan, tmp_path)))
+    path.write_text(json.dumps(told_to_dispatcher(plan, tmp_path).to_document()))
     settings = load(path)
     home = role.core(settings)
     assert isinstance(home, Dispatcher)
@@ -158,7 +157,7 @@ def test_the_same_process_plays_both_roles_by_what_it_is_told(tells: str, tmp_pa
     clients = {str(address.ip) for name in ("client-1", "client-2") for address in plan.addresses.host(name)}
     assert {str(prefix.network_address) for prefix in home.config.prefixes} == clients
     assert role.neighbours(settings) == {plan.addresses.site("CFN-node-1").gateway4.ip: "CFN-node-1"}
-    settings = parse(told_to_cfn_node(plan, "CFN-node-1", tmp_path), control_config)
+    settings = told_to_cfn_node(plan, "CFN-node-1", tmp_path)
     node = role.core(settings)
     assert isinstance(node, DRouter)
     (known,) = node.config.dispatchers
@@ -167,7 +166,7 @@ def test_the_same_process_plays_both_roles_by_what_it_is_told(tells: str, tmp_pa
 
 
 def test_other_d_routers_know_of_no_dispatcher(tmp_path: Path) -> None:
-    assert told_to_cfn_node(figure_5(), "CFN-node-2", tmp_path)["dispatchers"] == []
+    assert told_to_cfn_node(figure_5(), "CFN-node-2", tmp_path).dispatchers == ()
 
 
 @pytest.mark.parametrize(
@@ -186,7 +185,7 @@ def test_a_configuration_that_cannot_be_is_refused_naming_the_key(
     changes: dict[str, Any], words: str, tmp_path: Path
 ) -> None:
     with pytest.raises(ConfigError) as caught:
-        parse({**told_to_dispatcher(figure_5(), tmp_path), **changes}, control_config)
+        ControlConfig.from_document({**told_to_dispatcher(figure_5(), tmp_path).to_document(), **changes})
     assert words in str(caught.value)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
@@ -29,8 +30,8 @@ def test_it_speaks_to_its_d_router_from_an_address_of_its_own() -> None:
     plan = small_plan(metrics=EDGE)
     told = process_configs.metric_agent(plan, "middle", Path("/out"))
     assert told is not None
-    assert told["name"] == "dma@middle"
-    assert told["d_router"] == ["10.2.0.1", process_configs.IN_BAND_PORT]
+    assert told.name == "dma@middle"
+    assert told.d_router == (ip_address("10.2.0.1"), process_configs.IN_BAND_PORT)
     others = {plan.addresses.host(name).ipv4.ip for name in ("render-1@middle", "conference-1@middle")}
     assert plan.addresses.host("dma@middle").ipv4.ip in plan.addresses.site("middle").prefix4
     assert plan.addresses.host("dma@middle").ipv4.ip not in others

@@ -8,13 +8,12 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from testbed.agents.metric_agent.config import metric_agent_config
+from testbed.agents.metric_agent.config import MetricAgentConfig
 from testbed.dyncast.metric_agent.update_triggers import Band, Dampening, Telling, Threshold
 from testbed.dyncast.metrics.normalisation import DEFAULT, MinMax, Normalisation, Sigmoid
 from testbed.experiment.launch import process_configs
 from testbed.experiment.systems.dyncast.metric_keys import MetricKeys, NormalisationKeys
 from testbed.net.token_bucket import Rate
-from testbed.runtime.config import parse
 from tests.scenarios import small_document, small_plan
 
 
@@ -25,14 +24,14 @@ def told(out_dir: Path, metrics: dict[str, Any], **service: Any) -> Any:
     site = planned.instances[0].site
     agent = process_configs.metric_agent(planned, site, out_dir)
     assert agent is not None
-    return parse(agent, metric_agent_config)
+    return MetricAgentConfig.from_document(agent.to_document())
 
 
 def test_unless_told_otherwise_an_agent_tells_of_everything_each_second(tmp_path: Path) -> None:
     config = told(tmp_path, {})
     assert config.telling == Telling(refresh_s=1.0)
     assert config.poll_interval_s == 1.0
-    assert config.instances[0].scored_by == NormalisationKeys().normalisation() == DEFAULT
+    assert config.instances[0].normalisation == NormalisationKeys().normalisation() == DEFAULT
 
 
 def test_a_threshold_reaches_the_agent(tmp_path: Path) -> None:
@@ -60,9 +59,9 @@ def test_a_service_may_be_scored_in_its_own_way(tmp_path: Path) -> None:
         "weights": {"computing": 2},
     }
     busy = MinMax("utilisation", worst=1, best=0)
-    scored = told(tmp_path, {"normalisation": by_queue}).instances[0].scored_by
+    scored = told(tmp_path, {"normalisation": by_queue}).instances[0].normalisation
     assert scored == Normalisation((busy,), (), (Sigmoid("queue_length", 9, -1),))
-    scored = told(tmp_path, {"normalisation": by_queue}, normalisation=by_cpu).instances[0].scored_by
+    scored = told(tmp_path, {"normalisation": by_queue}, normalisation=by_cpu).instances[0].normalisation
     assert scored == Normalisation(
         (MinMax("cpu_utilisation", 1, 0, 2),), (), (), "min", "weighted_mean", {"computing": 2}
     )

@@ -7,19 +7,19 @@ from typing import Any
 
 import pytest
 
-from testbed.agents.name_server.config import name_server_config
+from ryu_apps.dyncast.config.control_process import ControlConfig
 from testbed.experiment.launch import process_configs, workload_files
 from testbed.experiment.plan import name_service
 from testbed.experiment.plan.plan import Plan
 from testbed.experiment.scenario.file import ScenarioError
-from testbed.runtime.config import parse
-from tests.scenarios import small_plan
+from tests.scenarios import SWITCH, small_plan
+from traffic.config import NameServer
 
 
-def control(plan: Plan, site: str = "east") -> dict[str, Any]:
+def control(plan: Plan, site: str = "east") -> ControlConfig:
     return process_configs.control(
         plan, site, Path(), datapath_id=1, openflow_port=6653, uplink_port=1, in_band_fd=3,
-        switch={"datapath_type": "netdev", "management_socket": "/run/openvswitch/b.mgmt"}, zones={},
+        switch=SWITCH, zones={},
     )  # fmt: skip
 
 
@@ -27,8 +27,8 @@ def test_without_a_name_server_clients_know_the_d_sids(tmp_path: Path) -> None:
     plan = small_plan()
     assert plan.name_server is None and process_configs.name_server(plan, tmp_path) is None
     configured = workload_files.write(plan, tmp_path / "workloads", Path())
-    assert not any("host_name" in workload for of_client in configured.values() for workload in of_client)
-    assert "name_server" not in process_configs.generator(plan, plan.clients[0], [], 0.0, tmp_path)
+    assert not any(workload.host_name for of_client in configured.values() for workload in of_client)
+    assert process_configs.generator(plan, plan.clients[0], [], 0.0, tmp_path).name_server is None
 
 
 @pytest.mark.parametrize(
@@ -55,46 +55,43 @@ def test_a_router_serves_at_its_identifier_and_a_host_at_its_address(
 
 def test_clients_look_up_every_service_and_d_routers_steer_as_ever(tmp_path: Path) -> None:
     plan = small_plan(dns={"zone": "cats.test", "ttl_s": 3})
-    document = process_configs.name_server(plan, tmp_path)
-    assert document is not None and "steering" not in document
-    assert (document["ttl_s"], document["zone"]) == (3, "cats.test")
-    config = parse(document, name_server_config)
+    config = process_configs.name_server(plan, tmp_path)
+    assert config is not None and config.steering is None
+    assert (config.ttl_s, config.zone) == (3, "cats.test")
     assert {service.name: str(service.d_sid) for service in config.services} == {
         "render": "203.0.113.10",
         "conference": "203.0.113.11",
     }
     configured = workload_files.write(plan, tmp_path / "workloads", Path())
-    assert [item["host_name"] for item in configured["client-1@east"]] == ["render.cats.test", "conference.cats.test"]
+    assert [item.host_name for item in configured["client-1@east"]] == ["render.cats.test", "conference.cats.test"]
     generator = process_configs.generator(plan, plan.clients[0], [], 0.0, tmp_path)
-    assert generator["name_server"] == {"address": document["addresses"][0]}
-    assert [service["name"] for service in control(plan)["services"]] == ["render", "conference"]
-    assert control(plan)["listeners"] == []
+    assert generator.name_server == NameServer(config.addresses[0], 53)
+    assert [service.name for service in control(plan).services] == ["render", "conference"]
+    assert control(plan).listeners == ()
 
 
 def test_under_dns_ttl_the_name_server_chooses_and_no_d_router_steers(tmp_path: Path) -> None:
     plan = small_plan(policy="dns_ttl", policy_parameters={"dns_ttl": {"ttl_s": 5, "answers": "round_robin"}})
-    document = process_configs.name_server(plan, tmp_path)
-    assert document is not None
-    config = parse(document, name_server_config)
-    assert config.steering is not None
+    config = process_configs.name_server(plan, tmp_path)
+    assert config is not None and config.steering is not None
     assert (config.steering.chosen_by.ttl_s, config.steering.chosen_by.answers) == (5, "round_robin")
     assert all(service.is_steered for service in config.services)
     (east, middle) = config.steering.sites
     assert east.path_costs_ms == {"middle": middle.path_costs_ms["east"]}
     for site in plan.sites:
         told = control(plan, site)
-        assert told["services"] == [] and told["policy_parameters"] == {}
-        assert told["listeners"] == [document["addresses"][0]]
+        assert told.services == () and told.policy_parameters == {}
+        assert told.listeners == config.addresses[:1]
 
 
 def test_one_service_may_be_steered_by_name_and_another_by_its_d_sid(tmp_path: Path) -> None:
     services = {"render": {"d_sid": "203.0.113.10", "policy": "dns_ttl"},
                 "conference": {"d_sid": "203.0.113.11", "kind": "rtp"}}  # fmt: skip
     plan = small_plan(services=services)
-    document = process_configs.name_server(plan, tmp_path)
-    assert document is not None
-    assert [service["answer"] for service in document["services"]] == ["d_bid", "d_sid"]
-    assert [service["name"] for service in control(plan)["services"]] == ["conference"]
+    config = process_configs.name_server(plan, tmp_path)
+    assert config is not None
+    assert [service.answer for service in config.services] == ["d_bid", "d_sid"]
+    assert [service.name for service in control(plan).services] == ["conference"]
 
 
 @pytest.mark.parametrize(

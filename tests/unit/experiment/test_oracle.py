@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from ryu_apps.dyncast.config.control_process import control_config
+from ryu_apps.dyncast.config.control_process import ControlConfig
+from testbed.agents.instance.config import TrueStateConfig
 from testbed.experiment.launch import process_configs
 from testbed.experiment.scenario.file import ScenarioError
-from testbed.runtime.config import ConfigError, parse
+from testbed.runtime.config import ConfigError
 from tests.scenarios import small_document, small_plan
 
 
@@ -22,16 +23,16 @@ def oracle_for(service: str, **changes: Any) -> dict[str, Any]:
 
 def test_instances_of_the_service_and_all_d_routers_share_memory(tmp_path: Path) -> None:
     plan = small_plan(**oracle_for("render"))
-    shown = [process_configs.instance(plan, item, 0, tmp_path).get("true_state") for item in plan.instances]
+    shown = [process_configs.instance(plan, item, 0, tmp_path).true_state for item in plan.instances]
     folder = tmp_path / "true_states"
     assert shown == [
-        *({"file": str(folder / f"{item.d_bid}.state"), "ingresses": 2} for item in plan.instances[:2]), None
+        *(TrueStateConfig(folder / f"{item.d_bid}.state", 2) for item in plan.instances[:2]), None
     ]  # fmt: skip
 
 
 def test_without_it_nobody_shares_anything(tmp_path: Path) -> None:
     plan = small_plan()
-    assert not any("true_state" in process_configs.instance(plan, item, 0, tmp_path) for item in plan.instances)
+    assert not any(process_configs.instance(plan, item, 0, tmp_path).true_state for item in plan.instances)
 
 
 def test_a_switch_that_binds_flows_by_itself_cannot_ask_an_oracle() -> None:
@@ -46,5 +47,5 @@ def test_a_control_process_must_know_where_to_look() -> None:
         "services": [{"name": "render", "d_sids": ["203.0.113.10"], "policy": "oracle"}],
     }  # fmt: skip
     with pytest.raises(ConfigError, match="true_state_folder is missing; a service under the policy oracle needs it"):
-        parse(document, control_config)
-    assert parse({**document, "true_state_folder": "/tmp/x"}, control_config).true_state_folder == Path("/tmp/x")
+        ControlConfig.from_document(document)
+    assert ControlConfig.from_document({**document, "true_state_folder": "/tmp/x"}).true_state_folder == Path("/tmp/x")

@@ -9,7 +9,7 @@ import pytest
 from testbed.experiment.launch import process_configs, workload_files
 from testbed.experiment.plan.plan import make_plan
 from testbed.experiment.scenario.file import ScenarioError, load
-from tests.scenarios import EXAMPLE_SCENARIOS, EXAMPLES, small_document, small_plan
+from tests.scenarios import EXAMPLE_SCENARIOS, EXAMPLES, SWITCH, small_document, small_plan
 
 
 @pytest.mark.parametrize("path", EXAMPLE_SCENARIOS, ids=lambda path: path.stem)
@@ -107,15 +107,18 @@ def test_a_trace_is_looked_for_beside_the_scenario(tmp_path: Path) -> None:
 
 
 def test_every_d_router_knows_all_others_and_all_services(tmp_path: Path) -> None:
-    plan = small_plan()
-    document = process_configs.control(
+    services = small_document()["services"]
+    services["render"]["affinity"] = {"mode": "datapath"}
+    plan = small_plan(services=services)
+    config = process_configs.control(
         plan, "east", tmp_path, datapath_id=1, openflow_port=6653, uplink_port=1, in_band_fd=3,
-        switch={"datapath_type": "netdev", "management_socket": "/run/openvswitch/b.mgmt"}, zones={"render": 4711},
+        switch=SWITCH, zones={"render": 4711},
     )  # fmt: skip
-    assert [peer["site"] for peer in document["peers"]] == ["middle"]
-    assert {service["name"]: service["d_sids"] for service in document["services"]} == {
+    assert [peer.site for peer in config.peers] == ["middle"]
+    assert {service.name: [str(d_sid) for d_sid in service.d_sids] for service in config.services} == {
         "render": ["203.0.113.10"],
         "conference": ["203.0.113.11"],
     }
-    assert [service.get("ct_zone") for service in document["services"]] == [4711, None]
-    assert document["switch"]["prefixes"] == ["10.1.0.0/16", "fd00:d:1::/64"]
+    assert [service.ct_zone for service in config.services] == [4711, None]
+    assert config.switch is not None
+    assert [str(prefix) for prefix in config.switch.prefixes] == ["10.1.0.0/16", "fd00:d:1::/64"]

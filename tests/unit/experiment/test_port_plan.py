@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from ryu_apps.dyncast.config.control_process import control_config
+from ryu_apps.dyncast.config.control_process import ControlConfig
 from testbed.dyncast.monitoring.port_state import Port
 from testbed.emulation.relay.impairment import Impairment, LinkDirection
 from testbed.experiment.launch import process_configs
@@ -16,17 +16,17 @@ from testbed.experiment.launch.measurement_sockets import Measuring
 from testbed.experiment.plan.plan import Plan
 from testbed.linux.port_reader import PortReader, PortSource, relayed
 from testbed.net.port_counters import PortCounters, Reading
-from testbed.runtime.config import ConfigError, parse
-from tests.scenarios import small_plan
+from testbed.runtime.config import ConfigError
+from tests.scenarios import SWITCH, small_plan
 
 NETLINK, ICMP = 7, 8
 SITES = {"east": {"at": "New York", "link": {"rate_mbps": 20, "queue_packets": 50}}, "middle": {"at": "Chicago"}}
 
 
-def _document(plan: Plan, folder: Path, towards: dict[str, PortSource]) -> process_configs.Document:
+def _config(plan: Plan, folder: Path, towards: dict[str, PortSource]) -> ControlConfig:
     return process_configs.control(
         plan, "east", folder, datapath_id=1, openflow_port=6653, uplink_port=1, in_band_fd=3,
-        switch={"datapath_type": "netdev", "management_socket": "/run/openvswitch/b.mgmt"}, zones={},
+        switch=SWITCH, zones={},
         inspection_socket="x", measuring=Measuring(NETLINK, ICMP, towards),
     )  # fmt: skip
 
@@ -36,27 +36,25 @@ def _relayed(folder: Path) -> dict[str, PortSource]:
 
 
 def test_a_control_process_is_told_of_the_first_link_of_each_path(tmp_path: Path) -> None:
-    document = _document(small_plan(sites=SITES), tmp_path, _relayed(tmp_path))
-    config = parse(document, control_config)
+    config = _config(small_plan(sites=SITES), tmp_path, _relayed(tmp_path))
     assert config.icmp_fd == ICMP
     assert config.ports is not None
     assert (config.ports.netlink_fd, config.ports.interval_s) == (NETLINK, 1.0)
-    assert config.d_router.ports == config.ports.ports == (Port("r9", 20e6, 50),)
+    assert config.d_router.ports == (Port("r9", 20e6, 50),)
     assert config.ports.sources == (PortSource("r9", tmp_path / "relay.ports", 6),)
     assert [peer.port for peer in config.d_router.peers] == ["r9"]
 
 
 def test_a_link_without_a_rate_has_none_and_is_read_from_the_kernel(tmp_path: Path) -> None:
-    document = _document(small_plan(), tmp_path, {"middle": PortSource("r9")})
-    config = parse(document, control_config)
+    config = _config(small_plan(), tmp_path, {"middle": PortSource("r9")})
     assert config.ports is not None
-    assert config.ports.ports == (Port("r9", None, 1000),)
+    assert config.d_router.ports == (Port("r9", None, 1000),)
     assert config.ports.sources == (PortSource("r9"),)
 
 
 def test_ports_are_not_read_where_the_scenario_says_so(tmp_path: Path) -> None:
     plan = small_plan(sites=SITES, metrics={"port_interval_s": None})
-    config = parse(_document(plan, tmp_path, _relayed(tmp_path)), control_config)
+    config = _config(plan, tmp_path, _relayed(tmp_path))
     assert (config.ports, config.d_router.ports) == (None, ())
     assert config.icmp_fd == ICMP
 
@@ -64,17 +62,17 @@ def test_ports_are_not_read_where_the_scenario_says_so(tmp_path: Path) -> None:
 def test_paths_that_begin_alike_share_a_port(tmp_path: Path) -> None:
     plan = small_plan(sites={**SITES, "west": {"at": "Denver"}})
     source = PortSource("r9", tmp_path / "relay.ports", 6)
-    config = parse(_document(plan, tmp_path, {"middle": source, "west": source}), control_config)
+    config = _config(plan, tmp_path, {"middle": source, "west": source})
     assert [peer.port for peer in config.d_router.peers] == ["r9", "r9"]
     assert len(config.d_router.ports) == 1
 
 
 @pytest.mark.parametrize("key", ["netlink_fd", "interval_s", "ports"])
 def test_a_key_that_is_missing_is_named(key: str, tmp_path: Path) -> None:
-    document = _document(small_plan(), tmp_path, {"middle": PortSource("r9")})
+    document = _config(small_plan(), tmp_path, {"middle": PortSource("r9")}).to_document()
     del document["ports"][key]
     with pytest.raises(ConfigError, match=key):
-        parse(document, control_config)
+        ControlConfig.from_document(document)
 
 
 def test_a_direction_counts_what_its_queue_lets_through_and_what_not() -> None:

@@ -14,6 +14,7 @@ import pytest
 from testbed.emulation.network import EmulatedNetwork
 from testbed.experiment.launch.processes import Processes, RunError
 from testbed.records.writer import RecordWriter
+from testbed.runtime.document import ProcessConfig
 from tests.polling import wait_until
 
 _OBEDIENT = "trap 'exit 0' TERM; touch $0; while :; do sleep 0.01; done"
@@ -47,7 +48,7 @@ def processes(network: _Network, tmp_path: Path) -> Processes:
 
 
 def _start(processes: Processes, name: str = "render-1@east") -> None:
-    processes.start("host", "testbed.agents.instance", {"name": name})
+    processes.start("host", "testbed.agents.instance", ProcessConfig(name, Path("out")))
     processes.wait_ready([name], 10)
 
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from ryu_apps.dyncast.config.tunnel import StationConfig, mac_octets
 from testbed.experiment.launch import process_configs
 from testbed.experiment.scenario.file import ScenarioError, parse
-from tests.scenarios import small_document, small_plan
+from tests.scenarios import SWITCH, small_document, small_plan
 
 
 def services(**changes: Any) -> dict[str, Any]:
@@ -44,19 +45,19 @@ def test_a_control_process_is_told_where_every_station_is() -> None:
     assert plan.scenario.tunnelled_services == ("render",)
     told = process_configs.tunnel(plan, "east", 9, {"render-1@east": 4, "client-1@east": 2})
     assert told is not None
-    assert (told["address"], told["port"]) == (str(plan.addresses.site("east").gateway4.ip), 9)
-    stations = {station["address"]: station for station in told["stations"]}
+    assert (told.address, told.port) == (plan.addresses.site("east").gateway4.ip, 9)
+    stations = {station.address: station for station in told.stations}
     for item in plan.instances:
         host = plan.addresses.host(item.host)
         for address in (host.ipv4.ip, host.ipv6.ip):
-            assert stations[str(address)].get("port") == (4 if item.site == "east" else None)
+            assert stations[address].port == (4 if item.site == "east" else None)
     middle = plan.addresses.site("middle")
-    assert stations[str(middle.gateway4.ip)] == {"address": str(middle.gateway4.ip), "mac": middle.mac}
-    assert told["address"] not in stations
+    assert stations[middle.gateway4.ip] == StationConfig(middle.gateway4.ip, mac_octets(middle.mac))
+    assert told.address not in stations
     control = process_configs.control(
-        plan, "east", Path("out"), datapath_id=1, openflow_port=2, uplink_port=1, in_band_fd=3, switch={}, zones={},
+        plan, "east", Path("out"), datapath_id=1, openflow_port=2, uplink_port=1, in_band_fd=3, switch=SWITCH, zones={},
         tunnel=told,
     )  # fmt: skip
-    render = next(service for service in control["services"] if service["name"] == "render")
-    assert (render["steering"], render["choice"], render["local_policy"]) == ("tunnel", "site", "random")
-    assert control["tunnel"] == told
+    render = next(service for service in control.services if service.name == "render")
+    assert (render.steering, render.choice, render.local_policy) == ("tunnel", "site", "random")
+    assert control.tunnel == told

@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from testbed.agents.instance.service_time_config import DISTRIBUTIONS, service_time
-from testbed.queueing.service_times import BoundedPareto, ServiceTime
+from testbed.agents.instance.service_time_config import DISTRIBUTION, read
+from testbed.queueing.service_times import BoundedPareto
 from testbed.runtime.config import ConfigError, parse
 
 _MEANS_MS = st.floats(0.01, 1e4)
 
 
 def mean_of(config: dict[str, object], draws: int = 20_000, seed: int = 1) -> float:
-    distribution: ServiceTime = parse(config, service_time)
+    distribution = read(config).distribution
     rng = Random(seed)
     return sum(distribution.draw_s(rng) for _ in range(draws)) / draws
 
@@ -37,7 +37,7 @@ def test_the_mean_of_draws_is_the_one_asked_for(shape: dict[str, object]) -> Non
 
 
 def test_every_registered_distribution_is_tested_here() -> None:
-    assert set(DISTRIBUTIONS) == {"constant", "exponential", "lognormal", "bounded_pareto"}
+    assert set(DISTRIBUTION.kinds) == {"constant", "exponential", "lognormal", "bounded_pareto"}
 
 
 @given(_MEANS_MS, st.floats(0.2, 5.0), st.floats(1.5, 1e4))
@@ -65,10 +65,10 @@ def test_the_quantiles_of_a_bounded_pareto_average_to_its_mean(mean_ms: float, a
     assert mean_s == pytest.approx(mean_ms / 1e3, rel=0.01)
 
 
-@given(st.sampled_from(sorted(DISTRIBUTIONS)), _MEANS_MS, st.integers())
+@given(st.sampled_from(sorted(DISTRIBUTION.kinds)), _MEANS_MS, st.integers())
 def test_draws_are_positive_and_follow_the_seed(name: str, mean_ms: float, seed: int) -> None:
     extra = {"lognormal": {"sigma": 1.0}, "bounded_pareto": {"alpha": 1.2, "max_ms": mean_ms * 10}}.get(name, {})
-    distribution: ServiceTime = parse({"distribution": name, "mean_ms": mean_ms, **extra}, service_time)
+    distribution = read({"distribution": name, "mean_ms": mean_ms, **extra}).distribution
     first, second = Random(seed), Random(seed)
     draws = [distribution.draw_s(first) for _ in range(5)]
     assert draws == [distribution.draw_s(second) for _ in range(5)]
@@ -91,10 +91,10 @@ def test_draws_are_positive_and_follow_the_seed(name: str, mean_ms: float, seed:
         ({"distribution": "lognormal", "mean_ms": 1}, r"packet_time\.sigma is missing"),
         (
             {"distribution": "bounded_pareto", "mean_ms": 10, "alpha": 1.5, "max_ms": 10},
-            r"packet_time\.distribution no bounded Pareto distribution with alpha 1.5 and max_ms 10 has mean_ms 10",
+            r"packet_time cannot be used: no bounded Pareto distribution with alpha 1.5 and max_ms 10 has mean_ms 10",
         ),
     ],
 )
 def test_a_mistake_names_its_key(config: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=f"^{message}"):
-        parse(config, service_time, "packet_time")
+        parse(config, DISTRIBUTION.read, "packet_time")

@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from testbed.runtime import lifecycle
-from testbed.runtime.config import ConfigError, Keys
+from testbed.runtime.config import ConfigError
+from testbed.runtime.document import ProcessConfig
 from testbed.runtime.lifecycle import ProcessFailure
 
 
-@dataclass(frozen=True)
-class Config:
-    name: str
-    out_dir: Path
-
-
-def check(keys: Keys) -> Config:
-    return Config(keys.file_name("name"), Path(keys.text("out_dir")))
-
-
-def do_nothing(config: Config) -> None:
+def do_nothing(config: ProcessConfig) -> None:
     del config
 
 
@@ -53,18 +43,18 @@ def test_a_bad_file_ends_with_code_2(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], document: object, message: str
 ) -> None:
     path = written(tmp_path, document)
-    assert lifecycle.run(check, do_nothing, ["program", path]) == lifecycle.EXIT_BAD_CONFIG
+    assert lifecycle.run(ProcessConfig, do_nothing, ["program", path]) == lifecycle.EXIT_BAD_CONFIG
     error = capsys.readouterr().err
     assert error.startswith(f"{path}: {message}") and error.count("\n") == 1
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert lifecycle.run(check, do_nothing, ["program", f"{tmp_path}/no.json"]) == lifecycle.EXIT_BAD_CONFIG
+    assert lifecycle.run(ProcessConfig, do_nothing, ["program", f"{tmp_path}/no.json"]) == lifecycle.EXIT_BAD_CONFIG
     assert capsys.readouterr().err == f"{tmp_path}/no.json: cannot be read: No such file or directory\n"
 
 
 def test_a_wrong_command_line_shows_the_right_one(capsys: pytest.CaptureFixture[str]) -> None:
-    assert lifecycle.run(check, do_nothing, ["program"]) == lifecycle.EXIT_BAD_CONFIG
+    assert lifecycle.run(ProcessConfig, do_nothing, ["program"]) == lifecycle.EXIT_BAD_CONFIG
     assert "CONFIG.json" in capsys.readouterr().err
 
 
@@ -86,11 +76,11 @@ def test_how_main_ends_is_how_the_process_ends(
 ) -> None:
     path = written(tmp_path, {"name": "x", "out_dir": str(tmp_path)})
 
-    def main(config: Config) -> None:
+    def main(config: ProcessConfig) -> None:
         lifecycle.announce_ready(config)
         if raised:
             raise raised
 
-    assert lifecycle.run(check, main, ["program", path]) == code
+    assert lifecycle.run(ProcessConfig, main, ["program", path]) == code
     assert capsys.readouterr().err == message.format(path=path)
     assert (tmp_path / "x.ready").exists()

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from ryu_apps.dyncast.config.control_process import control_config
-from ryu_apps.dyncast.config.tunnel import Station, tunnel_config
-from testbed.runtime.config import ConfigError, parse
+from ryu_apps.dyncast.config.control_process import ControlConfig
+from ryu_apps.dyncast.config.tunnel import Station, TunnelConfig
+from testbed.runtime.config import ConfigError
 
 _TUNNEL: dict[str, Any] = {
     "address": "10.1.0.1",
@@ -22,9 +22,9 @@ _TUNNEL: dict[str, Any] = {
 
 
 def test_a_station_without_a_port_is_behind_the_tunnel() -> None:
-    read = parse(_TUNNEL, tunnel_config)
+    read = TunnelConfig.from_document(_TUNNEL)
     assert (read.address, read.port) == (ip_address("10.1.0.1"), 9)
-    assert read.stations == {
+    assert read.by_address == {
         ip_address("10.1.0.10"): Station(bytes.fromhex("020005000003"), 3),
         ip_address("fd00:d:2::a"): Station(bytes.fromhex("020006000004"), 9),
     }
@@ -34,7 +34,7 @@ def test_a_station_without_a_port_is_behind_the_tunnel() -> None:
 def test_what_is_no_mac_address_is_refused(mac: str) -> None:
     document = {**_TUNNEL, "stations": [{"address": "10.1.0.10", "mac": mac}]}
     with pytest.raises(ConfigError, match=r"stations\[0\].mac must be a MAC address"):
-        parse(document, tunnel_config)
+        TunnelConfig.from_document(document)
 
 
 def control(**changes: Any) -> dict[str, Any]:
@@ -46,7 +46,7 @@ def control(**changes: Any) -> dict[str, Any]:
 
 
 def test_a_d_router_knows_its_own_address_by_its_tunnel() -> None:
-    d_router = parse(control(), control_config).d_router
+    d_router = ControlConfig.from_document(control()).d_router
     assert d_router.address == ip_address("10.1.0.1")
     (service,) = d_router.services
     assert (service.steering, service.choice, service.policy_at_egress) == ("tunnel", "site", service.policy)
@@ -54,4 +54,4 @@ def test_a_d_router_knows_its_own_address_by_its_tunnel() -> None:
 
 def test_a_service_steered_by_tunnel_needs_one() -> None:
     with pytest.raises(ConfigError, match="tunnel is missing; a service steered by tunnel needs it"):
-        parse(control(tunnel=None), control_config)
+        ControlConfig.from_document(control(tunnel=None))

@@ -13,8 +13,9 @@ from testbed.runtime.config import ConfigError
 from testbed.runtime.lifecycle import load
 from traffic.arrivals import file as arrivals_file
 from traffic.arrivals.file import Arrival, ArrivalsFileError
-from traffic.config import CallWorkload, HttpWorkload, RtpWorkload, generator_config
+from traffic.config import GeneratorConfig
 from traffic.content.packets import build_stream
+from traffic.workloads import AnyWorkload, CallWorkload, HttpWorkload, RtpWorkload, read
 
 
 @pytest.fixture
@@ -58,12 +59,16 @@ def content(tmp_path: Path) -> dict[str, Any]:
 def loaded(content: dict[str, Any], tmp_path: Path) -> Any:
     path = tmp_path / "generator.conf"
     path.write_text(json.dumps(content))
-    return load(path, generator_config)
+    return load(path, GeneratorConfig)
+
+
+def sent(content: dict[str, Any], tmp_path: Path) -> tuple[AnyWorkload, ...]:
+    return read(loaded(content, tmp_path))
 
 
 def test_a_configuration_is_read_with_its_files(content: dict[str, Any], tmp_path: Path):
     config = loaded(content, tmp_path)
-    jobs, calls = config.workloads
+    jobs, calls = read(config)
     assert isinstance(jobs, HttpWorkload)
     assert isinstance(calls, RtpWorkload)
     assert jobs.arrivals == (Arrival(0.25, None), Arrival(0.5, 12.5))
@@ -92,21 +97,14 @@ def test_a_configuration_is_read_with_its_files(content: dict[str, Any], tmp_pat
         ("top", "max_sockets", 0, "max_sockets must be >= 1, not 0"),
         ("top", "name_server", {"address": "ns"}, "name_server.address must be an IP address, not 'ns'"),
         ("http", "host_name", "render.edge.example", r"workloads\[0\].host_name cannot be looked up"),
-        ("http", "kind", "ftp", r"workloads\[0\].kind must be one of http, rtp, not 'ftp'"),
+        ("http", "kind", "ftp", r"workloads\[0\].kind must be one of http, rtp, call, not 'ftp'"),
         ("http", "port", 0, r"workloads\[0\].port must be in 1..65535, not 0"),
         ("http", "port", True, r"workloads\[0\].port must be an integer"),
         ("http", "d_sid", "render", r"workloads\[0\].d_sid must be an IP address, not 'render'"),
         ("http", "timeout_s", 0, r"workloads\[0\].timeout_s must be > 0, not 0"),
         ("http", "media", "audio", r"workloads\[0\].media is not a known key"),
-        (
-            "http",
-            "arrivals_file",
-            "/nowhere.csv",
-            r"arrivals_file cannot be read: /nowhere.csv: No such file",
-        ),
         ("rtp", "name", "jobs", r"workloads\[1\].name must be its own: another workload is called 'jobs'"),
-        ("rtp", "media", "smell", r"workloads\[1\].media must be one of audio, video, call, not 'smell'"),
-        ("rtp", "stream_file", "/nowhere", r"workloads\[1\].stream_file cannot be read: /nowhere: No such file"),
+        ("rtp", "media", "smell", r"workloads\[1\].media must be one of audio, video, not 'smell'"),
     ],
 )
 def test_errors_name_file_and_key(
@@ -126,14 +124,30 @@ def test_a_missing_key_is_named(content: dict[str, Any], tmp_path: Path):
         loaded(content, tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("number", "key", "message"),
+    [
+        (0, "arrivals_file", r"workloads\[0\].arrivals_file cannot be read: /nowhere: No such file"),
+        (1, "stream_file", r"workloads\[1\].stream_file cannot be read: /nowhere: No such file"),
+    ],
+)
+def test_a_file_that_is_not_there_is_named_with_its_key(
+    content: dict[str, Any], tmp_path: Path, number: int, key: str, message: str
+):
+    content["workloads"][number][key] = "/nowhere"
+    with pytest.raises(ConfigError, match=f"^{message}") as caught:
+        sent(content, tmp_path)
+    assert "\n" not in str(caught.value)
+
+
 def test_files_that_are_not_what_they_should_be(content: dict[str, Any], tmp_path: Path):
     (tmp_path / "audio.stream").write_bytes(b"RIFF")
     with pytest.raises(ConfigError, match=r"stream_file is no stream file: .*audio.stream: not an RTP stream file"):
-        loaded(content, tmp_path)
+        sent(content, tmp_path)
     (tmp_path / "calls.csv").write_text("offset_s,duration_s\n1,\n")
     (tmp_path / "audio.stream").write_bytes(build_stream("audio", 0.1))
     with pytest.raises(ConfigError, match=r"arrivals_file must give every call a duration_s > 0"):
-        loaded(content, tmp_path)
+        sent(content, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -157,13 +171,14 @@ def calls(content: dict[str, Any], tmp_path: Path, **changes: object) -> dict[st
     (tmp_path / "video.stream").write_bytes(build_stream("video", 0.1))
     told = content["workloads"][1]
     del told["stream_file"]
-    told |= {"media": "call", "audio_file": str(tmp_path / "audio.stream")}
+    del told["media"]
+    told |= {"kind": "call", "audio_file": str(tmp_path / "audio.stream")}
     told |= {"video_file": str(tmp_path / "video.stream"), **changes}
     return content
 
 
 def test_calls_of_audio_and_video_are_read_with_both_streams(content: dict[str, Any], tmp_path: Path):
-    _, told = loaded(calls(content, tmp_path, port_block=8), tmp_path).workloads
+    _, told = sent(calls(content, tmp_path, port_block=8), tmp_path)
     assert isinstance(told, CallWorkload)
     assert (told.port_block, told.flows_per_arrival, told.kind) == (8, 4, "call")
     assert [told.medium(medium).stream.payload_type for medium in ("audio", "video")] == [0, 96]
@@ -183,4 +198,4 @@ def test_calls_that_cannot_be_sent_are_refused(
     content: dict[str, Any], tmp_path: Path, changes: dict[str, object], message: str
 ):
     with pytest.raises(ConfigError, match=message):
-        loaded(calls(content, tmp_path, **changes), tmp_path)
+        sent(calls(content, tmp_path, **changes), tmp_path)

@@ -12,12 +12,13 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from testbed.dyncast.control.role import Control
+from testbed.dyncast.metric_agent.update_triggers import Band, Telling
 from testbed.dyncast.nodes.dns_steering import DNS_TTL
 from testbed.dyncast.policies import ORACLE
 from testbed.experiment.schema_parts import Part
 from testbed.experiment.systems.dyncast.steering_keys import SteeringKeys
 
-_SLOW_BANDS = {"when": "band", "edges": [4, 8], "hysteresis_points": 1}
+_SLOW_BANDS = Band((4, 8), hysteresis_points=1)
 
 
 class ControlKeys(Part):
@@ -80,6 +81,6 @@ class ControlKeys(Part):
         interval_s = self.interval_s or Control.interval_s
         return Control(self.mode, self.controller, interval_s, self.lifetime_s or metric_lifetime_s, metric_refresh_s)
 
-    def slow_telling(self, metric_lifetime_s: float) -> dict[str, object]:
-        """Return when slow-moving metrics are told, as D-MAs are told."""
-        return {**_SLOW_BANDS, "refresh_s": self.slow_interval_s or metric_lifetime_s / 3}
+    def slow_telling(self, metric_lifetime_s: float) -> Telling:
+        """Return when slow-moving metrics are told."""
+        return Telling(self.slow_interval_s or metric_lifetime_s / 3, _SLOW_BANDS)

@@ -1,20 +1,20 @@
 """The scenario's `metrics`: how fresh an ingress's picture is, when D-MAs tell, how raw metrics become scores.
 
 Owns the keys and what each way needs; what they mean is `testbed.dyncast.metric_agent.update_triggers`'s and
-`normalisation`'s business, which also refuse what makes no sense. The documents are those that D-MAs are given
-(docs/processes.md).
+`normalisation`'s business, which also refuse what makes no sense.
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, model_validator
 
 from testbed.dyncast.messages.admission import REPORT_RATE
-from testbed.dyncast.metric_agent.update_triggers import Band, Dampening, Threshold
+from testbed.dyncast.metric_agent.update_triggers import Band, Dampening, Telling, Threshold
 from testbed.dyncast.metrics.normalisation import MinMax, Normalisation, Normaliser, Sigmoid
 from testbed.experiment.schema_parts import LinkKeys, Part
+from testbed.net.token_bucket import Rate
 
 _TAKES = {
     "interval": set(),
@@ -46,8 +46,12 @@ class DampeningKeys(Part):
 
     @model_validator(mode="after")
     def _makes_sense(self) -> DampeningKeys:
-        Dampening(**self.model_dump())
+        self.dampening()
         return self
+
+    def dampening(self) -> Dampening:
+        """Return it in the core's own terms."""
+        return Dampening(self.half_life_s, self.suppress, self.reuse, self.max_suppress_s)
 
 
 class TellingKeys(Part):
@@ -82,28 +86,26 @@ class TellingKeys(Part):
         if wrong:
             hint = "; interval_s is how often it tells" if self.when == "interval" else ""
             raise ValueError(f"{self.when} takes no {', '.join(sorted(wrong))}{hint}")
+        self._trigger()
+        return self
+
+    def telling(self, refresh_s: float) -> Telling:
+        """Return it in the core's own terms."""
+        return Telling(
+            refresh_s,
+            self._trigger(),
+            None if self.budget is None else Rate(self.budget.per_s, self.budget.burst),
+            None if self.dampening is None else self.dampening.dampening(),
+        )
+
+    def _trigger(self) -> Threshold | Band | None:
         if self.when == "threshold":
             if self.metric is None:
                 raise ValueError("threshold needs metric")
-            Threshold(self.metric, self.absolute, self.relative, self.hysteresis_share or 0.0)
+            return Threshold(self.metric, self.absolute, self.relative, self.hysteresis_share or 0.0)
         if self.when == "band":
-            Band(**self._band())
-        return self
-
-    def document(self, refresh_s: float) -> dict[str, Any]:
-        """Return it as D-MAs are told."""
-        own: dict[str, Any] = {}
-        if self.when == "threshold":
-            keys = ("metric", "absolute", "relative", "hysteresis_share")
-            own = {key: value for key in keys if (value := getattr(self, key)) is not None}
-        if self.when == "band":
-            band = self._band()
-            own = {**band, "edges": list(band["edges"])}
-        limits = self.model_dump(include={"budget", "dampening"}, exclude_none=True)
-        return {"when": self.when, "refresh_s": refresh_s, **own, **limits}
-
-    def _band(self) -> dict[str, Any]:
-        return {"edges": self.edges or Band.edges, "hysteresis_points": self.hysteresis_points or 0}
+            return Band(self.edges or Band.edges, self.hysteresis_points or 0)
+        return None
 
 
 class FigureKeys(Part):
@@ -178,10 +180,6 @@ class NormalisationKeys(Part):
             l2_aggregation=self.l2_aggregation,
             weights={str(category): weight for category, weight in self.weights.items()},
         )
-
-    def document(self) -> dict[str, Any]:
-        """Return it as D-MAs are told."""
-        return self.model_dump(mode="json", exclude_none=True)
 
 
 class RateLimitKeys(Part):
