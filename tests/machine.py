@@ -63,6 +63,7 @@ def state() -> dict[str, list[str]]:
         "links": sorted(line.split(":")[1].strip() for line in _lines("ip", "-o", "link")),
         "bridges": sorted(_lines("ovs-vsctl", "list-br")),
         "conntrack zones": _lines("ovs-vsctl", "--bare", "--columns=external_ids", "list", "CT_Zone"),
+        "queues of ports": _lines("ovs-vsctl", "--bare", "--columns=external_ids", "list", "QoS"),
         "register": sorted(path.name for path in register.glob("*.json")) if register.exists() else [],
         "processes": sorted(_tagged_processes()),
         "settings": _lines("sysctl", "-e", *_SETTINGS),

@@ -22,7 +22,7 @@ from testbed.net.addresses import Address
 UPLINK_PORT = 1
 
 _RUN_KEY, _D_ROUTER_KEY, _PREFIXES_KEY = "dyncast-run", "dyncast-d-router", "dyncast-prefixes"
-_STATIONS_KEY = "dyncast-stations"
+_STATIONS_KEY, _BRIDGE_KEY = "dyncast-stations", "dyncast-bridge"
 _TUNNEL_VLAN = 4094
 _PROTOCOLS = "OpenFlow10,OpenFlow13,OpenFlow15"  # for ovs-ofctl by hand, controllers, select groups
 _TIMEOUT_S = 60
@@ -79,9 +79,15 @@ def create_bridges(bridges: Iterable[Bridge], tag: RunTag, *, datapath_type: str
 
 
 def creation(bridges: Iterable[Bridge], tag: RunTag, *, datapath_type: str) -> list[str]:
-    """Return the ovs-vsctl arguments that create `bridges`."""
+    """Return the ovs-vsctl arguments that create `bridges`.
+
+    Their ports have a queueing discipline of type `linux-noop`: Open vSwitch leaves that of Linux alone. Without it, it
+    deletes the netem that impairs a port's link when it takes the port, and again whenever it starts.
+    """
     arguments: list[str] = []
-    for bridge in bridges:
+    for index, bridge in enumerate(bridges):
+        arguments += ["--", f"--id=@q{index}", "create", "QoS", "type=linux-noop"]
+        arguments += [f"external_ids:{_BRIDGE_KEY}={bridge.name}"]
         arguments += ["--", "add-br", bridge.name, "--", "set", "Bridge", bridge.name]
         arguments += [
             f"datapath_type={datapath_type}",
@@ -96,6 +102,7 @@ def creation(bridges: Iterable[Bridge], tag: RunTag, *, datapath_type: str) -> l
         for number, interface in sorted(bridge.interfaces.items()):
             arguments += ["--", "add-port", bridge.name, interface]
             arguments += ["--", "set", "Interface", interface, f"ofport_request={number}"]
+            arguments += ["--", "set", "Port", interface, f"qos=@q{index}"]
             if number == bridge.tunnel_port:
                 # A VLAN that nobody else is in: what is switched as usual is never flooded through tunnels.
                 arguments += ["--", "set", "Port", interface, f"tag={_TUNNEL_VLAN}"]
@@ -167,17 +174,31 @@ def wait_until_heeded() -> None:
 
 
 def delete_bridges(names: Iterable[str]) -> None:
-    """Delete bridges in one transaction; those already gone are no error."""
+    """Delete bridges in one transaction, then what belonged to them; those already gone are no error."""
     arguments: list[str] = []
     for name in names:
         arguments += ["--", "--if-exists", "del-br", name]
     if not arguments:
         return
     vsctl(*arguments)
+    _delete_port_queues()
     if not running_bridges():
         vsctl("remove", "Open_vSwitch", ".", "other_config", _MAX_IDLE)
         if running_bridges() and (setting := _forget_soon()):  # a run has begun meanwhile
             vsctl(*setting)
+
+
+def _delete_port_queues() -> None:
+    """Delete the rows of table QoS whose bridge is gone."""
+    rows = json.loads(vsctl("--format=json", "--columns=_uuid,external_ids", "list", "QoS"))["data"]
+    bridges = set(vsctl("list-br").split())
+    arguments: list[str] = []
+    for (_, uuid), (_, external_ids) in rows:
+        bridge = dict(external_ids).get(_BRIDGE_KEY)
+        if bridge is not None and bridge not in bridges:
+            arguments += ["--", "--if-exists", "destroy", "QoS", uuid]
+    if arguments:
+        vsctl("--no-wait", *arguments)
 
 
 def _forget_soon() -> list[str]:

@@ -50,11 +50,16 @@ def claim(timeouts_s: Sequence[int], tag: RunTag, *, datapath_type: str) -> list
             raise BridgeError(f"no {len(timeouts_s)} conntrack zones are free; remove dead runs with `dyncast clean`")
         datapath = vsctl("get", "Open_vSwitch", ".", f"datapaths:{datapath_type}").strip()
         arguments: list[str] = []
-        for index, (number, timeout_s) in enumerate(zip(numbers, timeouts_s, strict=True)):
-            arguments += ["--", f"--id=@p{index}", "create", "CT_Timeout_Policy", *_timeouts(timeout_s)]
+        for index, number in enumerate(numbers):
+            arguments += ["--", f"--id=@p{index}", "create", "CT_Timeout_Policy", "timeouts={}"]
             arguments += ["--", f"--id=@z{index}", "create", "CT_Zone", f"timeout_policy=@p{index}"]
             arguments += [f"external_ids:{_RUN_KEY}={tag}"]
             arguments += ["--", "set", "Datapath", datapath, f"ct_zones:{number}=@z{index}"]
+        policies = vsctl(*arguments).split()[::2]  # it names what it creates: a policy, a zone, a policy, a zone …
+        # Open vSwitch 3.3 and later do not apply the timeouts that a zone is made with, only a change of them.
+        arguments = []
+        for policy, timeout_s in zip(policies, timeouts_s, strict=True):
+            arguments += ["--", "set", "CT_Timeout_Policy", policy, *_timeouts(timeout_s)]
         vsctl(*arguments)
     return numbers
 

@@ -116,3 +116,6 @@ def test_bridges_are_one_transaction_with_the_run_s_mark(wiring: Wiring) -> None
     assert arguments.count("add-port") == 2 * (1 + 3)
     assert arguments.count("datapath_type=netdev") == 2
     assert arguments.count("fail_mode=secure") == 2
+    # Or Open vSwitch would delete the netem of the ports' links.
+    assert arguments.count("type=linux-noop") == 2
+    assert arguments.count("qos=@q0") == arguments.count("qos=@q1") == 1 + 3
