@@ -8,7 +8,6 @@ network.
 
 from __future__ import annotations
 
-import ctypes
 import socket
 import struct
 from collections.abc import Sequence
@@ -17,20 +16,17 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple
 
 from testbed.agents.host.flow_ledger import IDLE_S, FlowKey, Row
+from testbed.linux.packet_filter import JEQ, JSET, LDB, LDB_X, LDH, LDH_X, LDX_HEADER, RET, Instruction, attach
 from testbed.linux.packet_timestamps import ARRIVAL_BYTES, arrival_s, ask_for_arrivals
 
 ACTIVE_S = 2.0  # a UDP flow that was heard so lately is a session, as RTP streams are
 
 _SNAPPED_BYTES = 128
 _BUFFER_BYTES = 1 << 22
-_SO_ATTACH_FILTER = 26
 _SOL_PACKET, _PACKET_STATISTICS = 263, 6
 _ETH_P_IP, _ETH_P_IPV6 = 0x0800, 0x86DD
 _PROTOCOLS = {"tcp": 6, "udp": 17}
 _FIN, _SYN, _RST = 1, 2, 4
-_INSTRUCTION = struct.Struct("=HBBI")
-# Classic BPF: load byte, halfword; the same at X; X = length of the IPv4 header; jump if equal, if any bit; return.
-_LDB, _LDH, _LDB_X, _LDH_X, _LDX_HEADER, _JEQ, _JSET, _RET = 0x30, 0x28, 0x50, 0x48, 0xB1, 0x15, 0x45, 0x06
 _IPV6_HEADER_BYTES = 40
 
 
@@ -56,15 +52,8 @@ class FlowTap:
             self.sockets.append(opened)
             opened.setblocking(False)
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_BYTES)
-            instructions = packet_filter(ethertype == _ETH_P_IPV6, protocol, port)
-            program = ctypes.create_string_buffer(b"".join(_INSTRUCTION.pack(*each) for each in instructions))
-            opened.setsockopt(
-                socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HP", len(instructions), ctypes.addressof(program))
-            )
+            attach(opened, packet_filter(ethertype == _ETH_P_IPV6, protocol, port))
             ask_for_arrivals(opened)
-            with suppress(BlockingIOError):
-                while opened.recv(1):  # it has listened to everything since it was made
-                    pass
 
     def read(self) -> list[Seen]:
         """Return what has come since."""
@@ -140,27 +129,27 @@ class TappedFlows:
         self._ended.append({**self._identity, **key._asdict(), "first_s": first_s, "last_s": last_s, **counts})
 
 
-def packet_filter(is_ipv6: bool, protocol: str, port: int) -> list[tuple[int, int, int, int]]:
+def packet_filter(is_ipv6: bool, protocol: str, port: int) -> list[Instruction]:
     """Return a classic BPF program that takes packets to a port; of TCP those that begin or end a connection."""
     # (instruction, operand, whether it must hold); None: it only loads.
     steps: list[tuple[int, int, bool | None]]
     if is_ipv6:  # without extension headers, which nobody here sends
-        steps = [(_LDB, 6, None), (_JEQ, _PROTOCOLS[protocol], True)]
-        steps += [(_LDH, _IPV6_HEADER_BYTES + 2, None), (_JEQ, port, True)]
-        flags = (_LDB, _IPV6_HEADER_BYTES + 13, None)
+        steps = [(LDB, 6, None), (JEQ, _PROTOCOLS[protocol], True)]
+        steps += [(LDH, _IPV6_HEADER_BYTES + 2, None), (JEQ, port, True)]
+        flags = (LDB, _IPV6_HEADER_BYTES + 13, None)
     else:  # of fragments only the first has ports
-        steps = [(_LDB, 9, None), (_JEQ, _PROTOCOLS[protocol], True), (_LDH, 6, None), (_JSET, 0x1FFF, False)]
-        steps += [(_LDX_HEADER, 0, None), (_LDH_X, 2, None), (_JEQ, port, True)]
-        flags = (_LDB_X, 13, None)
+        steps = [(LDB, 9, None), (JEQ, _PROTOCOLS[protocol], True), (LDH, 6, None), (JSET, 0x1FFF, False)]
+        steps += [(LDX_HEADER, 0, None), (LDH_X, 2, None), (JEQ, port, True)]
+        flags = (LDB_X, 13, None)
     if protocol == "tcp":
-        steps += [flags, (_JSET, _FIN | _SYN | _RST, True)]
+        steps += [flags, (JSET, _FIN | _SYN | _RST, True)]
     program = []
     for index, (instruction, operand, must_hold) in enumerate(steps):
         to_refusal = len(steps) - index  # over what is left, and over the instruction that takes the packet
         if_true = to_refusal if must_hold is False else 0
         if_false = to_refusal if must_hold is True else 0
         program.append((instruction, if_true, if_false, operand))
-    return [*program, (_RET, 0, 0, _SNAPPED_BYTES), (_RET, 0, 0, 0)]
+    return [*program, (RET, 0, 0, _SNAPPED_BYTES), (RET, 0, 0, 0)]
 
 
 def flow_of(packet: bytes, at_s: float, is_ipv6: bool, protocol: str) -> Seen:

@@ -13,8 +13,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from testbed.emulation.links import link_cut
+from testbed.emulation.links import link_cut, link_probes
 from testbed.emulation.links.backend import LinkBackend, LinkContext, LinkEnd, LinkError, LinkRequest
+from testbed.emulation.links.link_measure import MeasuredDirection
 from testbed.emulation.links.netem_link import KernelLinks
 from testbed.emulation.links.relay_link import RelayLinks
 from testbed.emulation.links.veth import PlainLinks
@@ -58,6 +59,10 @@ class Links:
     def statistics(self) -> dict[str, Any]:
         """Return the impaired links' statistics; after `close`, the final ones."""
         return self._impaired.statistics() if self._final is None else self._final
+
+    def measure(self) -> list[MeasuredDirection]:
+        """Measure both directions of every impaired link, side by side; call it before there is traffic."""
+        return link_probes.measure([item for item in self._requests.values() if not item.spec.is_plain])
 
     def source(self, label: str, interface: str, *, of_a: bool) -> PortSource:
         """Return where the counters of one end of a link are, which is an interface of this name."""

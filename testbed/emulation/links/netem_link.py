@@ -44,20 +44,31 @@ class KernelLinks:
             run_tc(pid, ["-batch", "-"], "\n".join(lines) + "\n")
 
     def statistics(self) -> dict[str, Any]:
-        """Return packets, bytes and drops of each direction; lateness is not known."""
-        cache: dict[int | None, dict[str, Any]] = {}
+        """Return packets, bytes and drops of each direction; lateness is not known.
 
-        def of(end: LinkEnd) -> dict[str, Any]:
-            if end.netns_pid not in cache:
-                shown = json.loads(run_tc(end.netns_pid, ["-s", "-j", "qdisc", "show"]) or "[]")
-                cache[end.netns_pid] = {item["dev"]: item for item in shown if item.get("kind") == "netem"}
-            counters = cache[end.netns_pid].get(end.interface, {})
+        `in_place`: whether what leaves an interface still is impaired, or swallowed by a cut. Without a rate nothing
+        waits, and all drops are losses.
+        """
+        shown: dict[int | None, dict[str, Any]] = {}
+
+        def of(end: LinkEnd, spec: LinkSpec) -> dict[str, Any]:
+            if end.netns_pid not in shown:
+                items = json.loads(run_tc(end.netns_pid, ["-s", "-j", "qdisc", "show"]) or "[]")
+                shown[end.netns_pid] = {item["dev"]: item for item in items if item.get("root")}
+            found = shown[end.netns_pid].get(end.interface, {})
+            counters = found if found.get("kind") == "netem" else {}
             return {
-                name: counters.get(key)
-                for name, key in (("packets", "packets"), ("bytes", "bytes"), ("dropped", "drops"))
+                "packets": counters["packets"] + counters["drops"] + counters["qlen"] if counters else None,
+                "bytes": counters.get("bytes"),
+                "dropped": counters.get("drops"),
+                "dropped_loss": counters.get("drops") if spec.rate_mbps is None else None,
+                "in_place": found.get("kind") in ("netem", "blackhole"),
             }
 
-        links = {request.label: {"a_to_b": of(request.a), "b_to_a": of(request.b)} for request in self._requests}
+        links = {
+            request.label: {"a_to_b": of(request.a, request.spec), "b_to_a": of(request.b, request.spec)}
+            for request in self._requests
+        }
         return {"backend": self.name, "links": links}
 
     def queue(self, label: str, *, of_a: bool) -> None:

@@ -49,6 +49,7 @@ def assess(plan: Plan, load: Load, counted: Counted, links: dict[str, Any], work
         steal_share=counted.steal_share,
         unclean=list(counted.unclean),
         link_specs={link_label(link): link.spec for link in plan.topology.links},
+        idle_links=load.idle_links,
         paths=load.idle_paths,
         control_delays_ms=baseline_measures.control_delays_ms(work, load.start_s),
         stray_drops=counted.stray_drops.dropped,

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from testbed.emulation.links.link_measure import MeasuredDirection
 from testbed.emulation.machine.host_drops import StrayDrops
 from testbed.experiment.execution import baseline_measures
 from testbed.experiment.execution.live_load import LiveLoad
@@ -42,6 +43,7 @@ class Load:
     generators: tuple[str, ...]
     commands: tuple[str, ...]  # processes of clients whose load somebody else's program makes
     longest_flow_s: float
+    idle_links: tuple[MeasuredDirection, ...]
     idle_paths: tuple[IdlePath, ...]
     drops_before: StrayDrops
 
@@ -71,6 +73,7 @@ def start_load(plan: Plan, testbed: Testbed, workloads: Workloads, folder: RunFo
         generators=tuple(generators),
         commands=tuple(commands),
         longest_flow_s=longest_flow_s,
+        idle_links=tuple(testbed.measured_links),
         idle_paths=tuple(baseline_measures.idle_paths(testbed, plan, start_s - _ASKING_ENDS_S)),
         drops_before=testbed.network.stray_drops(overload_tolerant_hosts(plan)),
     )

@@ -10,7 +10,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from testbed.experiment.fidelity.link_fidelity import IdlePath, judge_links, judge_paths
+from testbed.emulation.links.link_measure import MeasuredDirection
+from testbed.experiment.fidelity.link_fidelity import IdlePath, judge_idle_links, judge_links, judge_paths
 from testbed.experiment.fidelity.verdict import Fidelity
 from topologies.spec import LinkSpec
 
@@ -38,6 +39,7 @@ def judge(
     steal_share: float,
     unclean: list[str],
     link_specs: Mapping[str, LinkSpec] = {},
+    idle_links: Sequence[MeasuredDirection] = (),
     paths: Sequence[IdlePath] = (),
     control_delays_ms: Mapping[str, Sequence[float]] = {},
     stray_drops: Mapping[str, int] = {},
@@ -47,11 +49,12 @@ def judge(
 
     `links`: statistics of the link backend; `switch_lost`: packets that switches had no time to read; `generators`: by
     generator and workload, `requested` and `achieved` counts and `lateness_ms` of its sending; `unclean`: processes
-    that did not end well; `link_specs`: what each link was told to do, by its label; `paths`: round trips before the
-    traffic; `control_delays_ms`: by control process, how long what its switch told it waited; `stray_drops`: packets
-    dropped outside of links, by place, of `received` ones.
+    that did not end well; `link_specs`: what each link was told to do, by its label; `idle_links`: what each did before
+    the traffic; `paths`: round trips before it; `control_delays_ms`: by control process, how long what its switch told
+    it waited; `stray_drops`: packets dropped outside of links, by place, of `received` ones.
     """
     fidelity = Fidelity()
+    judge_idle_links(fidelity, idle_links)
     judge_paths(fidelity, paths)
     lateness = links.get("lateness") or {}
     p50_ms, link_p99_ms = lateness.get("p50_ms"), lateness.get("p99_ms")

@@ -1,27 +1,29 @@
-"""Did the links do what the scenario says? Delays at rest before the traffic; rates, losses and drops during it.
+"""Did the links do what the scenario says? Delays and rates at rest before the traffic; rates, losses, drops during it.
 
-Pure: takes what D-Routers' probes and the link backend counted. Thresholds are the constants below (docs/fidelity.md).
+Pure: takes what was measured of each link, and what D-Routers' probes and the link backend counted. Thresholds are the
+constants below (docs/fidelity.md).
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 from typing import Any, NamedTuple
 
+from testbed.emulation.links.link_measure import CROSSING_MS, MeasuredDirection, chance_of_losses
 from testbed.experiment.fidelity.verdict import Fidelity
 from topologies.spec import LinkSpec
 
 PATH_MEDIAN_SUSPECT_MS, PATH_MEDIAN_INVALID_MS = 1.0, 10.0  # round trips at rest off the configured ones: half of them
 PATH_WORST_SUSPECT_MS, PATH_WORST_INVALID_MS = 5.0, 20.0  # and the one furthest off
+LINK_EARLY_INVALID_MS = 0.1  # the fastest frame, sooner than configured: no busy machine does that
+LINK_LATE_SUSPECT_MS, LINK_LATE_INVALID_MS = 1.0, 10.0  # and later
 RATE_SUSPECT, RATE_INVALID = 0.03, 0.10  # share by which a link that was full was off its rate
 LOSS_CHANCE = 0.001  # a loss that random loss as configured makes with less probability than this is no chance
 LOSS_INVALID = 0.2  # share by which such a loss is off the configured one
 REJECTED_SUSPECT, REJECTED_INVALID = 0.0001, 0.01  # share of packets that the kernel did not take back from a link
 _LEAST_FULL_S = 2.0
 _PROBE_BITS = 8 * 128
-_CROSSING_MS = 0.25  # what relay and kernel take for one link at rest; 0.15 ms was seen
 
 
 class IdlePath(NamedTuple):
@@ -43,7 +45,7 @@ class IdlePath(NamedTuple):
         """How far off the round trip is, beyond what jitter can do and the crossing of each link takes."""
         if self.rtt_ms is None:
             return None
-        allowed_ms = 2 * sum(spec.jitter_ms + _CROSSING_MS for spec in self.links)
+        allowed_ms = 2 * sum(spec.jitter_ms + CROSSING_MS for spec in self.links)
         return max(0.0, abs(self.rtt_ms - self.configured_ms) - allowed_ms)
 
 
@@ -64,9 +66,58 @@ def judge_paths(fidelity: Fidelity, paths: Sequence[IdlePath]) -> None:
     )  # fmt: skip
 
 
+def judge_idle_links(fidelity: Fidelity, measured: Sequence[MeasuredDirection]) -> None:
+    """Judge what single frames met on each link at rest: its delay, its rate, and whether it carries anything."""
+    if not measured:
+        return
+    fidelity.note("links_measured", len({item.label for item in measured}))
+    earliest, latest = max(measured, key=lambda item: item.early_ms), max(measured, key=lambda item: item.late_ms)
+    fidelity.above(
+        "link_delay_early_ms", earliest.early_ms, LINK_EARLY_INVALID_MS, LINK_EARLY_INVALID_MS,
+        _took(earliest, [item for item in measured if item.early_ms > LINK_EARLY_INVALID_MS]),
+    )  # fmt: skip
+    fidelity.above(
+        "link_delay_late_ms", latest.late_ms, LINK_LATE_SUSPECT_MS, LINK_LATE_INVALID_MS,
+        _took(latest, [item for item in measured if item.late_ms > LINK_LATE_SUSPECT_MS]),
+    )  # fmt: skip
+    rated = [(error, item) for item in measured if (error := item.rate_error) is not None]
+    if rated:
+        error, item = max(rated, key=lambda pair: pair[0])
+        fidelity.above(
+            "link_idle_rate_error", error, RATE_SUSPECT, RATE_INVALID,
+            f"before the traffic, link {item.name} carried {item.rate_mbps:.3g} Mbit/s, not {item.spec.rate_mbps:g}",
+        )  # fmt: skip
+    _judge_probes(fidelity, measured)
+
+
+def _took(item: MeasuredDirection, beyond: Sequence[MeasuredDirection]) -> str:
+    others = f", and {len(beyond) - 1} more are off" if len(beyond) > 1 else ""
+    return (
+        f"before the traffic, link {item.name} took {item.least_ms or 0:.2f} ms, not {item.configured_ms:.2f}"
+        f" ± {item.spec.jitter_ms:g}{others}"
+    )
+
+
+def _judge_probes(fidelity: Fidelity, measured: Sequence[MeasuredDirection]) -> None:
+    worst = min(measured, key=lambda item: item.loss_chance)
+    chance = min(1.0, worst.loss_chance * len(measured))  # of so many links one is the unluckiest
+    fidelity.note("link_idle_loss_chance", chance)
+    if chance < LOSS_CHANCE:
+        lost = worst.sent - worst.received
+        is_far_off = lost / worst.sent - worst.spec.loss_percent / 100 > LOSS_INVALID
+        fidelity.say(
+            "invalid" if is_far_off else "suspect",
+            f"before the traffic, link {worst.name} lost {lost} of {worst.sent} frames,"
+            f" not {worst.spec.loss_percent:g} %",
+        )
+
+
 def judge_links(fidelity: Fidelity, links: Mapping[str, Any], specs: Mapping[str, LinkSpec]) -> None:
     """Judge the statistics of the link backend against what each link was told to do, by label."""
     directions = list(_directions(links, specs))
+    for name, _, counted in directions:
+        if counted.get("in_place") is False:
+            fidelity.fail(f"link {name} lost what impairs it during the run")
     _judge_rates(fidelity, directions)
     _judge_losses(fidelity, directions)
     rejected = sum(counted.get("dropped_interface") or 0 for _, _, counted in directions)
@@ -76,25 +127,6 @@ def judge_links(fidelity: Fidelity, links: Mapping[str, Any], specs: Mapping[str
             "link_rejected_share", rejected / packets, REJECTED_SUSPECT, REJECTED_INVALID,
             f"the kernel did not take {rejected} packets back from links",
         )  # fmt: skip
-
-
-def chance_of_losses(packets: int, lost: int, probability: float) -> float:
-    """Return an upper bound of the chance that random loss makes so few or so many losses, or fewer or more still.
-
-    Chernoff's bound on the binomial tail, exp(-n D(lost/n || p)), times two for two sides: nothing that it calls
-    impossible is likely, and it needs no table for millions of packets.
-    """
-    if not packets:
-        return 1.0
-    share = lost / packets
-    divergence = _divergence(share, probability) + _divergence(1 - share, 1 - probability)
-    return min(1.0, 2 * math.exp(-packets * divergence))
-
-
-def _divergence(observed: float, expected: float) -> float:
-    if observed == 0:
-        return 0.0
-    return math.inf if expected == 0 else observed * math.log(observed / expected)
 
 
 def _directions(
@@ -121,23 +153,37 @@ def _judge_rates(fidelity: Fidelity, directions: Sequence[tuple[str, LinkSpec, M
 
 
 def _judge_losses(fidelity: Fidelity, directions: Sequence[tuple[str, LinkSpec, Mapping[str, Any]]]) -> None:
-    # netem does not tell random losses from those of its queue.
-    tested = [(name, spec, counted) for name, spec, counted in directions if counted.get("dropped_loss") is not None]
+    tested = [
+        (name, spec, counted, lost)
+        for name, spec, counted in directions
+        if counted.get("packets") and (lost := _random_losses(spec, counted)) is not None
+    ]
     if not tested:
         return
     chances = [
-        (chance_of_losses(counted["packets"], counted["dropped_loss"], spec.loss_percent / 100), name, spec, counted)
-        for name, spec, counted in tested
+        (chance_of_losses(counted["packets"], lost, spec.loss_percent / 100), name, spec, counted, lost)
+        for name, spec, counted, lost in tested
     ]
-    least, name, spec, counted = min(chances, key=lambda item: item[0])
+    least, name, spec, counted, lost = min(chances, key=lambda item: item[0])
     # Of so many links one is the unluckiest.
     chance = min(1.0, least * len(chances))
     fidelity.note("link_loss_chance", chance)
     if chance < LOSS_CHANCE:
-        percent = 100 * counted["dropped_loss"] / counted["packets"]
+        percent = 100 * lost / counted["packets"]
         is_far_off = abs(percent - spec.loss_percent) > LOSS_INVALID * spec.loss_percent
         fidelity.say(
             "invalid" if is_far_off else "suspect",
             f"link {name} lost {percent:.3g} % of its packets at random, not {spec.loss_percent:g} % "
             f"(chance {chance:.1g}, limit {LOSS_CHANCE:g})",
         )
+
+
+def _random_losses(spec: LinkSpec, counted: Mapping[str, Any]) -> int | None:
+    """Return how many packets a direction lost at random; None where nobody knows.
+
+    Behind a rate, netem counts losses and what its full queue dropped as one: too few are too few all the same.
+    """
+    lost, dropped = counted.get("dropped_loss"), counted.get("dropped")
+    if lost is None and dropped is not None and dropped < counted["packets"] * spec.loss_percent / 100:
+        return int(dropped)
+    return lost

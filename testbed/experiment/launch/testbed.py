@@ -13,6 +13,7 @@ import os
 import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +22,7 @@ from typing import Any
 from ryu_apps.dyncast.config.control_process import SwitchConfig
 from testbed.emulation import run_tag
 from testbed.emulation.inspection import client as inspection
+from testbed.emulation.links.link_measure import MeasuredDirection
 from testbed.emulation.machine import capabilities
 from testbed.emulation.machine.capabilities import Backends
 from testbed.emulation.netns import namespaces
@@ -67,6 +69,7 @@ class Testbed:
         )
         self.processes = Processes(self.network, folder, logs)
         self.durations_s: dict[str, float] = {}
+        self.measured_links: list[MeasuredDirection] = []  # at rest, before there is traffic
         self._keys_folder: Path | None = None
         self._openflow_ports: dict[str, int] = {}
         self._zones: dict[str, dict[str, int]] = {}
@@ -77,8 +80,11 @@ class Testbed:
             self.network.start(self._progress.phase)
             self.durations_s["network"] = round(self.network.startup_seconds or 0.0, 3)
             begun_s = time.monotonic()
-            self._start_processes()
-            self._wait_for_bindings()
+            with ThreadPoolExecutor(1) as beside:
+                measuring = beside.submit(self.network.links.measure)
+                self._start_processes()
+                self._wait_for_bindings()
+                self.measured_links = measuring.result()
             self.durations_s["processes"] = round(time.monotonic() - begun_s, 3)
         except BaseException as error:
             self.network.__exit__(type(error), error, error.__traceback__)

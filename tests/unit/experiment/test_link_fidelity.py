@@ -6,14 +6,12 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from scipy import stats
 
+from testbed.emulation.links.link_measure import MeasuredDirection
 from testbed.emulation.relay.full_rate import FullRate
 from testbed.emulation.relay.impairment import Impairment, LinkDirection
 from testbed.experiment.fidelity import fidelity
-from testbed.experiment.fidelity.link_fidelity import IdlePath, chance_of_losses, judge_links, judge_paths
+from testbed.experiment.fidelity.link_fidelity import IdlePath, judge_idle_links, judge_links, judge_paths
 from testbed.experiment.fidelity.verdict import Fidelity
 from testbed.records.manifest import FidelityEntry
 from topologies.spec import LinkSpec
@@ -59,23 +57,69 @@ def test_each_figure_of_a_link_can_spoil_a_run(counted: dict[str, Any], verdict:
     assert word in judged.reasons[0]
 
 
-def test_a_lossless_link_may_lose_nothing_and_netem_does_not_tell() -> None:
+def test_a_lossless_link_may_lose_nothing() -> None:
     assert _judged({"dropped_loss": 0}, LinkSpec(delay_ms=1)).verdict == "valid"
     assert _judged({"dropped_loss": 1}, LinkSpec(delay_ms=1)).verdict == "invalid"
-    assert _judged({"dropped_loss": None, "full_mbps": None, "full_s": None}).verdict == "valid"
+    assert _judged({"packets": None, "dropped_loss": None, "full_mbps": None, "full_s": None}).verdict == "valid"
 
 
-@given(st.integers(1, 5000), st.floats(0.001, 0.5), st.floats(0, 1))
-def test_the_chance_is_never_below_that_of_the_binomial_tail(packets: int, probability: float, share: float) -> None:
-    lost = round(share * packets)
-    exact = 2 * min(stats.binom.cdf(lost, packets, probability), stats.binom.sf(lost - 1, packets, probability))
-    assert chance_of_losses(packets, lost, probability) >= min(1.0, exact) - 1e-9
+def test_where_losses_and_a_full_queue_are_counted_as_one_only_too_few_are_wrong() -> None:
+    netem = {"dropped_loss": None, "full_mbps": None, "full_s": None, "in_place": True}
+    assert _judged({**netem, "dropped": 100}).verdict == "valid"
+    assert _judged({**netem, "dropped": 3000}).verdict == "valid"  # its queue was full
+    assert "lost 0 %" in _judged({**netem, "dropped": 0}).reasons[0]
 
 
-def test_random_losses_are_not_called_impossible() -> None:
-    rng = Random(4)
-    chances = [chance_of_losses(2000, sum(rng.random() < 0.01 for _ in range(2000)), 0.01) for _ in range(300)]
-    assert min(chances) > 0.001
+def test_a_link_that_lost_its_netem_spoils_a_run() -> None:
+    judged = _judged({"packets": None, "bytes": None, "dropped": None, "dropped_loss": None, "in_place": False})
+    assert judged.verdict == "invalid"
+    assert judged.reasons == ["link a - b (a_to_b) lost what impairs it during the run"]
+
+
+def _idle(
+    label: str = "a - b", least_ms: float | None = 10.1, rate_mbps: float | None = 8.0, received: int = 10
+) -> MeasuredDirection:
+    return MeasuredDirection(label, "b_to_a", SPEC, 10, received, least_ms, rate_mbps)
+
+
+def _judged_idle(*measured: MeasuredDirection) -> Fidelity:
+    verdict = Fidelity()
+    judge_idle_links(verdict, measured)
+    return verdict
+
+
+def test_links_that_are_as_configured_at_rest_are_valid() -> None:
+    assert _judged_idle().as_document()["measured"] == {}
+    judged = _judged_idle(_idle(), _idle("b - c", least_ms=9.2))
+    assert judged.verdict == "valid"
+    assert judged.measured["links_measured"] == 2
+
+
+@pytest.mark.parametrize(
+    ("measured", "verdict", "word"),
+    [
+        (_idle(least_ms=0.05), "invalid", "link a - b (b_to_a) took 0.05 ms, not 10.06 ± 1"),  # not impaired at all
+        (_idle(least_ms=8.5), "invalid", "took 8.50 ms"),  # too fast is no better than too slow
+        (_idle(least_ms=12.5), "suspect", "took 12.50 ms"),  # the machine may have been busy
+        (_idle(least_ms=25.0), "invalid", "took 25.00 ms"),
+        (_idle(rate_mbps=7.0), "suspect", "link a - b (b_to_a) carried 7 Mbit/s, not 8"),
+        (_idle(rate_mbps=4.0), "invalid", "carried 4 Mbit/s"),
+        (_idle(rate_mbps=9000.0), "invalid", "carried 9e+03 Mbit/s"),
+        (_idle(least_ms=None, rate_mbps=None, received=0), "invalid", "lost 10 of 10 frames, not 1 %"),
+        (_idle(received=8), "valid", ""),  # so many are lost now and then
+    ],
+)
+def test_a_link_that_is_not_as_configured_spoils_a_run_and_is_named(
+    measured: MeasuredDirection, verdict: str, word: str
+) -> None:
+    judged = _judged_idle(measured, _idle("b - c"))
+    assert judged.verdict == verdict, judged.reasons
+    assert word in "; ".join(judged.reasons)
+
+
+def test_a_reason_says_how_many_links_are_off() -> None:
+    judged = _judged_idle(_idle(least_ms=0.0), _idle("b - c"), _idle("c - d", least_ms=0.1))
+    assert "link a - b (b_to_a)" in judged.reasons[0] and judged.reasons[0].count("and 1 more are off") == 1
 
 
 def test_paths_at_rest_are_held_against_their_delays() -> None:
