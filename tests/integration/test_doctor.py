@@ -61,6 +61,8 @@ def test_tcp_and_udp_pass_and_take_the_delay() -> None:
     assert result.rtt_median_ms >= result.rtt_configured_ms
     assert result.udp_received > 0
     assert result.tcp_mbps > 0
+    assert len(result.links) == 2 * 3  # of a client, of an instance, between routers; both ways
+    assert all(link.received < link.sent and link.early_ms == 0 for link in result.links)
     assert any("TCP" in message for message in said)
     assert not left_behind()
 

@@ -63,6 +63,9 @@ class LinkBackend(Protocol):
     def statistics(self) -> dict[str, Any]:
         """Return what each direction of each link carried and dropped, under the link's label."""
 
+    def forget_lateness(self) -> None:
+        """Have statistics say of packets from now on how late they were, if they say it at all."""
+
     def queue(self, label: str, *, of_a: bool) -> tuple[Path, int] | None:
         """Return where the queue of one end of a link is counted (file and slot); None: with the interface itself."""
 

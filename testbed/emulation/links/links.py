@@ -64,6 +64,10 @@ class Links:
         """Measure both directions of every impaired link, side by side; call it before there is traffic."""
         return link_probes.measure([item for item in self._requests.values() if not item.spec.is_plain])
 
+    def forget_lateness(self) -> None:
+        """Have statistics say of packets from now on how late they were: what came before is not the traffic's."""
+        self._impaired.forget_lateness()
+
     def source(self, label: str, interface: str, *, of_a: bool) -> PortSource:
         """Return where the counters of one end of a link are, which is an interface of this name."""
         is_plain = self._requests[label].spec.is_plain

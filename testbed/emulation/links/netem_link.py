@@ -71,6 +71,9 @@ class KernelLinks:
         }
         return {"backend": self.name, "links": links}
 
+    def forget_lateness(self) -> None:
+        """Do nothing: it is not known."""
+
     def queue(self, label: str, *, of_a: bool) -> None:
         """Return nothing: it is with the interface."""
 

@@ -90,6 +90,11 @@ class RelayLinks:
             raise LinkError(f"cannot read the relay's statistics {path}: {error}") from error
         return statistics
 
+    def forget_lateness(self) -> None:
+        """Record lateness from now on."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGUSR2)
+
     def queue(self, label: str, *, of_a: bool) -> tuple[Path, int] | None:
         """Return where the queue of one end of a link is counted; a link without a rate has none."""
         slot = self._queues.get(label)

@@ -33,6 +33,9 @@ class PlainLinks:
         """Return nothing: the kernel's interface counters say all there is."""
         return {}
 
+    def forget_lateness(self) -> None:
+        """Do nothing: it is not known."""
+
     def queue(self, label: str, *, of_a: bool) -> None:
         """Return nothing: it is with the interface."""
 

@@ -7,7 +7,7 @@ Owns the order of the examination and how it is shown. What is probed is in `cap
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from testbed.emulation.links.link_measure import MeasuredDirection
 from testbed.emulation.machine.capabilities import (
     Backends,
     Capabilities,
@@ -111,5 +112,19 @@ def _show_self_test(result: SelfTest, console: Console) -> None:
             f"self-test: round trip {result.rtt_median_ms:.2f} ms ({result.rtt_configured_ms:g} ms configured),"
             f" UDP loss {result.udp_loss_percent:.1f} %, TCP {result.tcp_mbps:.0f} Mbit/s"
         )
+    if result.links and all(link.received for link in result.links):
+        _show_links(result.links, console)
     for problem in result.problems:
         console.print(f"[red]not ready:[/] {escape(problem)}", soft_wrap=True)
+
+
+def _show_links(links: Sequence[MeasuredDirection], console: Console) -> None:
+    spec = links[0].spec
+    delays_ms = [link.least_ms for link in links if link.least_ms is not None]
+    losses = [100 * (1 - link.received / link.sent) for link in links]
+    rates_mbps = [link.rate_mbps for link in links if link.rate_mbps is not None]
+    console.print(
+        f"{len(links) // 2} links of {spec.delay_ms:g} ms, {spec.loss_percent:g} % loss and {spec.rate_mbps:g} Mbit/s,"
+        f" each way: {min(delays_ms):.2f} to {max(delays_ms):.2f} ms, {min(losses):.1f} to {max(losses):.1f} %,"
+        f" {min(rates_mbps, default=0):.2f} to {max(rates_mbps, default=0):.2f} Mbit/s"
+    )

@@ -1,9 +1,12 @@
-"""Does traffic pass, at the delay that was asked for? TCP and UDP through a small emulated network.
+"""Does traffic pass, and do links do what was asked for? A small emulated network, measured.
 
-    client namespace ── link with delay ── Open vSwitch bridge ── plain link ── server namespace
+    client ── link with delay ── Open vSwitch bridge ── plain link ── server
+    another client ── impaired link ── the same bridge ── impaired link ── an instance
+    a router ── impaired link ── another router
 
-Owns that network and the two measurements. TCP matters: with checksum or segmentation offload left on, a
-userspace bridge lets ping and UDP pass while TCP hangs. Both ends are sockets of this process.
+Owns that network and what is measured: TCP and UDP from client to server, and both directions of the impaired links
+(delay, loss and rate at once). TCP matters: with checksum or segmentation offload left on, a userspace bridge lets ping
+and UDP pass while TCP hangs. All ends are sockets of this process.
 """
 
 from __future__ import annotations
@@ -13,14 +16,16 @@ import statistics
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from testbed.emulation import run_tag
+from testbed.emulation.links import link_probes
 from testbed.emulation.links.backend import LinkEnd, LinkError, LinkRequest
+from testbed.emulation.links.link_measure import MeasuredDirection
 from testbed.emulation.links.links import create_links
 from testbed.emulation.machine.capabilities import Backends, claimed_tag
 from testbed.emulation.netns.namespaces import Namespace, socket_in
@@ -39,6 +44,9 @@ _PATIENCE_S = 1.0
 _FIRST_ANSWER_S = 5.0
 # Userspace schedulers add some tenths of a millisecond; far more means that the delays of a run would not be true.
 _RTT_TOLERANCE_MS = 2.0
+_IMPAIRED = LinkSpec(delay_ms=_DELAY_MS, loss_percent=3, rate_mbps=5)
+_FRAMES, _FRAME_INTERVAL_S = 400, 0.003  # enough to tell this loss from none
+_EARLY_TOLERANCE_MS, _RATE_TOLERANCE, _LOSS_CHANCE = 0.1, 0.1, 0.001
 
 Progress = Callable[[str], None]
 
@@ -54,6 +62,7 @@ class SelfTest:
     udp_sent: int = 0
     udp_received: int = 0
     tcp_mbps: float = 0.0
+    links: tuple[MeasuredDirection, ...] = ()
     problems: tuple[str, ...] = ()
 
     @property
@@ -74,11 +83,13 @@ class SelfTest:
 def self_test(backends: Backends, progress: Progress = lambda _message: None) -> SelfTest:
     """Build the network, measure, remove it. What goes wrong is told in the result, never raised."""
     try:
-        with _network(backends, progress) as (client, server):
+        with _network(backends, progress) as (client, server, impaired):
             progress(f"{_PROBES} UDP probes")
             round_trips_ms, sent = _probe(client, server)
             progress(f"TCP for {_TRANSFER_S:g} s")
             tcp_mbps = _transfer(client, server)
+            progress(f"{_FRAMES} frames each way over {len(impaired)} impaired links")
+            measured = link_probes.measure(impaired, probes=_FRAMES, interval_s=_FRAME_INTERVAL_S)
     except (OSError, LinkError, BridgeError, RunTagError) as error:
         reason = getattr(error, "strerror", None) or error
         return SelfTest(
@@ -92,7 +103,8 @@ def self_test(backends: Backends, progress: Progress = lambda _message: None) ->
         udp_sent=sent,
         udp_received=len(round_trips_ms),
         tcp_mbps=tcp_mbps,
-        problems=tuple(judge(median_ms, sent, len(round_trips_ms), tcp_mbps)),
+        links=tuple(measured),
+        problems=(*judge(median_ms, sent, len(round_trips_ms), tcp_mbps), *judge_links(measured)),
     )
 
 
@@ -115,13 +127,27 @@ def judge(rtt_median_ms: float | None, sent: int, received: int, tcp_mbps: float
         )
 
 
+def judge_links(measured: Sequence[MeasuredDirection]) -> Iterator[str]:
+    """Say, one line each, which links do not do as they were told, and what is wrong with them."""
+    for link in measured:
+        lost = link.sent - link.received
+        if link.early_ms > _EARLY_TOLERANCE_MS or link.late_ms > _RTT_TOLERANCE_MS:
+            yield f"{link.name} took {link.least_ms:.2f} ms where {link.configured_ms:.2f} ms were configured"
+        if link.loss_chance * len(measured) < _LOSS_CHANCE:
+            yield f"{link.name} lost {lost} of {link.sent} frames where {link.spec.loss_percent:g} % were configured"
+        if link.rate_error is not None and link.rate_error > _RATE_TOLERANCE:
+            yield f"{link.name} carried {link.rate_mbps:.3g} Mbit/s where {link.spec.rate_mbps:g} were configured"
+
+
 @contextmanager
-def _network(backends: Backends, progress: Progress) -> Iterator[tuple[int, int]]:
+def _network(backends: Backends, progress: Progress) -> Iterator[tuple[int, int, list[LinkRequest]]]:
     with ExitStack() as stack:
         tag = stack.enter_context(claimed_tag("doctor"))
         progress(f"two namespaces, a {backends.link} link of {_DELAY_MS:g} ms, a {backends.datapath} bridge")
         client = stack.enter_context(Namespace(tag.environment))
         server = stack.enter_context(Namespace(tag.environment))
+        # Of their own: a host with two links to one bridge would answer ARP on both.
+        near, far = (stack.enter_context(Namespace(tag.environment)) for _ in range(2))
         out_dir = stack.enter_context(tempfile.TemporaryDirectory(prefix="dyncast-doctor-"))
         requests = [
             LinkRequest(
@@ -129,16 +155,21 @@ def _network(backends: Backends, progress: Progress) -> Iterator[tuple[int, int]
             ),
             LinkRequest(LinkEnd(server.pid, "eth0"), LinkEnd(None, tag.port(1)), LinkSpec(), "server"),
         ]
-        links = create_links(requests, backends.link, out_dir=Path(out_dir), environment=tag.environment)
+        impaired = [
+            LinkRequest(LinkEnd(near.pid, "eth0"), LinkEnd(None, tag.port(2)), _IMPAIRED, "the link of a client"),
+            LinkRequest(LinkEnd(far.pid, "eth0"), LinkEnd(None, tag.port(3)), _IMPAIRED, "the link of an instance"),
+            LinkRequest(LinkEnd(near.pid, "r1"), LinkEnd(far.pid, "r1"), _IMPAIRED, "a link between routers"),
+        ]
+        links = create_links([*requests, *impaired], backends.link, out_dir=Path(out_dir), environment=tag.environment)
         stack.callback(links.close)
-        interfaces = {number + 1: request.b.interface for number, request in enumerate(requests)}
+        interfaces = {number + 1: tag.port(number) for number in range(4)}
         bridge = Bridge(tag.bridge(0), 1, uplink_port=1, ports={"server": 2}, interfaces=interfaces)
         run_tag.record_bridges(tag, [bridge.name])
         stack.callback(bridges.delete_bridges, [bridge.name])
         bridges.create_bridges([bridge], tag, datapath_type=backends.datapath)
         for namespace, address in ((client, _CLIENT), (server, _SERVER)):
             namespace.run(["ip", "address", "add", f"{address}/24", "dev", "eth0"])
-        yield client.pid, server.pid
+        yield client.pid, server.pid, impaired
 
 
 def _probe(client: int, server: int) -> tuple[list[float], int]:

@@ -108,13 +108,16 @@ class Relay:
         self._scheduling = run_promptly()
 
     def run(self, signals: socket.socket) -> None:
-        """Carry frames until SIGTERM or SIGINT is read from `signals`; write the statistics on SIGUSR1."""
+        """Carry frames until SIGTERM or SIGINT is read from `signals`; write the statistics on SIGUSR1.
+
+        On SIGUSR2, lateness is recorded from now on.
+        """
         monotonic, write = time.monotonic, os.write
         due: list[
             tuple[float, int]
         ] = []  # a heap of (release of its first frame, direction), one for each busy direction
         by_source = {direction.source: index for index, direction in enumerate(self._directions)}
-        directions, busy = self._directions, self._busy
+        directions = self._directions
         epoll, timer = select.epoll(), DeadlineTimer()
         publish_s = math.inf if self._ports is None else 0.0
         for descriptor in (signals.fileno(), timer.fileno(), *by_source):
@@ -140,7 +143,7 @@ class Relay:
                     else:
                         heapq.heappop(due)
                 now_s = monotonic()
-                busy.record(now_s - woken_s)
+                self._busy.record(now_s - woken_s)
                 if now_s >= publish_s:
                     self._publish(now_s)
                     publish_s = now_s + _PUBLISH_INTERVAL_S
@@ -201,10 +204,17 @@ class Relay:
         numbers = set(signals.recv(64))
         if signal.SIGUSR1 in numbers:
             self.write_statistics()
+        if signal.SIGUSR2 in numbers:
+            self._forget_lateness()
         return bool(numbers & {signal.SIGTERM, signal.SIGINT})
 
+    def _forget_lateness(self) -> None:
+        self._busy = Lateness()
+        for direction in self._directions:
+            direction.lateness = Lateness()
+
     def write_statistics(self) -> None:
-        """Write what was carried, dropped and late so far; readers see the former file or this one, never a part."""
+        """Write what was carried, dropped and late; readers see the former file or this one, never a part."""
         path = self._config.out_dir / f"{self._config.name}.json"
         partial = path.with_name(f".{path.name}.partial")
         try:
@@ -284,7 +294,7 @@ def carry(config: RelayConfig) -> None:
     reading.setblocking(False)
     writing.setblocking(False)
     signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, lambda *_: None)  # noted by number in the socket
     relay = Relay(config)
     try:

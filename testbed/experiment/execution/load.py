@@ -68,6 +68,7 @@ def start_load(plan: Plan, testbed: Testbed, workloads: Workloads, folder: RunFo
         commands.append(command.name)
     generators = [client.name for client in active]
     testbed.processes.wait_ready([*generators, *commands], _READY_TIMEOUT_S)
+    testbed.network.links.forget_lateness()
     load = Load(
         start_s=start_s,
         generators=tuple(generators),
