@@ -1,4 +1,4 @@
-"""What one direction of a link did to frames sent for the purpose, held against what it was told to do.
+"""What one direction of a link did to frames sent for the purpose, held against its configuration.
 
 Owns how many frames it takes to measure a rate, and how far off a measurement is. Pure: frames are sent and timed in
 `link_probes`; who calls what how bad is decided elsewhere.

@@ -1,4 +1,4 @@
-"""Does traffic pass, and do links do what was asked for? A small emulated network, measured.
+"""Does traffic pass, and are links as configured? A small emulated network, measured.
 
     client ── link with delay ── Open vSwitch bridge ── plain link ── server
     another client ── impaired link ── the same bridge ── impaired link ── an instance
@@ -104,7 +104,7 @@ def self_test(backends: Backends, progress: Progress = lambda _message: None) ->
         udp_received=len(round_trips_ms),
         tcp_mbps=tcp_mbps,
         links=tuple(measured),
-        problems=(*judge(median_ms, sent, len(round_trips_ms), tcp_mbps), *judge_links(measured)),
+        problems=(*judge(median_ms, sent, len(round_trips_ms), tcp_mbps), *link_problems(measured)),
     )
 
 
@@ -127,8 +127,8 @@ def judge(rtt_median_ms: float | None, sent: int, received: int, tcp_mbps: float
         )
 
 
-def judge_links(measured: Sequence[MeasuredDirection]) -> Iterator[str]:
-    """Say, one line each, which links do not do as they were told, and what is wrong with them."""
+def link_problems(measured: Sequence[MeasuredDirection]) -> Iterator[str]:
+    """Say, one line each, which links are not as configured, and how."""
     for link in measured:
         lost = link.sent - link.received
         if link.early_ms > _EARLY_TOLERANCE_MS or link.late_ms > _RTT_TOLERANCE_MS:

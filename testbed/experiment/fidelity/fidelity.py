@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from testbed.emulation.links.link_measure import MeasuredDirection
-from testbed.experiment.fidelity.link_fidelity import IdlePath, judge_idle_links, judge_links, judge_paths
+from testbed.experiment.fidelity.link_fidelity import IdlePath, assess_idle_links, judge_links, judge_paths
 from testbed.experiment.fidelity.verdict import Fidelity
 from topologies.spec import LinkSpec
 
@@ -54,7 +54,7 @@ def judge(
     it waited; `stray_drops`: packets dropped outside of links, by place, of `received` ones.
     """
     fidelity = Fidelity()
-    judge_idle_links(fidelity, idle_links)
+    assess_idle_links(fidelity, idle_links)
     judge_paths(fidelity, paths)
     lateness = links.get("lateness") or {}
     p50_ms, link_p99_ms = lateness.get("p50_ms"), lateness.get("p99_ms")

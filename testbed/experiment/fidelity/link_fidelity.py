@@ -66,8 +66,8 @@ def judge_paths(fidelity: Fidelity, paths: Sequence[IdlePath]) -> None:
     )  # fmt: skip
 
 
-def judge_idle_links(fidelity: Fidelity, measured: Sequence[MeasuredDirection]) -> None:
-    """Judge what single frames met on each link at rest: its delay, its rate, and whether it carries anything."""
+def assess_idle_links(fidelity: Fidelity, measured: Sequence[MeasuredDirection]) -> None:
+    """Assess what single frames met on each link at rest: its delay, its rate, and whether it carries anything."""
     if not measured:
         return
     fidelity.note("links_measured", len({item.label for item in measured}))
@@ -87,7 +87,7 @@ def judge_idle_links(fidelity: Fidelity, measured: Sequence[MeasuredDirection]) 
             "link_idle_rate_error", error, RATE_SUSPECT, RATE_INVALID,
             f"before the traffic, link {item.name} carried {item.rate_mbps:.3g} Mbit/s, not {item.spec.rate_mbps:g}",
         )  # fmt: skip
-    _judge_probes(fidelity, measured)
+    _assess_probes(fidelity, measured)
 
 
 def _took(item: MeasuredDirection, beyond: Sequence[MeasuredDirection]) -> str:
@@ -98,7 +98,7 @@ def _took(item: MeasuredDirection, beyond: Sequence[MeasuredDirection]) -> str:
     )
 
 
-def _judge_probes(fidelity: Fidelity, measured: Sequence[MeasuredDirection]) -> None:
+def _assess_probes(fidelity: Fidelity, measured: Sequence[MeasuredDirection]) -> None:
     worst = min(measured, key=lambda item: item.loss_chance)
     chance = min(1.0, worst.loss_chance * len(measured))  # of so many links one is the unluckiest
     fidelity.note("link_idle_loss_chance", chance)

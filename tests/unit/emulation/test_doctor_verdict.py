@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from testbed.emulation.links.link_measure import MeasuredDirection
-from testbed.emulation.machine.self_test import judge, judge_links
+from testbed.emulation.machine.self_test import judge, link_problems
 from topologies.spec import LinkSpec
 
 _SPEC = LinkSpec(delay_ms=10, loss_percent=3, rate_mbps=5)
@@ -37,8 +37,8 @@ def _link(least_ms: float | None = 10.15, received: int = 390, rate_mbps: float 
     return MeasuredDirection("the link of a client", "b_to_a", _SPEC, 400, received, least_ms, rate_mbps)
 
 
-def test_links_that_do_as_they_were_told_are_healthy() -> None:
-    assert list(judge_links([_link(), _link(11.9, 380, 5.3)])) == []
+def test_links_that_are_as_configured_are_healthy() -> None:
+    assert list(link_problems([_link(), _link(11.9, 380, 5.3)])) == []
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_links_that_do_as_they_were_told_are_healthy() -> None:
     ],
 )
 def test_each_link_that_is_not_as_configured_is_named(link: MeasuredDirection, words: list[str]) -> None:
-    problems = list(judge_links([_link(), link]))
+    problems = list(link_problems([_link(), link]))
     assert len(problems) == len(words)
     for problem, expected in zip(problems, words, strict=True):
         assert expected in problem

@@ -1,4 +1,4 @@
-"""One direction of a link, measured, against what it was told; and how likely so many losses are."""
+"""One direction of a link, measured, against its configuration; and how likely so many losses are."""
 
 from __future__ import annotations
 

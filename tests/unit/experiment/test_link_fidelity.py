@@ -11,7 +11,7 @@ from testbed.emulation.links.link_measure import MeasuredDirection
 from testbed.emulation.relay.full_rate import FullRate
 from testbed.emulation.relay.impairment import Impairment, LinkDirection
 from testbed.experiment.fidelity import fidelity
-from testbed.experiment.fidelity.link_fidelity import IdlePath, judge_idle_links, judge_links, judge_paths
+from testbed.experiment.fidelity.link_fidelity import IdlePath, assess_idle_links, judge_links, judge_paths
 from testbed.experiment.fidelity.verdict import Fidelity
 from testbed.records.manifest import FidelityEntry
 from topologies.spec import LinkSpec
@@ -84,12 +84,12 @@ def _idle(
 
 def _judged_idle(*measured: MeasuredDirection) -> Fidelity:
     verdict = Fidelity()
-    judge_idle_links(verdict, measured)
+    assess_idle_links(verdict, measured)
     return verdict
 
 
 def test_links_that_are_as_configured_at_rest_are_valid() -> None:
-    assert _judged_idle().as_document()["measured"] == {}
+    assert _judged_idle().measured == {}
     judged = _judged_idle(_idle(), _idle("b - c", least_ms=9.2))
     assert judged.verdict == "valid"
     assert judged.measured["links_measured"] == 2
