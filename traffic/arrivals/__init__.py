@@ -1,1 +1,1 @@
-"""Flow arrivals: point processes, their file, turns, schedules. Pure."""
+"""Flow arrivals: point processes, their file, schedules, and which arrivals are due. Pure."""

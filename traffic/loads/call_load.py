@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from testbed.net.addresses import Address
+from traffic.arrivals.due_arrivals import DueArrivals
 from traffic.arrivals.schedule import Schedule
-from traffic.arrivals.turns import ArrivalTurns
 from traffic.config import CALL_MEDIA, PORTS_PER_CALL
 from traffic.destination import Destination
 from traffic.flow_log import FlowLog, Outcome, PartLog
@@ -61,17 +61,17 @@ class CallLoad:
                 )
             )
         self._open: set[_Call] = set()
-        self._turns = ArrivalTurns(workload.arrivals, schedule, self._begin)
+        self._due_arrivals = DueArrivals(workload.arrivals, schedule, self._begin)
 
     def begin(self, start_s: float) -> None:
         """Put the first arrival on the schedule; offsets count from `start_s`."""
-        self._turns.begin(start_s)
+        self._due_arrivals.begin(start_s)
 
     def interrupt(self, now_s: float) -> None:
         """Record the calls that are due by now and have not ended."""
         for call in list(self._open):
             call.end(Outcome.INTERRUPTED, now_s)
-        for number, due_s in self._turns.due(now_s):
+        for number, due_s in self._due_arrivals.due(now_s):
             _Call(self._media, number, due_s).end(Outcome.INTERRUPTED, now_s)
 
     def _begin(self, number: int, due_s: float) -> None:

@@ -14,8 +14,8 @@ import socket
 import time
 
 from testbed.net.addresses import Address
+from traffic.arrivals.due_arrivals import DueArrivals
 from traffic.arrivals.schedule import Schedule
-from traffic.arrivals.turns import ArrivalTurns
 from traffic.content import http_exchange
 from traffic.content.http_exchange import MalformedResponseError, Response
 from traffic.destination import Destination
@@ -53,17 +53,17 @@ class HttpLoad:
         self.loop = loop
         self.destination = destination
         self.open_requests: set[_Request] = set()
-        self._turns = ArrivalTurns(workload.arrivals, schedule, self._begin)
+        self._due_arrivals = DueArrivals(workload.arrivals, schedule, self._begin)
 
     def begin(self, start_s: float) -> None:
         """Put the first arrival on the schedule; offsets count from `start_s`."""
-        self._turns.begin(start_s)
+        self._due_arrivals.begin(start_s)
 
     def interrupt(self, now_s: float) -> None:
         """Record the requests that are due by now and have not ended."""
         for request in list(self.open_requests):
             request.end(Outcome.INTERRUPTED, now_s)
-        for number, due_s in self._turns.due(now_s):
+        for number, due_s in self._due_arrivals.due(now_s):
             self.log.pace.due(due_s)
             _Request(self, number, due_s).end(Outcome.INTERRUPTED, now_s)
 

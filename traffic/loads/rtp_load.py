@@ -18,8 +18,8 @@ from testbed.net.addresses import Address
 from testbed.rtp import header as rtp_header
 from testbed.rtp.rtcp import SenderInfo
 from testbed.rtp.statistics import StreamStatistics
+from traffic.arrivals.due_arrivals import DueArrivals
 from traffic.arrivals.schedule import Schedule
-from traffic.arrivals.turns import ArrivalTurns
 from traffic.destination import Destination
 from traffic.flow_log import FlowLog, Outcome, PartLog
 from traffic.sockets import NETWORK_UNREACHABLE_ERRORS, LocalLimitError, SocketSource, is_local_limit
@@ -55,17 +55,17 @@ class RtpLoad:
         self.destination = destination
         self.open_calls: set[RtpStream] = set()
         self.templates = [_template(packet.due_us, packet.data) for packet in workload.stream.packets]
-        self._turns = ArrivalTurns(workload.arrivals, schedule, self._begin)
+        self._due_arrivals = DueArrivals(workload.arrivals, schedule, self._begin)
 
     def begin(self, start_s: float) -> None:
         """Put the first arrival on the schedule; offsets count from `start_s`."""
-        self._turns.begin(start_s)
+        self._due_arrivals.begin(start_s)
 
     def interrupt(self, now_s: float) -> None:
         """Record the calls that are due by now and have not ended."""
         for call in list(self.open_calls):
             call.end(Outcome.INTERRUPTED, now_s)
-        for number, due_s in self._turns.due(now_s):
+        for number, due_s in self._due_arrivals.due(now_s):
             RtpStream(self, number, due_s).end(Outcome.INTERRUPTED, now_s)
 
     def _begin(self, number: int, due_s: float) -> None:

@@ -1,6 +1,6 @@
-"""The arrivals of a workload, each taken in its turn when its time has come, and none twice.
+"""The arrivals of a workload, each taken once, when it is due.
 
-Pure: the schedule that it stands on is told the time.
+Pure: time comes in through the schedule.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from traffic.arrivals.file import Arrival
 from traffic.arrivals.schedule import Schedule
 
 
-class ArrivalTurns:
-    """`on_arrival` is called with number and due time of each; offsets count from the start that `begin` is told."""
+class DueArrivals:
+    """`on_arrival` is called with number and due time of each; offsets count from the `start_s` of `begin`."""
 
     def __init__(
         self, arrivals: Sequence[Arrival], schedule: Schedule, on_arrival: Callable[[int, float], None]
@@ -27,7 +27,7 @@ class ArrivalTurns:
         """Put the first arrival on the schedule."""
         self._start_s = start_s
         if self._arrivals:
-            self._schedule.add(start_s + self._arrivals[0].offset_s, self._take_turns)
+            self._schedule.add(start_s + self._arrivals[0].offset_s, self._begin_due)
 
     def due(self, now_s: float) -> Iterator[tuple[int, float]]:
         """Take those that are due and were not taken yet: number and due time of each."""
@@ -38,7 +38,7 @@ class ArrivalTurns:
     def _next_due_s(self) -> float | None:
         return self._start_s + self._arrivals[self._next].offset_s if self._next < len(self._arrivals) else None
 
-    def _take_turns(self, now_s: float) -> float | None:
+    def _begin_due(self, now_s: float) -> float | None:
         for number, due_s in self.due(now_s):
             self._on_arrival(number, due_s)
         return self._next_due_s()
