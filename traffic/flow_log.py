@@ -11,7 +11,7 @@ from enum import Enum
 
 from testbed.records.writer import RecordWriter
 from traffic.config import GeneratorConfig
-from traffic.pace import Pace
+from traffic.send_accuracy import SendAccuracy
 from traffic.workloads import AnyWorkload
 
 
@@ -45,7 +45,7 @@ class FlowLog:
         on_complete: Callable[[], None],
     ) -> None:
         self.name = workload.name
-        self.pace = Pace()
+        self.accuracy = SendAccuracy()
         self.outcomes: Counter[str] = Counter()
         self.counts: Counter[str] = Counter()
         self.recorded = 0
@@ -109,7 +109,7 @@ class FlowLog:
             "flows_recorded": self.recorded,
             "outcomes": dict(self.outcomes),
             "counts": dict(self.counts),
-            "sending": self.pace.summary(),
+            "sending": self.accuracy.summary(),
         }
 
 
@@ -117,7 +117,7 @@ class PartLog:
     """The records of one of the flows that each call of a workload has, told apart by kind and port at the service."""
 
     def __init__(self, log: FlowLog, part: str, kind: str, dst_port: int) -> None:
-        self.pace = log.pace
+        self.accuracy = log.accuracy
         self.counts = log.counts
         self._log = log
         self._part = part

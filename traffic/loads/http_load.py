@@ -64,11 +64,11 @@ class HttpLoad:
         for request in list(self.open_requests):
             request.end(Outcome.INTERRUPTED, now_s)
         for number, due_s in self._due_arrivals.due(now_s):
-            self.log.pace.due(due_s)
+            self.log.accuracy.due(due_s)
             _Request(self, number, due_s).end(Outcome.INTERRUPTED, now_s)
 
     def _begin(self, number: int, due_s: float) -> None:
-        self.log.pace.due(due_s)
+        self.log.accuracy.due(due_s)
         _Request(self, number, due_s).begin()
 
 
@@ -140,7 +140,7 @@ class _Request:
             self._fail(OSError(code, os.strerror(code)))
             return
         # To wait for an answer is the network's doing, not lateness of this generator.
-        load.log.pace.sent(self._due_s + (resolution_s or 0.0), self._started_s)
+        load.log.accuracy.sent(self._due_s + (resolution_s or 0.0), self._started_s)
         load.loop.add_writer(opened, self._on_writable)
         load.schedule.add(self._started_s + workload.timeout_s, self._expire)
 

@@ -231,7 +231,7 @@ class RtpStream:
         """Count the packets of a call that could not begin as requested."""
         stream = self._load.workload.stream
         for _ in range(stream.packets_before(self._duration_s) - self._packets_due):
-            self._load.log.pace.due(self._begins_s)
+            self._load.log.accuracy.due(self._begins_s)
             self._packets_due += 1
 
     def _send_due(self, now_s: float) -> float | None:
@@ -257,7 +257,7 @@ class RtpStream:
 
     def _send(self, template: _Template, due_s: float) -> None:
         log = self._load.log
-        log.pace.due(due_s)
+        log.accuracy.due(due_s)
         sent_ns = time.monotonic_ns()
         rtp_header.patch(
             template.data,
@@ -279,7 +279,7 @@ class RtpStream:
         self._last_sent_s = sent_s
         self._packets_sent += 1
         self._bytes_sent += len(template.data)
-        log.pace.sent(due_s, sent_s)
+        log.accuracy.sent(due_s, sent_s)
 
     def _finish_sending(self) -> None:
         """End the call if every packet has come back; otherwise wait for them."""

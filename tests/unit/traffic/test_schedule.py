@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from traffic.arrivals.schedule import Schedule
-from traffic.pace import Pace
+from traffic.send_accuracy import SendAccuracy
 
 
 def test_runs_what_is_due_in_order_and_files_repetitions_again():
@@ -49,11 +49,11 @@ def test_an_action_added_by_an_action_runs_in_the_same_pass_if_due():
 
 
 def test_pace_on_time():
-    pace = Pace()
+    accuracy = SendAccuracy()
     for number in range(101):
-        pace.due(number / 100)
-        pace.sent(number / 100, number / 100 + 0.001)
-    summary = pace.summary()
+        accuracy.due(number / 100)
+        accuracy.sent(number / 100, number / 100 + 0.001)
+    summary = accuracy.summary()
     assert summary["requested"] == summary["achieved"] == 101
     assert summary["requested_rate_per_s"] == pytest.approx(100)
     assert summary["achieved_rate_per_s"] == pytest.approx(100, rel=0.002)
@@ -63,24 +63,24 @@ def test_pace_on_time():
 
 
 def test_pace_that_falls_behind_achieves_less():
-    pace = Pace()
+    accuracy = SendAccuracy()
     for number in range(101):
-        pace.due(number / 100)
-        pace.sent(number / 100, number / 50)
-    assert pace.summary()["achieved_rate_per_s"] == pytest.approx(50)
+        accuracy.due(number / 100)
+        accuracy.sent(number / 100, number / 50)
+    assert accuracy.summary()["achieved_rate_per_s"] == pytest.approx(50)
 
 
 def test_pace_that_fails_to_send_achieves_less():
-    pace = Pace()
+    accuracy = SendAccuracy()
     for number in range(100):
-        pace.due(number / 100)
+        accuracy.due(number / 100)
         if number % 4 == 0:
-            pace.sent(number / 100, number / 100)
-    assert pace.summary()["achieved_rate_per_s"] == pytest.approx(25)
+            accuracy.sent(number / 100, number / 100)
+    assert accuracy.summary()["achieved_rate_per_s"] == pytest.approx(25)
 
 
 def test_an_empty_pace_has_no_rates():
-    assert Pace().summary() == {
+    assert SendAccuracy().summary() == {
         "requested": 0,
         "achieved": 0,
         "requested_rate_per_s": None,

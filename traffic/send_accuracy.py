@@ -5,7 +5,7 @@ from __future__ import annotations
 from testbed.rtp.statistics import DelayStatistics
 
 
-class Pace:
+class SendAccuracy:
     """Requested against achieved sending of one kind of thing (requests or packets), in bounded memory."""
 
     def __init__(self) -> None:
