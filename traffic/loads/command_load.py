@@ -21,7 +21,7 @@ from testbed.runtime.child_command import Command
 from testbed.runtime.document import ProcessConfig
 from testbed.runtime.forms import Length, NotNegative, Texts
 from testbed.runtime.lifecycle import ProcessFailure, announce_ready, run_recorded
-from traffic.loads import tool_output
+from traffic.loads import tool_parsers
 
 _GRACE_S = 2.0
 
@@ -80,7 +80,7 @@ async def serve(config: CommandLoadConfig, records: RecordWriter) -> None:
     finally:
         ended_s = time.monotonic()
         code = command.end(_GRACE_S)
-        figures = tool_output.figures(config.argv[0], command.said())
+        figures = tool_parsers.figures(config.argv[0], command.said())
         last = {"figures": json.dumps(figures) if figures else "", "last_words": command.last_words()}
         row |= {"finished_s": ended_s, "exit_code": code, "outcome": outcome, "output": config.output, **last}
         records.write("commands", row)

@@ -11,7 +11,7 @@ import pytest
 
 from testbed.agents.command_instance.json_metrics import Pointer, UnreadableFigures, fetch, read
 from testbed.agents.host.socket_table import count_connections
-from traffic.loads.tool_output import figures
+from traffic.loads.tool_parsers import figures
 
 # Ports 80 (0050) and 8080 (1F90). Established, two of loopback; listening; half-closed; time-wait; to another port.
 TABLE = """\
