@@ -37,7 +37,7 @@ from testbed.emulation.switches.bridges import Bridge
 from testbed.emulation.wiring import HOST_INTERFACE, End, Wiring, link_label, offer_commands, refusal_commands, wire
 from testbed.linux.port_reader import PortSource
 from testbed.net.addresses import Address, Network
-from testbed.runtime.signals import undisturbed, unwinding
+from testbed.runtime.signals import deferred_signals, signals_as_exit
 from topologies.addressing import AddressPlan
 from topologies.spec import Role, Topology, unknown_name
 
@@ -86,7 +86,7 @@ class EmulatedNetwork:
         self._children: list[subprocess.Popen[bytes]] = []
         self._resolver: Path | None = None
         self._progress: Callable[[str], None] = _silent
-        self._signals = unwinding()
+        self._signals = signals_as_exit()
 
     # Life ---------------------------------------------------------------------------------------------------------
 
@@ -341,7 +341,7 @@ class EmulatedNetwork:
             list(pool.map(act, inputs.items()))
 
     def _stop(self, *, redeliver: bool) -> None:
-        with undisturbed(redeliver=redeliver), ExitStack() as steps:
+        with deferred_signals(redeliver=redeliver), ExitStack() as steps:
             # Last in, first out; a step that fails does not keep the next ones from running.
             steps.callback(self._remove_remains)
             steps.callback(self._close_links)

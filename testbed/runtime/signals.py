@@ -17,7 +17,7 @@ ENDING_BY_DEFAULT = (signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
-def unwinding(numbers: Collection[signal.Signals] = ENDING_BY_DEFAULT) -> Iterator[None]:
+def signals_as_exit(numbers: Collection[signal.Signals] = ENDING_BY_DEFAULT) -> Iterator[None]:
     """Have these signals raise SystemExit in the block, as Ctrl-C raises KeyboardInterrupt.
 
     A signal that somebody handles already is left to them.
@@ -34,7 +34,7 @@ def unwinding(numbers: Collection[signal.Signals] = ENDING_BY_DEFAULT) -> Iterat
 
 
 @contextmanager
-def undisturbed(*, redeliver: bool) -> Iterator[None]:
+def deferred_signals(*, redeliver: bool) -> Iterator[None]:
     """Keep back Ctrl-C, SIGTERM and SIGHUP; hand them on after the block if `redeliver`."""
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from testbed.runtime.signals import unwinding
+from testbed.runtime.signals import signals_as_exit
 from tests.bench.harness import Benchmark, Row, Settings, Skipped
 from tests.bench.registry import BENCHMARKS
 
@@ -33,7 +33,7 @@ def run(names: Sequence[str], settings: Settings, *, as_json: bool) -> int:
     progress = Console(stderr=True, highlight=False)
     rows: list[Row] = []
     failed = False
-    with unwinding([signal.SIGTERM]):  # so that a benchmark takes away what it made
+    with signals_as_exit([signal.SIGTERM]):  # so that a benchmark takes away what it made
         for number, benchmark in enumerate(chosen, 1):
             progress.print(f"[dim]·[/dim] {number}/{len(chosen)} {benchmark.name}: {benchmark.summary}")
             begun_s = time.monotonic()

@@ -27,7 +27,7 @@ from testbed.experiment.study.study_folder import (
     finished,
     read_run,
 )
-from testbed.runtime.signals import unwinding
+from testbed.runtime.signals import signals_as_exit
 
 
 class Spectator(Progress, Protocol):
@@ -74,7 +74,7 @@ def sweep(
     """
     folder = StudyFolder(results, planned)
     folder.make()
-    with folder.locked(machine_lock), unwinding():
+    with folder.locked(machine_lock), signals_as_exit():
         folder.describe()
         return _Sweep(planned, folder, spectator, draw, run).carry_out(limit)
 
