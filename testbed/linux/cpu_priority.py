@@ -1,6 +1,6 @@
-"""Ask the kernel to run a process promptly when it wakes, without starving others.
+"""The priority of a process that must run as soon as it wakes, without starving others.
 
-For processes whose lateness would be taken for the network's: relay, generators, instances. Stdlib only.
+For processes whose delay would be taken for the network's: relay, generators, instances. Stdlib only.
 A real-time class would serve them better still and let Open vSwitch starve under load (packets lost in
 front of the bridge); a higher weight with a short slice does not.
 """
@@ -30,7 +30,7 @@ class _SchedulingAttributes(ctypes.Structure):
     ]
 
 
-def run_promptly() -> str:
+def raise_priority() -> str:
     """Raise this process's weight and shorten its slice; return what was granted, for the record."""
     if _set_attributes(_NICE, _SLICE_NS):
         return f"nice {_NICE}, slice {_SLICE_NS / 1e6:g} ms"
@@ -41,8 +41,8 @@ def run_promptly() -> str:
     return f"nice {_NICE}"
 
 
-def run_as_others() -> None:
-    """Undo `run_promptly`, for a child that is no part of the testbed."""
+def restore_priority() -> None:
+    """Undo `raise_priority`, for a child that is no part of the testbed."""
     if not _set_attributes(0, 0):
         os.setpriority(os.PRIO_PROCESS, 0, 0)
 

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from testbed.linux.cpu_priority import run_as_others
+from testbed.linux.cpu_priority import restore_priority
 from testbed.runtime.event_loop import end_with_parent
 from testbed.runtime.lifecycle import ProcessFailure
 
@@ -53,7 +53,7 @@ class Command:
 
         def prepare() -> None:
             end_with_parent()
-            run_as_others()
+            restore_priority()
             if enter:
                 enter()
 

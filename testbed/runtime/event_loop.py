@@ -15,7 +15,7 @@ import time
 from collections.abc import Coroutine
 from typing import Any
 
-from testbed.linux.cpu_priority import run_promptly
+from testbed.linux.cpu_priority import raise_priority
 from testbed.linux.timerfd import DeadlineTimer
 
 _LIBC = ctypes.CDLL(None)
@@ -55,7 +55,7 @@ def end_with_parent() -> None:
 
 def run_until_terminated(main: Coroutine[Any, Any, None]) -> None:
     """Run `main` promptly on a precise loop; cancel it on SIGTERM or SIGINT, let it clean up, then return."""
-    run_promptly()
+    raise_priority()
     loop = asyncio.SelectorEventLoop(PreciseSelector())
     asyncio.set_event_loop(loop)
     task = loop.create_task(main)

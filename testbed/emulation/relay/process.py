@@ -33,7 +33,7 @@ from testbed.emulation.netns.namespaces import NamespaceError, entered
 from testbed.emulation.relay.config import RelayConfig, RelayEnd, ports_path
 from testbed.emulation.relay.full_rate import FullRate
 from testbed.emulation.relay.impairment import Lateness, LinkDirection
-from testbed.linux.cpu_priority import run_promptly
+from testbed.linux.cpu_priority import raise_priority
 from testbed.linux.port_reader import relayed
 from testbed.linux.timerfd import DeadlineTimer
 from testbed.runtime.lifecycle import ProcessFailure, announce_ready
@@ -105,7 +105,7 @@ class Relay:
 
     def take_precedence(self) -> None:
         """Ask the scheduler to run this process soon after a frame arrives or is due."""
-        self._scheduling = run_promptly()
+        self._scheduling = raise_priority()
 
     def run(self, signals: socket.socket) -> None:
         """Carry frames until SIGTERM or SIGINT is read from `signals`; write the statistics on SIGUSR1.
