@@ -12,7 +12,9 @@ class Rate:
     """`per_s` on average, `burst` at once."""
 
     per_s: float
+    """On average."""
     burst: float
+    """At once."""
 
     def __post_init__(self) -> None:
         if not (self.per_s > 0 and self.burst >= 1):

@@ -17,7 +17,7 @@ a ConfigError that begins with the key, or, in the types of the pure core, by a 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass
 from functools import cached_property, partial
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
@@ -128,7 +128,7 @@ class Section:
     @property
     def words(self) -> str:
         """What would do, for documentation."""
-        return f"object {self.kind.__name__}"
+        return "object"
 
 
 class Tagged:
@@ -157,7 +157,7 @@ class Tagged:
     @property
     def words(self) -> str:
         """What would do, for documentation."""
-        return " or ".join(kind.words for kind in self.kinds.values() if kind)
+        return "object"
 
 
 @dataclass(frozen=True)
@@ -234,13 +234,3 @@ def _union(members: tuple[Any, ...]) -> Form:
 
 def _default(field: dataclasses.Field[Any]) -> Any:
     return field.default if field.default_factory is MISSING else field.default_factory()
-
-
-def sections_of(form: Form | Merged) -> Iterator[Section]:
-    """Return the sections that stand in a form, for documentation."""
-    if isinstance(form, Section):
-        yield form
-    elif isinstance(form, Tagged):
-        yield from (kind for kind in form.kinds.values() if kind)
-    elif isinstance(form, (Merged, Nullable, Listed, Mapped)):
-        yield from sections_of(form.of)

@@ -216,7 +216,7 @@ class Listed:
     @property
     def words(self) -> str:
         """What would do, for documentation."""
-        return f"list of {f'at least {self.length.least}: ' if self.length.least else ''}{self.of.words}"
+        return f"list of {self.of.words}{f', at least {self.length.least}' if self.length.least else ''}"
 
 
 @dataclass(frozen=True)

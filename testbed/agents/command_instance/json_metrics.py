@@ -24,7 +24,9 @@ class Pointer:
     """Where in a document a figure is, and what it is multiplied by to be in its metric's unit."""
 
     at: str
+    """Where it is: a JSON pointer (RFC 6901)."""
     times: float = 1.0
+    """What it is multiplied by to be in the unit of its metric."""
 
 
 def fetch(url: str, timeout_s: float) -> Any:

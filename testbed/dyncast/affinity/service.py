@@ -30,15 +30,25 @@ class Service:
     """
 
     name: str
+    """Its name."""
     d_sids: tuple[Address, ...]
+    """Its addresses, one per family that it is offered in."""
     policy: str = "dyncast"
+    """The policy that selects."""
     flow_fields: tuple[str, ...] = FIVE_TUPLE
+    """The fields that identify a flow."""
     affinity_timeout_s: int = 30
+    """How long an idle flow stays bound."""
     affinity_mode: str = "reactive"
+    """What binds a new flow: the D-Router upon its first packet, or the switch."""
     port_block: int = 1
+    """So many consecutive ports, a power of two from a multiple of it, are one flow."""
     steering: str = "rewrite"
+    """The ingress writes the D-BID in place of the D-SID, or the D-SID stays in the packet up to the instance."""
     choice: str = "instance"
+    """What the ingress picks: an instance, or a site, whose D-Router picks the instance."""
     local_policy: str | None = None
+    """The policy of that D-Router; default: the one that picked the site."""
 
     @property
     def policy_at_egress(self) -> str:

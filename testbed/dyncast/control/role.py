@@ -41,10 +41,15 @@ class Control:
     """
 
     mode: str = "distributed"
+    """Who decides."""
     controller: str = ""
+    """The site of the D-Router that is the controller, if the mode has one."""
     interval_s: float = 0.5
+    """Ingresses and controller report to each other this often."""
     lifetime_s: float = 10.0
+    """What the controller said is good for this long."""
     settle_s: float = 0.0
+    """After its start the controller listens for this long before it says anything."""
 
     def __post_init__(self) -> None:
         if self.mode not in MODES:

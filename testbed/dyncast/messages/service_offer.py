@@ -29,9 +29,13 @@ class ServiceOffer:
     """A service as those who host it offer it: its name, what a flow of it is, and for how long one is bound."""
 
     name: str
+    """Its name."""
     flow_fields: tuple[str, ...] = FIVE_TUPLE
+    """The fields that identify a flow."""
     port_block: int = 1
+    """So many consecutive ports are one flow."""
     affinity_timeout_s: int = 30
+    """How long an idle flow stays bound."""
 
 
 def encode(offer: ServiceOffer) -> bytes:

@@ -34,9 +34,13 @@ class Threshold:
     """
 
     metric: str
+    """The raw metric."""
     absolute: float | None = None
+    """A move by so much since it was reported."""
     relative: float | None = None
+    """A move by this share of what was reported."""
     hysteresis_share: float = 0.0
+    """A move back on the one before must be larger by this share."""
 
     def __post_init__(self) -> None:
         if self.metric not in FIGURES:
@@ -69,7 +73,9 @@ class Band:
     """
 
     edges: tuple[int, ...] = (4, 8)
+    """Scores at which bands begin."""
     hysteresis_points: int = 0
+    """A score leaves its band when it is more than so many points outside."""
 
     def __post_init__(self) -> None:
         if not self.edges or list(self.edges) != sorted({edge for edge in self.edges if 1 <= edge <= BEST_SCORE}):
@@ -91,9 +97,13 @@ class Dampening:
     """The parameters of RFC 2439, in changes; a binding is suppressed for at most `max_suppress_s` after its last."""
 
     half_life_s: float
+    """The penalty halves in this time."""
     suppress: float
+    """Above it, changes wait."""
     reuse: float
+    """Below it, they no longer do."""
     max_suppress_s: float
+    """They wait no longer than this after the last change."""
 
     def __post_init__(self) -> None:
         if not 0 < self.reuse < self.suppress:
@@ -115,9 +125,13 @@ class Telling:
     """A way of telling. `budget` limits an agent's reports, refreshes included."""
 
     refresh_s: float
+    """Everything is reported at least this often."""
     trigger: Threshold | Band | None = None
+    """What has a binding reported before that."""
     budget: Rate | None = None
+    """Limits an agent's reports, refreshes included; none: as many as are due."""
     dampening: Dampening | None = None
+    """Holds back what flaps; none: nothing is held back."""
 
     def __post_init__(self) -> None:
         if not 0 < self.refresh_s < math.inf:

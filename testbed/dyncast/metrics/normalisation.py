@@ -39,9 +39,13 @@ class MinMax:
     """A figure, linearly between its worst and its best value."""
 
     metric: str
+    """The raw metric."""
     worst: float
+    """Value that scores 0."""
     best: float
+    """Value that scores 10."""
     weight: float = 1.0
+    """Its say in a weighted mean."""
 
     def __post_init__(self) -> None:
         _check(self.metric, self.weight)
@@ -58,9 +62,13 @@ class Sigmoid:
     """A figure, smoothly around a midpoint."""
 
     metric: str
+    """The raw metric."""
     midpoint: float
+    """Value that scores 5."""
     steepness: float
+    """How fast it rises there; negative if less is better."""
     weight: float = 1.0
+    """Its say in a weighted mean."""
 
     def __post_init__(self) -> None:
         _check(self.metric, self.weight)
@@ -106,11 +114,17 @@ class Normalisation:
     """
 
     computing: tuple[Normaliser, ...] = (MinMax("utilisation", worst=1.0, best=0.0),)
+    """Figures of the category; none: it has no score."""
     communication: tuple[Normaliser, ...] = ()
+    """The same."""
     service: tuple[Normaliser, ...] = (MinMax("free_room", worst=0.0, best=1.0),)
+    """The same."""
     l1_aggregation: str = "min"
+    """How the figures of a category are put together."""
     l2_aggregation: str = "min"
+    """How the categories are."""
     weights: Mapping[str, float] = field(default_factory=dict)
+    """The say of each category in a weighted mean; 1 unless stated."""
 
     def __post_init__(self) -> None:
         for name in (self.l1_aggregation, self.l2_aggregation):

@@ -21,10 +21,15 @@ class Peer:
     """Another D-Router: where its messages go, the routing's round-trip cost to it, and its site's addresses."""
 
     site: str
+    """Its site."""
     address: Address
+    """Where messages to it go."""
     path_cost_ms: float
+    """The routing's round-trip cost to it."""
     prefixes: tuple[Network, ...] = ()
-    port: str = ""  # of this D-Router, by which the path to it begins
+    """The hosts of its site; none: any will do."""
+    port: str = ""
+    """The port of this D-Router by which the path to it begins."""
 
 
 @dataclass(frozen=True)

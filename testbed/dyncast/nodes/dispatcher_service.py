@@ -37,9 +37,13 @@ class DispatcherPeer:
     """A CFN Dispatcher of this CFN node: where messages to it go, and the port of the switch that it is behind."""
 
     name: str
+    """Its name."""
     address: Address
+    """Where messages to it go."""
     port: int
+    """The port of the switch that it is behind."""
     tells: str = "explicit"
+    """How the selection is said to it: by a message, or by the packet that goes back to it."""
 
 
 class Dispatching:

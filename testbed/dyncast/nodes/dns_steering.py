@@ -37,7 +37,9 @@ class DnsTtl:
     """The parameters of `dns_ttl`. `answers`: the policy by which the name server chooses for each question."""
 
     ttl_s: float = 30
+    """How long clients keep an answer: whole seconds."""
     answers: str = "least_loaded"
+    """The policy by which the name server chooses for each question."""
 
     def __post_init__(self) -> None:
         if isinstance(self.ttl_s, str) or self.ttl_s != int(self.ttl_s) or not 0 <= self.ttl_s <= _LONGEST_TTL_S:
@@ -60,8 +62,11 @@ class ClientSite:
     """Where clients may be: their addresses, and the routing's round-trip cost from there to each other site."""
 
     site: str
+    """The site."""
     prefixes: tuple[Network, ...]
+    """Its addresses."""
     path_costs_ms: Mapping[str, float]
+    """The routing's round-trip cost from there to each other site."""
 
 
 class NameSteering:
