@@ -151,7 +151,7 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
         if flow_entries.is_affinity(message.cookie) and message.reason != ofproto_v1_3.OFPRR_DELETE:
             number = flow_entries.number_of(message.cookie)
             idle = message.reason == ofproto_v1_3.OFPRR_IDLE_TIMEOUT
-            self._perform(self.d_router.on_forward_entry_removed(number, idle))
+            self._perform(self.d_router.keeper.on_forward_entry_removed(number, idle))
 
     @handler.set_ev_cls(ofp_event.EventOFPFlowStatsReply, [handler.CONFIG_DISPATCHER, handler.MAIN_DISPATCHER])
     def on_counters(self, event: Any) -> None:
@@ -173,7 +173,7 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
             entry = self.d_router.affinity.numbered(number)
             if entry is not None and flow_entries.is_homeward(entry_read.match, entry):
                 packets = entry_read.packet_count
-                self._perform(self.d_router.on_return_packets(number, packets, now_s))
+                self._perform(self.d_router.keeper.on_return_packets(number, packets, now_s))
 
     @handler.set_ev_cls(ofp_event.EventOFPStateChange, handler.DEAD_DISPATCHER)
     def on_switch_gone(self, event: Any) -> None:

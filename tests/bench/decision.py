@@ -20,6 +20,7 @@ from testbed.dyncast.metrics.levels import RawMetrics, State
 from testbed.dyncast.monitoring.binding_table import BindingTable
 from testbed.dyncast.monitoring.path_state import PathState
 from testbed.dyncast.policies import Policy
+from testbed.dyncast.selection.node_state import NodeState
 from testbed.dyncast.selection.selection import Selection
 from testbed.dyncast.selection.session_model import SessionModel
 from testbed.dyncast.selection.view import Outlook
@@ -55,7 +56,7 @@ class _Service:
         for path in self._paths.values():
             path.on_reply(path.path_cost_ms / 1e3, 0.0)
         self._reports = 0
-        self.outlook = Outlook("render", _D_SID, "here", self.bindings, self._paths, self.sessions)
+        self.outlook = Outlook(NodeState("here", self.bindings, self._paths, self.sessions), "render", _D_SID)
         for _ in self._sites:
             self._report(lambda _: None)
 

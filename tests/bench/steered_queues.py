@@ -255,7 +255,7 @@ class SteeredQueues:
 
 
 def _end(router: DRouter, number: int) -> None:
-    router.on_forward_entry_removed(number, idle=False)
+    router.keeper.on_forward_entry_removed(number, idle=False)
 
 
 def dispersion(served: list[Served], from_s: float, until_s: float, window_s: float = 1.0) -> float:

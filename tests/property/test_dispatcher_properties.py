@@ -92,8 +92,8 @@ class Dispatching(RuleBasedStateMachine):
     def a_flow_is_idle(self, port: int) -> None:
         entry = self.wire.home.affinity.find(self.wire.flow_of(flow(port)))
         if entry is not None:
-            self.wire.home.on_forward_entry_removed(entry.number, idle=True)
-            self.wire.at_home(self.wire.home.on_return_packets(entry.number, entry.return_packets, self.now_s))
+            self.wire.home.keeper.on_forward_entry_removed(entry.number, idle=True)
+            self.wire.at_home(self.wire.home.keeper.on_return_packets(entry.number, entry.return_packets, self.now_s))
 
     @invariant()
     def a_flow_has_one_instance(self) -> None:

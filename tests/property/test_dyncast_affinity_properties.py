@@ -100,9 +100,9 @@ class Affinity(RuleBasedStateMachine):
             return
         number = data.draw(st.sampled_from(sorted(self.switch.entries)))
         entry = self.switch.entries[number]
-        self.router.on_forward_entry_removed(number, idle=True)
+        self.router.keeper.on_forward_entry_removed(number, idle=True)
         came_home = entry.return_packets + packets
-        self.switch.perform(self.router.on_return_packets(number, came_home, self.now_s))
+        self.switch.perform(self.router.keeper.on_return_packets(number, came_home, self.now_s))
         if packets == 0:
             del self.bound[entry.flow]
             assert number not in self.switch.entries

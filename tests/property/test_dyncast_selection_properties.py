@@ -16,6 +16,7 @@ from testbed.dyncast.monitoring.binding_table import BindingTable
 from testbed.dyncast.monitoring.path_state import PathState
 from testbed.dyncast.policies import Candidate, LeastCost, Policy
 from testbed.dyncast.policies.dyncast import DyncastPolicy
+from testbed.dyncast.selection.node_state import NodeState
 from testbed.dyncast.selection.selection import REFRESH_INTERVAL_S, Selection
 from testbed.dyncast.selection.session_model import SessionModel
 from testbed.dyncast.selection.view import Outlook
@@ -52,7 +53,7 @@ class Choosing(RuleBasedStateMachine):
         self.bindings = BindingTable(_LIFETIME_S)
         self.paths = {THERE: PathState(THERE, 20.0)}
         self.sessions = SessionModel()
-        self.outlook = Outlook("render", D_SID, HERE, self.bindings, self.paths, self.sessions)
+        self.outlook = Outlook(NodeState(HERE, self.bindings, self.paths, self.sessions), "render", D_SID)
         self.selection = Selection(self.outlook, self.policy, Random(seed))
         self.sequence = 0
         self.now_s = self.measured_s = 100.0

@@ -12,11 +12,11 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from dataclasses import replace
 
 from testbed.dyncast.actions import SendMessage
 from testbed.dyncast.affinity.service import Service
-from testbed.dyncast.control.role import AtHand, Role, Told, first_sequence, overtaken, unexpected
+from testbed.dyncast.control.role import Role, RoleContext, Told, first_sequence, overtaken, unexpected
 from testbed.dyncast.messages.authentication import Refused
 from testbed.dyncast.messages.codec import Message
 from testbed.dyncast.messages.control_messages import WHOLE, IngressStatus, Path, Share, shares_parts
@@ -24,6 +24,7 @@ from testbed.dyncast.messages.reports import Report
 from testbed.dyncast.metrics.levels import State
 from testbed.dyncast.monitoring.binding_table import Binding
 from testbed.dyncast.policies import Candidate
+from testbed.dyncast.selection.node_state import NodeState
 from testbed.dyncast.selection.selection import Selection
 from testbed.dyncast.selection.view import Outlook
 from testbed.net.addresses import Address
@@ -37,8 +38,8 @@ _RATE_MEMORY = 0.5  # weight of what an ingress's rate was, against what it tell
 class PlannedOutlook(Outlook):
     """The view of an ingress, where others are about to send flows: `planned` has how many, by D-BID."""
 
-    def __init__(self, planned: Mapping[Address, float], *known: Any) -> None:
-        super().__init__(*known)
+    def __init__(self, state: NodeState, service: str, d_sid: Address, planned: Mapping[Address, float]) -> None:
+        super().__init__(state, service, d_sid)
         self._planned = planned
 
     def candidate(self, binding: Binding, now_s: float) -> Candidate:
@@ -95,11 +96,11 @@ class _Ingress:
 class Controller(Role):
     """The role of the D-Router that decides. As an ingress it decides flow by flow, being there itself."""
 
-    def __init__(self, at: AtHand) -> None:
-        super().__init__(at)
+    def __init__(self, context: RoleContext) -> None:
+        super().__init__(context)
         self._ingresses: dict[str, _Ingress] = {}
         self._planned: dict[Address, float] = {}
-        self._statuses = Succession(at.control.lifetime_s)
+        self._statuses = Succession(context.control.lifetime_s)
         self._states: dict[tuple[Address, Address], State] = {}
         self._sequence = 0
         self._began_s: float | None = None
@@ -107,8 +108,7 @@ class Controller(Role):
 
     def outlook(self, service: Service, d_sid: Address) -> Outlook:
         """Return the view from here, with what others are about to send."""
-        at = self._at
-        return PlannedOutlook(self._planned, service.name, d_sid, at.site, at.bindings, at.paths, at.sessions)
+        return PlannedOutlook(self._state, service.name, d_sid, self._planned)
 
     def audience(self) -> tuple[str, ...]:
         """Reports are for the controller alone."""
@@ -127,7 +127,7 @@ class Controller(Role):
         """Take in what an ingress measured and gave."""
         if not isinstance(message, IngressStatus):
             raise unexpected(message)
-        if message.site not in self._at.peers:
+        if message.site not in self._context.peers:
             raise Refused("statuses_unknown_site", "unknown site", message)
         if not self._statuses.admit(message.site, epoch, message.sequence, now_s):
             raise overtaken(message)
@@ -135,26 +135,28 @@ class Controller(Role):
         ingress = known or self._ingresses.setdefault(message.site, self._new_ingress(message.site))
         unreachable = ingress.unreachable
         for d_bid, flows, given_s in ingress.hear(message, self._is_settled(now_s)):
-            self._at.sessions.on_given(d_bid, given_s, flows)
+            self._state.sessions.on_given(d_bid, given_s, flows)
         if known is None or ingress.unreachable != unreachable:
             self._next_s = now_s
         return []
 
     def _new_ingress(self, site: str) -> _Ingress:
-        at, ingress = self._at, _Ingress()
-        for d_sid, service in at.services.items():
-            outlook = PlannedOutlook(self._planned, service.name, d_sid, site, at.bindings, ingress.paths, at.sessions)
-            ingress.selections[d_sid] = Selection(outlook, at.policy(service), at.rng, refresh_interval_s=0.0)
+        ingress, policies = _Ingress(), self._context.policies
+        state = replace(self._state, site=site, paths=ingress.paths)
+        for d_sid, service in self._context.services.items():
+            outlook = PlannedOutlook(state, service.name, d_sid, self._planned)
+            policy = policies.create(service.policy)
+            ingress.selections[d_sid] = policies.selection(outlook, policy, refresh_interval_s=0.0)
         return ingress
 
     def _is_settled(self, now_s: float) -> bool:
-        return self._began_s is not None and now_s - self._began_s >= self._at.control.settle_s
+        return self._began_s is not None and now_s - self._began_s >= self._context.control.settle_s
 
     def next_timer_s(self) -> float:
         """Return when shares are due."""
         if self._began_s is None:
             return -math.inf
-        settled_s = self._began_s + self._at.control.settle_s
+        settled_s = self._began_s + self._context.control.settle_s
         return settled_s if self._next_s is None else max(settled_s, self._next_s)
 
     def on_timer(self, now_s: float) -> list[SendMessage]:
@@ -163,14 +165,14 @@ class Controller(Role):
             self._began_s, self._sequence = now_s, first_sequence(now_s)
         if not self._is_settled(now_s) or (self._next_s is not None and now_s < self._next_s):
             return []
-        self._next_s = now_s + self._at.control.interval_s
+        self._next_s = now_s + self._context.control.interval_s
         return self._decide(now_s)
 
     def _decide(self, now_s: float) -> list[SendMessage]:
         heard = {
             site: ingress
             for site, ingress in sorted(self._ingresses.items())
-            if now_s - ingress.sent_s <= self._at.control.lifetime_s
+            if now_s - ingress.sent_s <= self._context.control.lifetime_s
         }
         coming: dict[Address, float] = {}
         self._planned.clear()
@@ -179,32 +181,32 @@ class Controller(Role):
         actions = []
         for site, ingress in heard.items():
             shares = [share for d_sid in ingress.selections for share in self._shares(ingress, d_sid, now_s)]
-            following = list(ingress.flows_in(self._at.control.interval_s, self._holding_s))
+            following = list(ingress.flows_in(self._context.control.interval_s, self._holding_s))
             _add(self._planned, following)
             _add(coming, following)
-            parts = shares_parts(self._at.site, self._sequence, now_s, shares)
+            parts = shares_parts(self._state.site, self._sequence, now_s, shares)
             self._sequence += len(parts)
-            actions += [self._at.send(site, part, "shares") for part in parts]
+            actions += [self._context.outgoing.message(site, part, "shares") for part in parts]
         for d_bid, flows in coming.items():  # until the next time, half of them are there on average
             self._planned[d_bid] -= flows / 2
         return actions
 
     def _holding_s(self, d_sid: Address) -> float:
-        return self._at.sessions.holding_time_s(self._at.services[d_sid].name)
+        return self._state.sessions.holding_time_s(self._context.services[d_sid].name)
 
     def _shares(self, ingress: _Ingress, d_sid: Address, now_s: float) -> list[Share]:
         selection = ingress.selections[d_sid]
-        expected = math.ceil(ingress.rates_per_s[d_sid] * self._at.control.interval_s)
+        expected = math.ceil(ingress.rates_per_s[d_sid] * self._context.control.interval_s)
         flows = min(_MOST_FLOWS, max(_LEAST_FLOWS, expected)) if selection.counts_flows else WHOLE
         ingress.shares[d_sid] = shares = apportion(selection.shares(flows, now_s), WHOLE)
         return [
-            Share(d_sid, item.d_bid, item.site, self._state(item), shares.get(item.d_bid, 0), item.measured_s)
-            for item in self._at.bindings.of(d_sid)
+            Share(d_sid, item.d_bid, item.site, self._state_of(item), shares.get(item.d_bid, 0), item.measured_s)
+            for item in self._state.bindings.of(d_sid)
         ]
 
-    def _state(self, binding: Binding) -> State:
+    def _state_of(self, binding: Binding) -> State:
         """One that may be down gets no flows, and keeps those it has until that is sure."""
-        if binding.state is State.DOWN and not self._at.is_dead(binding.d_sid, binding.d_bid):
+        if binding.state is State.DOWN and not self._context.failures.is_dead(binding.d_sid, binding.d_bid):
             return State.DRAINING
         return binding.state
 

@@ -11,16 +11,16 @@ from __future__ import annotations
 import math
 from collections import ChainMap, Counter
 from collections.abc import Mapping
-from typing import Any
 
 from testbed.dyncast.actions import SendMessage
 from testbed.dyncast.affinity.service import Service
-from testbed.dyncast.control.role import AtHand, Role, Told, first_sequence, overtaken, unexpected
+from testbed.dyncast.control.role import Role, RoleContext, Told, first_sequence, overtaken, unexpected
 from testbed.dyncast.messages.codec import Message
 from testbed.dyncast.messages.control_messages import Given, Path, Share, Shares, status_parts
 from testbed.dyncast.metrics.levels import UNSCORED
 from testbed.dyncast.monitoring.binding_table import Binding
 from testbed.dyncast.policies import Candidate, Policy, Proportional
+from testbed.dyncast.selection.node_state import NodeState
 from testbed.dyncast.selection.view import Outlook
 from testbed.net.addresses import Address
 from testbed.net.sequence_tracker import SEQUENCE_SPACE, Succession
@@ -40,8 +40,15 @@ class ToldPolicy(Proportional):
 class ToldOutlook(Outlook):
     """Those instances that the controller gives a share, as far as the path to them is not known to be dead."""
 
-    def __init__(self, shares: Mapping[Address, int], given: Counter[tuple[Address, Address]], *known: Any) -> None:
-        super().__init__(*known)
+    def __init__(
+        self,
+        state: NodeState,
+        service: str,
+        d_sid: Address,
+        shares: Mapping[Address, int],
+        given: Counter[tuple[Address, Address]],
+    ) -> None:
+        super().__init__(state, service, d_sid)
         self._shares = shares
         self._given = given
 
@@ -55,7 +62,7 @@ class ToldOutlook(Outlook):
 
     def candidate(self, binding: Binding, now_s: float) -> Candidate:
         """Return an instance without metrics, which are the controller's."""
-        path = self._paths.get(binding.site)
+        path = self.state.paths.get(binding.site)
         return Candidate(
             binding.d_bid,
             binding.site,
@@ -67,7 +74,7 @@ class ToldOutlook(Outlook):
 
     def on_given(self, d_bid: Address, flows: int, now_s: float) -> None:  # noqa: ARG002
         """Count flows for the controller."""
-        self._given[self._d_sid, d_bid] += flows
+        self._given[self.d_sid, d_bid] += flows
 
 
 class Follower(Role):
@@ -75,11 +82,11 @@ class Follower(Role):
 
     hears_reports = False
 
-    def __init__(self, at: AtHand) -> None:
-        super().__init__(at)
-        self._shares: dict[Address, dict[Address, int]] = {d_sid: {} for d_sid in at.services}
+    def __init__(self, context: RoleContext) -> None:
+        super().__init__(context)
+        self._shares: dict[Address, dict[Address, int]] = {d_sid: {} for d_sid in context.services}
         self._given: Counter[tuple[Address, Address]] = Counter()
-        self._decisions = Succession(at.control.lifetime_s)
+        self._decisions = Succession(context.control.lifetime_s)
         self._pending: tuple[int, int] | None = None  # epoch and first sequence of the decision that parts come of
         self._parts: dict[int, Shares] = {}
         self._sequence: int | None = None
@@ -90,9 +97,7 @@ class Follower(Role):
 
     def outlook(self, service: Service, d_sid: Address) -> Outlook:
         """Return the instances of a D-SID that the controller gives a share."""
-        at = self._at
-        known = (service.name, d_sid, at.site, at.bindings, at.paths, at.sessions)
-        return ToldOutlook(self._shares[d_sid], self._given, *known)
+        return ToldOutlook(self._state, service.name, d_sid, self._shares[d_sid], self._given)
 
     def policy(self, service: Service) -> Policy:
         """Return the policy of following."""
@@ -100,7 +105,7 @@ class Follower(Role):
 
     def on_message(self, message: Message, epoch: int, now_s: float) -> list[Told]:
         """Take in a decision of the controller, once all its parts are there."""
-        if not isinstance(message, Shares) or message.site != self._at.control.controller:
+        if not isinstance(message, Shares) or message.site != self._context.control.controller:
             raise unexpected(message)
         first = (message.sequence - message.part) % SEQUENCE_SPACE
         if (epoch, first) != self._pending:
@@ -120,9 +125,9 @@ class Follower(Role):
             before = of_d_sid.copy()
             of_d_sid.clear()
             of_d_sid.update({share.d_bid: share.share for share in shares if share.d_sid == d_sid and share.share})
-            self._at.counters["shares_changed"] += before != of_d_sid
+            self._state.counters["shares_changed"] += before != of_d_sid
         for share in shares:
-            self._at.bindings.put(
+            self._state.bindings.put(
                 Binding(share.d_sid, share.d_bid, share.egress, share.state, None, UNSCORED, share.measured_s, now_s)
             )
         return [Told(share.d_sid, share.d_bid, share.state) for share in shares]
@@ -133,28 +138,30 @@ class Follower(Role):
             return -math.inf
         if self._heard_s is None or self._is_alone:
             return self._next_s
-        return min(self._next_s, self._heard_s + self._at.control.lifetime_s)
+        return min(self._next_s, self._heard_s + self._context.control.lifetime_s)
 
     def on_timer(self, now_s: float) -> list[SendMessage]:
         """Tell the controller of paths and flows: at the interval, and at once when a path died or came back."""
         self._notice_silence(now_s)
-        lost = {path.site for path in self._at.paths.values() if not path.is_reachable}
+        lost = {site for site, path in self._state.paths.items() if not path.is_reachable}
         if self._next_s is not None and now_s < self._next_s and lost == self._lost:
             return []
         self._lost = lost
-        self._next_s = now_s + self._at.control.interval_s
+        self._next_s = now_s + self._context.control.interval_s
         paths = [
-            Path(path.site, path.path_cost_ms, path.cost_s, path.port_cost_s, path.is_reachable)
-            for path in self._at.paths.values()
+            Path(site, path.path_cost_ms, path.cost_s, path.port_cost_s, path.is_reachable)
+            for site, path in self._state.paths.items()
         ]
         given = [Given(*of, flows) for of, flows in self._given.items()]
         first = first_sequence(now_s) if self._sequence is None else self._sequence
-        parts = status_parts(self._at.site, first, now_s, paths, given)
+        parts = status_parts(self._state.site, first, now_s, paths, given)
         self._sequence = first + len(parts)
-        return [self._at.send(self._at.control.controller, part, "ingress_status") for part in parts]
+        return [
+            self._context.outgoing.message(self._context.control.controller, part, "ingress_status") for part in parts
+        ]
 
     def _notice_silence(self, now_s: float) -> None:
-        is_alone = self._heard_s is not None and now_s - self._heard_s > self._at.control.lifetime_s
+        is_alone = self._heard_s is not None and now_s - self._heard_s > self._context.control.lifetime_s
         if is_alone != self._is_alone:
             self._is_alone = is_alone
-            self._at.counters["controller_lost" if is_alone else "controller_back"] += 1
+            self._state.counters["controller_lost" if is_alone else "controller_back"] += 1

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from testbed.dyncast.actions import SendMessage
-from testbed.dyncast.control.role import AtHand, Role, Told, unexpected
+from testbed.dyncast.control.role import Role, RoleContext, Told, unexpected
 from testbed.dyncast.messages.codec import Message
 from testbed.dyncast.messages.control_messages import Load, Loads, loads_parts
 from testbed.dyncast.messages.reports import Report
@@ -36,9 +36,9 @@ class _Slow(NamedTuple):
 class Hybrid(Role):
     """The role of any D-Router; that at the controller's site hands out, too."""
 
-    def __init__(self, at: AtHand) -> None:
-        super().__init__(at)
-        self._is_controller = at.site == at.control.controller
+    def __init__(self, context: RoleContext) -> None:
+        super().__init__(context)
+        self._is_controller = context.state.site == context.control.controller
         self._heard: dict[tuple[Address, Address], _Heard] = {}
         self._slow: dict[tuple[Address, Address], _Slow] = {}
         self._sequence = 1
@@ -54,14 +54,14 @@ class Hybrid(Role):
                 continue
             self._slow[key] = _Slow(told.raw, report.sent_s)
             heard = self._heard.get(key)
-            if heard is not None and now_s - heard.heard_s <= self._at.control.lifetime_s:
+            if heard is not None and now_s - heard.heard_s <= self._context.control.lifetime_s:
                 self._put_together(key, heard.load)
 
     def on_message(self, message: Message, epoch: int, now_s: float) -> list[Told]:  # noqa: ARG002
         """Take in volatile metrics: of an agent, at the controller, or of the controller."""
         if not isinstance(message, Loads) or message.by_agent is not self._is_controller:
             raise unexpected(message)
-        if not message.by_agent and message.site != self._at.control.controller:
+        if not message.by_agent and message.site != self._context.control.controller:
             raise unexpected(message)
         told = []
         for load in message.loads:
@@ -85,11 +85,11 @@ class Hybrid(Role):
         return binding
 
     def _put_together(self, key: tuple[Address, Address], load: Load) -> Binding | None:
-        binding, slow = self._at.bindings.get(*key), self._slow.get(key)
+        binding, slow = self._state.bindings.get(*key), self._slow.get(key)
         if binding is None or slow is None:
             return None
         together = replace(binding, raw=with_volatile(slow.raw, load.raw), measured_s=load.measured_s)
-        self._at.bindings.put(together)
+        self._state.bindings.put(together)
         return together
 
     def next_timer_s(self) -> float:
@@ -100,24 +100,24 @@ class Hybrid(Role):
         """Drop what nobody renewed; at the controller, hand out at the interval."""
         if self._next_s is not None and now_s < self._next_s:
             return []
-        self._next_s = now_s + self._at.control.interval_s
+        self._next_s = now_s + self._context.control.interval_s
         self._expire(now_s)
         return self._hand_out(now_s) if self._is_controller else []
 
     def _expire(self, now_s: float) -> None:
-        lifetime_s = self._at.control.lifetime_s
+        lifetime_s = self._context.control.lifetime_s
         for key in [key for key, heard in self._heard.items() if now_s - heard.heard_s > lifetime_s]:
             del self._heard[key]
-            self._at.counters["loads_expired"] += 1
-            binding, slow = self._at.bindings.get(*key), self._slow.get(key)
+            self._state.counters["loads_expired"] += 1
+            binding, slow = self._state.bindings.get(*key), self._slow.get(key)
             if binding is not None and slow is not None:
-                self._at.bindings.put(replace(binding, raw=slow.raw, measured_s=slow.measured_s))
+                self._state.bindings.put(replace(binding, raw=slow.raw, measured_s=slow.measured_s))
 
     def _hand_out(self, now_s: float) -> list[SendMessage]:
         loads = [heard.load for heard in self._heard.values()]
         actions = []
-        for site in self._at.peers if loads else ():
-            parts = loads_parts(self._at.site, self._sequence, now_s, loads)
+        for site in self._context.peers if loads else ():
+            parts = loads_parts(self._state.site, self._sequence, now_s, loads)
             self._sequence += len(parts)
-            actions += [self._at.send(site, part, "loads") for part in parts]
+            actions += [self._context.outgoing.message(site, part, "loads") for part in parts]
         return actions

@@ -9,22 +9,21 @@ distributed and centralized, the CATS framework all three. docs/decisions/0013 s
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from random import Random
 from typing import NamedTuple
 
 from testbed.dyncast.actions import SendMessage
 from testbed.dyncast.affinity.service import Service
 from testbed.dyncast.messages.authentication import Refused
 from testbed.dyncast.messages.codec import Message
+from testbed.dyncast.messages.outgoing import Outgoing
 from testbed.dyncast.messages.reports import Report
 from testbed.dyncast.metrics.levels import RawMetrics, State
-from testbed.dyncast.monitoring.binding_table import BindingTable
-from testbed.dyncast.monitoring.path_state import PathState
+from testbed.dyncast.monitoring.failure_detector import Deaths
 from testbed.dyncast.policies import Policy
-from testbed.dyncast.selection.session_model import SessionModel
+from testbed.dyncast.selection.configured_policies import ConfiguredPolicies
+from testbed.dyncast.selection.node_state import NodeState
 from testbed.dyncast.selection.view import Outlook
 from testbed.net.addresses import Address
 from testbed.net.sequence_tracker import SEQUENCE_SPACE
@@ -70,24 +69,20 @@ class Told(NamedTuple):
 
 
 @dataclass(frozen=True)
-class AtHand:
-    """What a role has of its D-Router; `services` by D-SID, those included that it learns of.
+class RoleContext:
+    """What a role has of its D-Router; `services` by D-SID, those included that it learns of."""
 
-    `send` makes a message to the D-Router of a site, `kind` is for the count. `is_dead`: enough reports said so.
-    """
-
-    site: str
     control: Control
+    state: NodeState
     services: Mapping[Address, Service]
-    peers: Collection[str]
-    bindings: BindingTable
-    paths: Mapping[str, PathState]
-    sessions: SessionModel
-    counters: Counter[str]
-    rng: Random
-    policy: Callable[[Service], Policy]
-    send: Callable[[str, Message, str], SendMessage]
-    is_dead: Callable[[Address, Address], bool]
+    policies: ConfiguredPolicies
+    outgoing: Outgoing
+    failures: Deaths
+
+    @property
+    def peers(self) -> Collection[str]:
+        """The sites of the other D-Routers."""
+        return self.outgoing.addresses.keys()
 
 
 class Role:
@@ -95,21 +90,21 @@ class Role:
 
     hears_reports = True
 
-    def __init__(self, at: AtHand) -> None:
-        self._at = at
+    def __init__(self, context: RoleContext) -> None:
+        self._context = context
+        self._state = context.state
 
     def outlook(self, service: Service, d_sid: Address) -> Outlook:
         """Return what decisions on a D-SID rest on."""
-        at = self._at
-        return Outlook(service.name, d_sid, at.site, at.bindings, at.paths, at.sessions)
+        return Outlook(self._state, service.name, d_sid)
 
     def policy(self, service: Service) -> Policy:
         """Return what decides."""
-        return self._at.policy(service)
+        return self._context.policies.create(service.policy)
 
     def audience(self) -> Collection[str]:
         """Return the sites whose D-Routers reports of this site are passed on to."""
-        return self._at.peers
+        return self._context.peers
 
     def on_report(self, report: Report, now_s: float) -> None:  # noqa: ARG002
         """Learn from a report that was taken in."""
@@ -131,13 +126,10 @@ class Role:
 
     def _learn(self, d_sid: Address, d_bid: Address, site: str, raw: RawMetrics, measured_s: float) -> None:
         """Learn what sessions an instance had when it was measured."""
-        service = self._at.services.get(d_sid)
-        if service is None:
-            return
-        path = self._at.paths.get(site)
-        # A request follows upon a handshake, a stream begins with its first packet.
-        travel_s = (path.cost_s if path else 0.0) * (0.5 + self._at.sessions.load_per_session(service.name))
-        self._at.sessions.on_report(service.name, d_bid, raw, measured_s, travel_s)
+        service = self._context.services.get(d_sid)
+        if service is not None:
+            travel_s = self._state.travel_s(service.name, site)
+            self._state.sessions.on_report(service.name, d_bid, raw, measured_s, travel_s)
 
 
 def first_sequence(now_s: float) -> int:

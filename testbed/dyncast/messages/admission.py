@@ -10,8 +10,10 @@ Pure. Owns the order of the checks, cheap and telling ones first; what a refused
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
+from testbed.dyncast.events import MetricsReceived
 from testbed.dyncast.messages import codec
 from testbed.dyncast.messages.authentication import Authenticator, Refused
 from testbed.dyncast.messages.codec import CodecError, Message, UnknownKind
@@ -21,6 +23,12 @@ from testbed.net.addresses import Address, Network
 from testbed.net.token_bucket import Rate, TokenBucket
 
 REPORT_RATE = Rate(per_s=1000, burst=1000)  # no agent that is well needs it
+
+
+def dropped(refused: Refused, source: Address, counters: Counter[str], now_s: float) -> MetricsReceived:
+    """Count a message from `source` that was refused, and return what to note of it."""
+    counters[refused.counter] += 1
+    return MetricsReceived(now_s, refused.site or str(source), refused.sequence, "dropped", refused.reason)
 
 
 class Admission:

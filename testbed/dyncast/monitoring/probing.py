@@ -12,12 +12,11 @@ from __future__ import annotations
 
 import math
 from collections import Counter, deque
-from collections.abc import Mapping
-from itertools import islice
+from collections.abc import Iterable, Mapping
 
 from testbed.dyncast.actions import Action, SendMessage
 from testbed.dyncast.messages import codec
-from testbed.dyncast.messages.authentication import Authenticator
+from testbed.dyncast.messages.outgoing import Outgoing
 from testbed.dyncast.messages.reports import Probe
 from testbed.dyncast.monitoring.path_state import PathState
 from testbed.net.addresses import Address
@@ -28,33 +27,29 @@ _TURNS = 8  # in an interval, at most: a turn for each peer would wake a node of
 
 
 class Prober:
-    """Probe `paths`, by site, at their `addresses`; `counters` takes what was not to be expected.
+    """Probe `paths`, by site, from `site`; `counters` takes what was not to be expected.
 
     `paths_changed`: an answer showed one alive or silent that was not; whoever looks at the paths then resets it.
     """
 
     def __init__(
-        self,
-        site: str,
-        addresses: Mapping[str, Address],
-        paths: Mapping[str, PathState],
-        interval_s: float,
-        authenticator: Authenticator | None,
-        counters: Counter[str],
+        self, site: str, paths: Mapping[str, PathState], interval_s: float, outgoing: Outgoing, counters: Counter[str]
     ) -> None:
         self._site = site
-        self._addresses = addresses
         self._paths = paths
         self._interval_s = interval_s
-        self._authenticator = authenticator
+        self._outgoing = outgoing
         self._counters = counters
         self.paths_changed = False
         self._sequence = 0
-        turns = min(_TURNS, len(addresses))
-        self._turns = [dict(islice(addresses.items(), turn, None, turns)) for turn in range(turns)]
+        sites = list(outgoing.addresses)
+        turns = min(_TURNS, len(sites))
+        self._turns = [sites[turn::turns] for turn in range(turns)]
         self._turn = 0
         self._next_s: float | None = None
-        self._sent: dict[Address, deque[bytes]] = {address: deque(maxlen=_REMEMBERED) for address in addresses.values()}
+        self._sent: dict[Address, deque[bytes]] = {
+            address: deque(maxlen=_REMEMBERED) for address in outgoing.addresses.values()
+        }
 
     def next_timer_s(self) -> float:
         """Return when the next probe is due."""
@@ -69,33 +64,33 @@ class Prober:
         pause_s = self._interval_s / len(self._turns)
         if self._next_s is None:
             self._next_s = now_s + pause_s
-            return self._probe(self._addresses, now_s)
+            return self._probe(self._outgoing.addresses, now_s)
         # Who was held up for longer than an interval probes each path once, and owes nothing.
         begin_s = max(self._next_s, now_s - self._interval_s + pause_s)
         turns = 1 + int((now_s - begin_s) / pause_s + _ROUNDING)
         self._next_s = begin_s + turns * pause_s
-        due: dict[str, Address] = {}
+        due: dict[str, None] = {}  # in order, each once
         for _ in range(turns):
-            due.update(self._turns[self._turn])
+            due.update(dict.fromkeys(self._turns[self._turn]))
             self._turn = (self._turn + 1) % len(self._turns)
         return self._probe(due, now_s)
 
-    def _probe(self, due: Mapping[str, Address], now_s: float) -> list[Action]:
+    def _probe(self, due: Iterable[str], now_s: float) -> list[Action]:
         self._sequence += 1
         probe = Probe(self._site, self._sequence, now_s)
         actions: list[Action] = []
-        for site, address in due.items():
+        for site in due:
             self._paths[site].on_probe_sent()
-            data = self._signed(probe, site)
-            self._sent[address].append(data)
-            actions.append(SendMessage(address, data, "probe"))
+            message = self._outgoing.message(site, probe, "probe")
+            self._sent[message.to].append(message.data)
+            actions.append(message)
         return actions
 
     def on_probe(self, probe: Probe, source: Address, now_s: float) -> list[Action]:
         """Answer a probe, or take in the answer to one."""
         if not probe.is_reply:
             answer = Probe(self._site, probe.sequence, probe.sent_s, is_reply=True)
-            return [SendMessage(source, self._signed(answer, probe.site), "probe_reply")]
+            return [SendMessage(source, self._outgoing.signed(probe.site, answer), "probe_reply")]
         path = self._paths.get(probe.site)
         rtt_s = now_s - probe.sent_s
         if path is None or rtt_s < 0:
@@ -113,12 +108,8 @@ class Prober:
             self._counters["messages_returned"] += 1
             return
         self._counters["probes_returned"] += 1
-        site = next(site for site, address in self._addresses.items() if address == to)
+        site = next(site for site, address in self._outgoing.addresses.items() if address == to)
         path = self._paths[site]
         before = path.standing
         path.on_returned(now_s - codec.read_header(quoted).sent_s, now_s)
         self.paths_changed |= path.standing != before
-
-    def _signed(self, probe: Probe, receiver: str) -> bytes:
-        data = codec.encode(probe)
-        return self._authenticator.sign(data, receiver) if self._authenticator else data

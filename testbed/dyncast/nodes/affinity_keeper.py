@@ -8,11 +8,10 @@ architecture.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection
 
 from testbed.dyncast.actions import (
     Action,
-    DropPacket,
     ForwardPacket,
     InstallAffinity,
     ReadReturnPackets,
@@ -20,102 +19,81 @@ from testbed.dyncast.actions import (
 )
 from testbed.dyncast.affinity.service import Service
 from testbed.dyncast.affinity.table import AffinityEntry, AffinityTable, HeldFlow
-from testbed.dyncast.nodes.weighted_pool import Pool
-from testbed.net.addresses import Address
 from testbed.net.flow_key import FlowKey
 
 _REINSTALL_AFTER_S = 0.5  # a packet of a bound flow that still comes up this late: the switch lost the entry
 
 
 class BindingKeeper:
-    """A node that keeps bindings of flows to `services`, by D-SID."""
+    """Keeps a node's table and its switch together; `counters` are the node's."""
 
-    def __init__(self, services: Mapping[Address, Service]) -> None:
-        self.affinity = AffinityTable()
-        self.counters: Counter[str] = Counter()
-        self._services = services
-
-    @property
-    def services(self) -> Mapping[Address, Service]:
-        """The services that are steered here now, by D-SID."""
-        return self._services
-
-    def pool(self, d_sid: Address) -> Pool | None:  # noqa: ARG002
-        """Return the pool of a D-SID whose flows the switch binds; None if they are bound here."""
-        return None
-
-    def site_behind(self, target: Address) -> str | None:  # noqa: ARG002
-        """Return the site that a flow was given to as such, by what it is bound to; None: that is an instance."""
-        return None
+    def __init__(self, table: AffinityTable, counters: Counter[str]) -> None:
+        self._table = table
+        self._counters = counters
 
     def on_forward_entry_removed(self, number: int, idle: bool) -> list[Action]:
         """Hear that a flow's D-SID → D-BID entry left the switch; idle flows may live on homewards."""
-        entry = self.affinity.numbered(number)
+        entry = self._table.numbered(number)
         if entry is None:
             return []
         if idle:
             return [ReadReturnPackets(entry)]
-        return self._end(entry)
+        return self.end(entry)
 
     def on_return_packets(self, number: int, packets: int, now_s: float) -> list[Action]:
         """Hear how many packets came home on a flow whose forward entry idled out; keep or end it."""
-        entry = self.affinity.numbered(number)
+        entry = self._table.numbered(number)
         if entry is None:
             return []
         if packets != entry.return_packets:  # re-installing may have reset the count
-            return [InstallAffinity(self.affinity.renew(entry, now_s, packets))]
-        return self._end(entry)
+            return [InstallAffinity(self._table.renew(entry, now_s, packets))]
+        return self.end(entry)
 
-    def _service_of(self, held: FlowKey) -> Service | None:
-        """Return the service of a flow that a switch holds; None if it is of none."""
-        return self._services.get(held.dst)
+    def on_switch_connected(
+        self, held: Collection[HeldFlow], service_of: Callable[[FlowKey], Service | None], now_s: float
+    ) -> list[Action]:
+        """Take in what a switch `held` from a former process; a switch that held nothing gets all bindings.
 
-    def _binds(self, d_sid: Address) -> bool:
-        """Tell whether the flows to a D-SID are bound here, and not by the switch itself."""
-        return d_sid in self._services
-
-    def _recover(self, held: Collection[HeldFlow], now_s: float) -> list[Action]:
-        """Take in what a switch holds from a former process."""
+        `service_of`: the service that a flow is of, if the node binds its flows.
+        """
         actions: list[Action] = []
         known: list[AffinityEntry] = []
         for item in held:
-            service = self._service_of(item.flow)
+            service = service_of(item.flow)
             timeout_s = service.affinity_timeout_s if service else 0
             # Which site the instance is of will be known when it is next reported.
             entry = AffinityEntry(item.number, item.flow, item.d_bid, "", timeout_s, now_s - item.age_s, now_s)
-            is_reactive = service is not None and self._binds(item.flow.dst)
-            if not (item.has_homeward and is_reactive and service and service.is_identified_by(item.flow)):
-                self.counters["bindings_not_recovered"] += 1
+            if not (item.has_homeward and service and service.is_identified_by(item.flow)):
+                self._counters["bindings_not_recovered"] += 1
                 actions.append(RemoveAffinity(entry))
                 continue
-            self.counters["bindings_recovered"] += 1
+            self._counters["bindings_recovered"] += 1
             known.append(entry)
             if not item.has_forward:  # it idled out, and nobody heard; the way home may be in use
                 actions.append(InstallAffinity(entry))
-        self.affinity.restore(known)
+        self._table.restore(known)
+        if not held:
+            actions += [InstallAffinity(self._table.renew(entry, now_s)) for entry in self._table]
         return actions
 
-    def _follow(self, entry: AffinityEntry, now_s: float) -> list[Action]:
+    def follow(self, entry: AffinityEntry, now_s: float) -> list[Action]:
         """Steer a packet that came up although its flow is bound."""
-        self.counters["packets_before_entry"] += 1
+        self._counters["packets_before_entry"] += 1
         if now_s - entry.installed_s < _REINSTALL_AFTER_S:
             return [ForwardPacket(entry)]
-        entry = self.affinity.renew(entry, now_s)
+        entry = self._table.renew(entry, now_s)
         return [InstallAffinity(entry), ForwardPacket(entry)]
 
-    def _reset(self, services: Collection[Service], start: int, slots: int) -> tuple[list[Action], int | None]:
+    def reset(self, services: Collection[Service], start: int, slots: int) -> tuple[list[Action], int | None]:
         """End the flows of services in some slots of the table; return the slot to go on from, too."""
         d_sids = {d_sid for service in services for d_sid in service.d_sids}
-        entries, following = self.affinity.page(start, slots)
+        entries, following = self._table.page(start, slots)
         ended = [entry for entry in entries if entry.d_sid in d_sids]
-        self.counters["bindings_reset"] += len(ended)
-        return [action for entry in ended for action in self._end(entry)], following
+        self._counters["bindings_reset"] += len(ended)
+        return [action for entry in ended for action in self.end(entry)], following
 
-    def _end(self, entry: AffinityEntry) -> list[Action]:
-        self.affinity.end(entry)
-        self.counters["bindings_ended"] += 1
+    def end(self, entry: AffinityEntry) -> list[Action]:
+        """End a binding."""
+        self._table.end(entry)
+        self._counters["bindings_ended"] += 1
         return [RemoveAffinity(entry)]
-
-    def _drop(self, reason: str) -> list[Action]:
-        self.counters[f"dropped_{reason}"] += 1
-        return [DropPacket(reason)]

@@ -8,30 +8,34 @@ site's metrics, hear those of others) and measurer of paths.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from random import Random
 
-from testbed.dyncast import policies
 from testbed.dyncast.actions import (
     Action,
     BreakFlows,
+    DropPacket,
     ForwardPacket,
     InstallAffinity,
     InterceptRange,
     InterceptService,
     Output,
     RefusePacket,
+    ReleaseService,
     ResetFlows,
     SendMessage,
     WatchAnswers,
 )
 from testbed.dyncast.affinity.service import Service
-from testbed.dyncast.affinity.table import HeldFlow
+from testbed.dyncast.affinity.table import AffinityTable, HeldFlow
 from testbed.dyncast.control import role_factory
-from testbed.dyncast.control.role import Told
+from testbed.dyncast.control.role import RoleContext, Told
 from testbed.dyncast.events import Decided, MetricsReceived, Noticed
+from testbed.dyncast.messages import admission
 from testbed.dyncast.messages.admission import Admission
 from testbed.dyncast.messages.authentication import Authenticator, Refused
+from testbed.dyncast.messages.outgoing import Outgoing
 from testbed.dyncast.messages.reports import BindingReport, Probe, Report
 from testbed.dyncast.metrics.levels import State
 from testbed.dyncast.monitoring import failure_detector
@@ -46,12 +50,13 @@ from testbed.dyncast.nodes.d_router_config import DRouterConfig
 from testbed.dyncast.nodes.dispatcher_service import Dispatching
 from testbed.dyncast.nodes.service_discovery import ServiceLearning
 from testbed.dyncast.nodes.weighted_pool import SHARES, Pool
-from testbed.dyncast.policies import Policy
+from testbed.dyncast.policies import ORACLE
 from testbed.dyncast.policies.candidate import Weighed
-from testbed.dyncast.selection import site_selection
+from testbed.dyncast.selection.configured_policies import ConfiguredPolicies
+from testbed.dyncast.selection.node_state import NodeState
 from testbed.dyncast.selection.oracle_view import TrueOutlook, TrueStates
-from testbed.dyncast.selection.selection import Selection
 from testbed.dyncast.selection.session_model import SessionModel
+from testbed.dyncast.selection.site_selection import SiteChoice
 from testbed.dyncast.selection.view import Outlook
 from testbed.net.addresses import Address
 from testbed.net.flow_key import FlowKey
@@ -60,7 +65,7 @@ from testbed.net.port_counters import Reading
 _SPREAD_INTERVAL_S = 0.25  # how often weights are reckoned anew without a report
 
 
-class DRouter(BindingKeeper):
+class DRouter:
     """One D-Router. `rng` draws among the weights of a policy; without `authenticator` it believes every message.
 
     `true_states` are for services under the policy `oracle` alone.
@@ -73,57 +78,54 @@ class DRouter(BindingKeeper):
         authenticator: Authenticator | None = None,
         true_states: TrueStates | None = None,
     ) -> None:
-        services = {d_sid: service for service in config.services for d_sid in service.d_sids}
-        super().__init__(services)
         self.config = config
+        self.counters: Counter[str] = Counter()
+        self.affinity = AffinityTable()
+        self.keeper = BindingKeeper(self.affinity, self.counters)
+        self._services = {d_sid: service for service in config.services for d_sid in service.d_sids}
         self._true_states = true_states
-        prefixes = {config.site: config.prefixes, **{peer.site: peer.prefixes for peer in config.peers}}
-        self._admission = Admission(prefixes, config.report_rate, config.metric_lifetime_s, authenticator)
+        # What it knows, and by which messages.
         is_follower = role_factory.is_follower(config.site, config.control)
         self.bindings = BindingTable(config.control.lifetime_s if is_follower else config.metric_lifetime_s)
         self.ports = {port.name: PortState(port) for port in config.ports}
         self.paths = {
             peer.site: PathState(peer.site, peer.path_cost_ms, port=self.ports.get(peer.port)) for peer in config.peers
         }
-        addresses = {peer.site: peer.address for peer in config.peers}
-        self._prober = Prober(config.site, addresses, self.paths, config.probe_interval_s, authenticator, self.counters)
-        self._liveness = Liveness(self.bindings, self.paths)
-        self._sessions = SessionModel()
-        self._deaths = Deaths(failure_detector.OF_DECISIONS if is_follower else failure_detector.OF_REPORTS)
-        self._role = role_factory.create(
-            config.site, config.control, services, addresses,
-            bindings=self.bindings, paths=self.paths, sessions=self._sessions, counters=self.counters, rng=rng,
-            authenticator=authenticator, policy=lambda service: self._policy(service.policy),
-            is_dead=self._deaths.is_dead,
-        )  # fmt: skip
-        self._selections = {
-            d_sid: Selection(self._outlook(service, d_sid), policy, rng)
-            for service, policy in ((service, self._role.policy(service)) for service in config.services)
-            for d_sid in service.d_sids
-        }
-        self._d_routers = {peer.site: peer.address for peer in config.peers}
-        if config.address is not None:
-            self._d_routers[config.site] = config.address
-        self._site_choices = site_selection.of_services(
-            config.services, config.site, self._d_routers, self.bindings, self.paths, self._sessions, self._policy, rng
+        self._state = NodeState(config.site, self.bindings, self.paths, SessionModel(), self.counters)
+        self._admission = Admission(
+            config.prefixes_by_site, config.report_rate, config.metric_lifetime_s, authenticator
         )
-        self._selections |= {d_sid: choice.sites for d_sid, choice in self._site_choices.items()}
-        self._pools = {
-            d_sid: Pool(d_sid)
-            for service in config.services
-            if service.affinity_mode == "datapath"
-            for d_sid in service.d_sids
+        outgoing = Outgoing({peer.site: peer.address for peer in config.peers}, authenticator)
+        self._prober = Prober(config.site, self.paths, config.probe_interval_s, outgoing, self.counters)
+        self._liveness = Liveness(self.bindings, self.paths)
+        self._deaths = Deaths(failure_detector.OF_DECISIONS if is_follower else failure_detector.OF_REPORTS)
+        # How it decides, and for whom.
+        self._policies = ConfiguredPolicies(config.policy_parameters, rng)
+        self._role = role_factory.create(
+            RoleContext(config.control, self._state, self._services, self._policies, outgoing, self._deaths)
+        )
+        self._site_choices = {
+            d_sid: SiteChoice(self._state, config.addresses_by_site, service, d_sid, self._policies)
+            for d_sid, service in self._services.items()
+            if service.choice == "site"
         }
-        known = (self.bindings, self.paths, authenticator, self.counters)
-        self._dispatching = Dispatching(config.site, config.dispatchers, *known)
-        self._learning = ServiceLearning(
-            config.d_sid_ranges, config.learnt_policy, services, self._selections,
-            lambda service, d_sid: Selection(self._outlook(service, d_sid), self._role.policy(service), rng),
-            self.counters,
-        )  # fmt: skip
+        self._selections = {d_sid: choice.sites for d_sid, choice in self._site_choices.items()}
+        for service in config.services:
+            if service.choice != "site":
+                self._select_for(service)
+        self._pools = {
+            d_sid: Pool(d_sid) for d_sid, service in self._services.items() if service.affinity_mode == "datapath"
+        }
+        self._dispatching = Dispatching(self._state, config.dispatchers, authenticator)
+        self._learning = ServiceLearning(config.d_sid_ranges, config.learnt_policy, self.counters)
         self._watched: set[Address] = set()
         self._next_spread_s = -math.inf
         self._has_news = False  # of an instance that is not up
+
+    @property
+    def services(self) -> Mapping[Address, Service]:
+        """The services that are steered here now, by D-SID."""
+        return self._services
 
     # -- the switch ------------------------------------------------------------------------------
 
@@ -133,13 +135,11 @@ class DRouter(BindingKeeper):
         `held`: what the switch still has from a former process of this D-Router, which ended without taking it away.
         """
         self.counters["switch_connected"] += 1
-        actions = self._recover(held, now_s)
+        actions = self.keeper.on_switch_connected(held, self._service_bound_here, now_s)
         actions += [InterceptRange(network) for network in self.config.d_sid_ranges]
         actions += [InterceptService(d_sid) for d_sid in self._services if d_sid not in self._pools]
         actions += [WatchAnswers(d_bid) for d_bid in self._watched]
         actions += [spread for pool in self._pools.values() if (spread := pool.again())]
-        if not held:
-            actions += [InstallAffinity(self.affinity.renew(entry, now_s)) for entry in self.affinity]
         return actions
 
     def on_packet(
@@ -158,7 +158,7 @@ class DRouter(BindingKeeper):
             return self._dispatching.tell(dispatcher, flow, service.affinity_timeout_s, decided, now_s)
         entry = self.affinity.find(flow)
         if entry is not None:
-            return self._follow(entry, now_s)
+            return self.keeper.follow(entry, now_s)
         if packet.dst in self._site_choices:
             return self._bind_in_two_steps(service, flow, now_s, tunnelled=tunnelled)
         if tunnelled:
@@ -204,11 +204,11 @@ class DRouter(BindingKeeper):
         members = [d_bid for d_sid in d_sids for d_bid in self._pools.pop(d_sid).members]
         return [*self._watch(members), *(InterceptService(d_sid) for d_sid in d_sids)]
 
-    def _service_of(self, held: FlowKey) -> Service | None:
-        return super()._service_of(held) or self._learning.service_of(held)
-
-    def _binds(self, d_sid: Address) -> bool:
-        return d_sid not in self._pools
+    def _service_bound_here(self, flow: FlowKey) -> Service | None:
+        """Return the service of a flow; None also where the switch binds its flows."""
+        if flow.dst in self._pools:
+            return None
+        return self._services.get(flow.dst) or self._learning.service_of(flow)
 
     def _watch(self, d_bids: Iterable[Address]) -> list[Action]:
         new = dict.fromkeys(d_bid for d_bid in d_bids if d_bid not in self._watched)
@@ -220,7 +220,7 @@ class DRouter(BindingKeeper):
 
         Returns the slot to go on from, too; None: all were ended. The latter are ended with the first slots.
         """
-        actions, following = self._reset(services, start, slots)
+        actions, following = self.keeper.reset(services, start, slots)
         if start == 0:
             pooled = [tuple(d_sid for d_sid in service.d_sids if d_sid in self._pools) for service in services]
             actions += [ResetFlows(of_service) for of_service in pooled if of_service]
@@ -228,23 +228,23 @@ class DRouter(BindingKeeper):
 
     # -- deciding --------------------------------------------------------------------------------
 
-    def _outlook(self, service: Service, d_sid: Address) -> Outlook:
-        known = (service.name, d_sid, self.config.site, self.bindings, self.paths, self._sessions)
-        is_oracle = service.policy == policies.ORACLE
-        return TrueOutlook(self._true_states, *known) if is_oracle else self._role.outlook(service, d_sid)
+    def _select_for(self, service: Service) -> None:
+        """Have flows to the D-SIDs of a service given to instances; they share one policy."""
+        policy = self._role.policy(service)
+        for d_sid in service.d_sids:
+            self._selections[d_sid] = self._policies.selection(self._outlook(service, d_sid), policy)
 
-    def _policy(self, name: str) -> Policy:
-        return policies.create(name, **self.config.policy_parameters.get(name, {}))
+    def _outlook(self, service: Service, d_sid: Address) -> Outlook:
+        if service.policy == ORACLE:
+            return TrueOutlook(self._state, service.name, d_sid, self._true_states)
+        return self._role.outlook(service, d_sid)
 
     def _decide(self, service: Service, flow: FlowKey, now_s: float) -> Decided | None:
         choice = self._selections[flow.dst].choose(now_s, lambda d_bid: self.affinity.has_way_home(flow, d_bid))
         if choice is None:
             return None
         self.counters["decisions"] += 1
-        return Decided(
-            now_s, service.name, service.policy, flow, choice.d_bid, choice.site, choice.metrics_age_s,
-            choice.considered, choice.weighed,
-        )  # fmt: skip
+        return choice.decision(now_s, service.name, service.policy, flow)
 
     def weighed(self, d_sid: Address, now_s: float) -> tuple[Weighed, ...]:
         """Return the instances that may take a flow to a D-SID, with their shares of the next `SHARES` flows."""
@@ -252,7 +252,7 @@ class DRouter(BindingKeeper):
 
     def site_behind(self, target: Address) -> str | None:
         """Return the site that a flow was given to as such, by what it is bound to; None: that is an instance."""
-        return next((site for site, address in self._d_routers.items() if address == target), None)
+        return next((site for site, address in self.config.addresses_by_site.items() if address == target), None)
 
     def pool(self, d_sid: Address) -> Pool | None:
         """Return the pool of a D-SID whose flows the switch binds; None if this D-Router does."""
@@ -264,15 +264,14 @@ class DRouter(BindingKeeper):
         """Take in a datagram from a D-MA or another D-Router; what is not to be believed is counted and dropped."""
         try:
             message, epoch = self._admission.admit(data, now_s)
-            if not isinstance(message, (Probe, Report)):
-                told = self._role.on_message(message, epoch, now_s)
-                return self._heard(message.site, message.sequence, "told", told, now_s)
+            if isinstance(message, Probe):
+                return self._prober.on_probe(message, source, now_s)
+            if isinstance(message, Report):
+                return self._on_report(message, epoch, data, now_s)
+            told = self._role.on_message(message, epoch, now_s)
         except Refused as refused:
-            self.counters[refused.counter] += 1
-            return [MetricsReceived(now_s, refused.site or str(source), refused.sequence, "dropped", refused.reason)]
-        if isinstance(message, Probe):
-            return self._prober.on_probe(message, source, now_s)
-        return self._on_report(message, epoch, data, now_s)
+            return [admission.dropped(refused, source, self.counters, now_s)]
+        return self._heard(message.site, message.sequence, "told", told, now_s)
 
     def on_returned(self, data: bytes, to: Address, now_s: float) -> None:
         """Hear that nobody listens at a D-Router's address, in answer to a message that began with `data`."""
@@ -285,16 +284,18 @@ class DRouter(BindingKeeper):
 
     def _on_report(self, report: Report, epoch: int, data: bytes, now_s: float) -> Sequence[Output]:
         if not self._role.hears_reports:
-            self.counters["messages_unexpected"] += 1
-            return [MetricsReceived(now_s, report.site, report.sequence, "dropped", "it is for the controller")]
+            raise Refused("messages_unexpected", "it is for the controller", report)
         if not self.bindings.apply(report, now_s, epoch):
-            self.counters["reports_overtaken"] += 1
-            return [MetricsReceived(now_s, report.site, report.sequence, "dropped", "replayed or overtaken")]
+            raise Refused("reports_overtaken", "replayed or overtaken", report)
         learnt = self._learning.on_report(report)
+        for service in learnt:
+            self._services.update(dict.fromkeys(service.d_sids, service))
+            self._select_for(service)
         self._role.on_report(report, now_s)
         for choice in self._site_choices.values():
             choice.on_report(report, now_s)
-        outputs = [*learnt, *self._heard(report.site, report.sequence, "received", report.bindings, now_s)]
+        outputs: list[Output] = [InterceptService(d_sid) for service in learnt for d_sid in service.d_sids]
+        outputs += self._heard(report.site, report.sequence, "received", report.bindings, now_s)
         if report.site == self.config.site:  # as it came: the agent's own tag convinces the others
             audience = self._role.audience()
             peers = [peer.address for peer in self.config.peers if peer.site in audience]
@@ -347,7 +348,7 @@ class DRouter(BindingKeeper):
         gone = {d_bid, choice.emptied_by(d_bid) if choice else None}
         broken = [entry for entry in self.affinity if entry.d_bid in gone and entry.d_sid == d_sid]
         self.counters["flows_broken"] += len(broken)
-        return [action for entry in broken for action in self._end(entry)]
+        return [action for entry in broken for action in self.keeper.end(entry)]
 
     # -- time ------------------------------------------------------------------------------------
 
@@ -366,10 +367,16 @@ class DRouter(BindingKeeper):
             *probes,
             *self._notice(now_s),
             *self._dispatching.withdraw(self._deaths.is_dead, now_s),
-            *self._learning.on_timer(self.bindings, now_s),
+            *self._forget_services(now_s),
             *self._move_weights(now_s),
             *self._role.on_timer(now_s),
         ]
+
+    def _forget_services(self, now_s: float) -> list[Action]:
+        forgotten = self._learning.forgotten(self.bindings, now_s)
+        for d_sid in forgotten:
+            del self._services[d_sid], self._selections[d_sid]
+        return [ReleaseService(d_sid) for d_sid in forgotten]
 
     def _next_weights_s(self) -> float:
         if not self._pools:
@@ -391,3 +398,7 @@ class DRouter(BindingKeeper):
                 cut_off = sum(entry.egress == change.site for entry in self.affinity)
                 self.counters["flows_cut_off"] += cut_off
         return changes
+
+    def _drop(self, reason: str) -> list[Action]:
+        self.counters[f"dropped_{reason}"] += 1
+        return [DropPacket(reason)]

@@ -51,3 +51,14 @@ class DRouterConfig:
     control: Control = DISTRIBUTED
     dispatchers: tuple[DispatcherPeer, ...] = ()  # that it selects for
     address: Address | None = None  # its own; needed where flows are given to sites
+
+    @property
+    def addresses_by_site(self) -> dict[str, Address]:
+        """The addresses of all D-Routers, its own among them if it is known."""
+        own = {} if self.address is None else {self.site: self.address}
+        return {peer.site: peer.address for peer in self.peers} | own
+
+    @property
+    def prefixes_by_site(self) -> dict[str, tuple[Network, ...]]:
+        """What addresses each site has, its own among them."""
+        return {self.site: self.prefixes, **{peer.site: peer.prefixes for peer in self.peers}}

@@ -9,6 +9,7 @@ goes to an instance but by the binding. So a flow has one instance whatever is l
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from testbed.dyncast.actions import (
     Action,
     AskNode,
     DropHeld,
+    DropPacket,
     HoldPacket,
     InstallAffinity,
     InterceptService,
@@ -24,8 +26,8 @@ from testbed.dyncast.actions import (
     WatchUplink,
 )
 from testbed.dyncast.affinity.service import Service
-from testbed.dyncast.affinity.table import HeldFlow
-from testbed.dyncast.events import MetricsReceived
+from testbed.dyncast.affinity.table import AffinityTable, HeldFlow
+from testbed.dyncast.messages import admission
 from testbed.dyncast.messages.admission import Admission
 from testbed.dyncast.messages.authentication import Authenticator, Refused
 from testbed.dyncast.messages.dispatch_messages import Assignment, Cause, Withdrawal
@@ -69,12 +71,15 @@ class _Asking:
         return self.asked_s + _ASK_AGAIN_S * (1 << max(0, self.asks - 1))
 
 
-class Dispatcher(BindingKeeper):
+class Dispatcher:
     """One CFN Dispatcher. Without `authenticator` it believes every message in the name of its CFN node."""
 
     def __init__(self, config: DispatcherConfig, authenticator: Authenticator | None = None) -> None:
-        super().__init__({d_sid: service for service in config.services for d_sid in service.d_sids})
         self.config = config
+        self.counters: Counter[str] = Counter()
+        self.services = {d_sid: service for service in config.services for d_sid in service.d_sids}
+        self.affinity = AffinityTable()
+        self.keeper = BindingKeeper(self.affinity, self.counters)
         self.bindings = BindingTable(config.message_lifetime_s)  # stays empty: it takes no part in status updates
         self._admission = Admission({}, _NO_REPORTS, config.message_lifetime_s, authenticator)
         self._asking: dict[FlowKey, _Asking] = {}
@@ -86,12 +91,11 @@ class Dispatcher(BindingKeeper):
     def on_switch_connected(self, now_s: float, held: Collection[HeldFlow] = ()) -> list[Action]:
         """Put everything this Dispatcher knows into a switch; `held` is what a former process left in it."""
         self.counters["switch_connected"] += 1
-        actions = self._recover(held, now_s)
-        actions += [InterceptService(d_sid) for d_sid in self._services]
-        actions.append(WatchUplink(self.config.prefixes, brings_back=self.config.tells == "implicit"))
-        if not held:
-            actions += [InstallAffinity(self.affinity.renew(entry, now_s)) for entry in self.affinity]
-        return actions
+        return [
+            *self.keeper.on_switch_connected(held, lambda flow: self.services.get(flow.dst), now_s),
+            *(InterceptService(d_sid) for d_sid in self.services),
+            WatchUplink(self.config.prefixes, brings_back=self.config.tells == "implicit"),
+        ]
 
     def on_packet(self, packet: FlowKey, now_s: float, in_port: int = 0, *, tunnelled: bool = False) -> list[Action]:
         """Steer a packet to a D-SID that the switch had no entry for, or learn from one that came back."""
@@ -99,7 +103,7 @@ class Dispatcher(BindingKeeper):
             return self._drop("tunnelled_astray")
         if in_port == self.config.uplink_port:
             return self._on_returned(packet, now_s)
-        service = self._services.get(packet.dst)
+        service = self.services.get(packet.dst)
         if service is None:
             return self._drop("unknown_d_sid")
         if service.identifies_by_ports and packet.lacks_ports:
@@ -107,7 +111,7 @@ class Dispatcher(BindingKeeper):
         flow = service.identifier(packet)
         entry = self.affinity.find(flow)
         if entry is not None:
-            return self._follow(entry, now_s)
+            return self.keeper.follow(entry, now_s)
         asking = self._asking.get(flow)
         if asking is not None:
             if asking.held >= _MOST_HELD:
@@ -121,7 +125,7 @@ class Dispatcher(BindingKeeper):
 
     def reset_flows(self, services: Collection[Service], start: int, slots: int) -> tuple[list[Action], int | None]:
         """End the flows of services that are bound in some slots; return the slot to go on from (None: all ended)."""
-        return self._reset(services, start, slots)
+        return self.keeper.reset(services, start, slots)
 
     # -- asking ----------------------------------------------------------------------------------
 
@@ -136,27 +140,27 @@ class Dispatcher(BindingKeeper):
         return [AskNode(flow)]
 
     def _looks_like_another(self, flow: FlowKey) -> bool:
-        d_sids = (d_sid for d_sid in self._services if d_sid != flow.dst)
+        d_sids = (d_sid for d_sid in self.services if d_sid != flow.dst)
         packet = self._asking[flow].packet
         others = (self._asking_with(packet._replace(dst=d_sid)) for d_sid in d_sids)
         return any(other is not None and self._asking[other].asks > 0 for other in others)
 
     def _asking_with(self, packet: FlowKey) -> FlowKey | None:
         """Return the flow that was or will be asked about by showing this very packet."""
-        flow = self._services[packet.dst].identifier(packet)
+        flow = self.services[packet.dst].identifier(packet)
         asking = self._asking.get(flow)
         return flow if asking is not None and asking.packet == packet else None
 
     def _on_returned(self, packet: FlowKey, now_s: float) -> list[Action]:
         """Learn the instance of a flow from its first packet, which the CFN node sent back."""
-        if packet.dst in self._services:
+        if packet.dst in self.services:
             flow = self._asking_with(packet)
             return self._refuse(flow) if flow else self._unexpected()
-        d_sids = (d_sid for d_sid in self._services if d_sid.version == packet.dst.version)
+        d_sids = (d_sid for d_sid in self.services if d_sid.version == packet.dst.version)
         for d_sid in d_sids:
             flow = self._asking_with(packet._replace(dst=d_sid))
             if flow is not None and self._asking[flow].asks:
-                return self._bind(flow, packet.dst, "", self._services[d_sid].affinity_timeout_s, now_s)
+                return self._bind(flow, packet.dst, "", self.services[d_sid].affinity_timeout_s, now_s)
         return self._unexpected()
 
     # -- in-band messages ------------------------------------------------------------------------
@@ -165,12 +169,10 @@ class Dispatcher(BindingKeeper):
         """Take in what the CFN node says; what is not to be believed is counted and dropped."""
         try:
             message, _ = self._admission.admit(data, now_s)
+            if message.site != self.config.cfn_node:
+                raise Refused("messages_unknown_sender", "not of the CFN node", message)
         except Refused as refused:
-            self.counters[refused.counter] += 1
-            return [MetricsReceived(now_s, refused.site or str(source), refused.sequence, "dropped", refused.reason)]
-        if message.site != self.config.cfn_node:
-            self.counters["messages_unknown_sender"] += 1
-            return [MetricsReceived(now_s, message.site, message.sequence, "dropped", "not of the CFN node")]
+            return [admission.dropped(refused, source, self.counters, now_s)]
         if isinstance(message, Withdrawal):
             return self._on_withdrawal(message, now_s)
         if isinstance(message, Assignment):
@@ -196,7 +198,7 @@ class Dispatcher(BindingKeeper):
                 self.counters["flows_broken" if cause is Cause.DIED else "flows_cut_off"] += 1
                 self._withdrawn[entry.flow] = until_s = now_s + entry.timeout_s
                 self._next_s = min(self._next_s, until_s)
-                actions += self._end(entry)
+                actions += self.keeper.end(entry)
         return actions
 
     def _bind(self, flow: FlowKey, d_bid: Address, egress: str, timeout_s: int, now_s: float) -> list[Action]:
@@ -243,3 +245,7 @@ class Dispatcher(BindingKeeper):
     def _give_up(self, flow: FlowKey, reason: str) -> list[Action]:
         self.counters[f"dropped_{reason}"] += self._asking.pop(flow).held
         return [DropHeld(flow)]
+
+    def _drop(self, reason: str) -> list[Action]:
+        self.counters[f"dropped_{reason}"] += 1
+        return [DropPacket(reason)]

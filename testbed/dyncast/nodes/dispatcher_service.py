@@ -13,8 +13,7 @@ them, and it does not matter how many of them get lost. What the policies choose
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
@@ -23,8 +22,7 @@ from testbed.dyncast.events import Decided
 from testbed.dyncast.messages import codec
 from testbed.dyncast.messages.authentication import Authenticator, Identity, Role
 from testbed.dyncast.messages.dispatch_messages import MOST_WITHDRAWN, Assignment, Cause, Withdrawal, Withdrawn
-from testbed.dyncast.monitoring.binding_table import BindingTable
-from testbed.dyncast.monitoring.path_state import PathState
+from testbed.dyncast.selection.node_state import NodeState
 from testbed.net.addresses import Address
 from testbed.net.flow_key import FlowKey
 
@@ -50,20 +48,11 @@ class Dispatching:
     """What one CFN node tells its Dispatchers."""
 
     def __init__(
-        self,
-        site: str,
-        peers: Collection[DispatcherPeer],
-        bindings: BindingTable,
-        paths: Mapping[str, PathState],
-        authenticator: Authenticator | None,
-        counters: Counter[str],
+        self, state: NodeState, peers: Collection[DispatcherPeer], authenticator: Authenticator | None
     ) -> None:
-        self._site = site
+        self._state = state
         self._by_port = {peer.port: peer for peer in peers}
-        self._bindings = bindings
-        self._paths = paths
         self._authenticator = authenticator
-        self._counters = counters
         self._sequence = 0
         self._told: tuple[Withdrawn, ...] = ()
         self._next_s = 0.0
@@ -77,12 +66,12 @@ class Dispatching:
     ) -> list[Output]:
         """Tell where a flow goes whose first packet is at hand; None: no instance takes it, and its sender is told."""
         d_bid, egress = (decided.d_bid, decided.egress) if decided else (None, "")
-        self._counters["flows_dispatched" if decided else "refused_no_instance"] += 1
+        self._state.counters["flows_dispatched" if decided else "refused_no_instance"] += 1
         also: Output = decided or RefusePacket("no_instance")
         if peer.tells == "implicit":
             return [ReturnPacket(d_bid), also]
         self._sequence += 1
-        message = Assignment(self._site, self._sequence, now_s, flow, d_bid, egress, timeout_s)
+        message = Assignment(self._state.site, self._sequence, now_s, flow, d_bid, egress, timeout_s)
         return [self._send(peer, message), also]
 
     def next_timer_s(self) -> float:
@@ -100,8 +89,8 @@ class Dispatching:
         return [self._send(peer, message) for peer in self._by_port.values() for message in self._messages(now_s)]
 
     def _withdrawn(self, is_dead: Callable[[Address, Address], bool]) -> Iterator[Withdrawn]:
-        for binding in self._bindings.all():
-            path = self._paths.get(binding.site)
+        for binding in self._state.bindings.all():
+            path = self._state.paths.get(binding.site)
             if is_dead(binding.d_sid, binding.d_bid):
                 yield Withdrawn(binding.d_sid, binding.d_bid, Cause.DIED)
             elif path is not None and not path.is_reachable:
@@ -111,7 +100,7 @@ class Dispatching:
         rest = iter(self._told)
         while part := tuple(islice(rest, MOST_WITHDRAWN)):
             self._sequence += 1
-            yield Withdrawal(self._site, self._sequence, now_s, part)
+            yield Withdrawal(self._state.site, self._sequence, now_s, part)
 
     def _send(self, peer: DispatcherPeer, message: Assignment | Withdrawal) -> SendMessage:
         data = codec.encode(message)

@@ -13,15 +13,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 
-from testbed.dyncast import policies
 from testbed.dyncast.events import Decided, MetricsReceived
+from testbed.dyncast.messages import admission
 from testbed.dyncast.messages.admission import Admission
 from testbed.dyncast.messages.authentication import Authenticator, Refused
 from testbed.dyncast.messages.reports import Report
 from testbed.dyncast.monitoring.binding_table import BindingTable
 from testbed.dyncast.monitoring.path_state import PathState
 from testbed.dyncast.policies import ORACLE, POLICIES
-from testbed.dyncast.selection.selection import Selection
+from testbed.dyncast.selection.configured_policies import ConfiguredPolicies
+from testbed.dyncast.selection.node_state import NodeState
 from testbed.dyncast.selection.session_model import SessionModel
 from testbed.dyncast.selection.view import Outlook
 from testbed.net.addresses import Address, Network
@@ -92,11 +93,12 @@ class NameSteering:
         self._sites = tuple(sites)
         prefixes = {of_site.site: of_site.prefixes for of_site in sites}
         self._admission = Admission(prefixes, report_rate, lifetime_s, authenticator)
+        policies = ConfiguredPolicies({}, rng)
         self._sessions = SessionModel()
         nowhere = ClientSite("", (), dict.fromkeys(prefixes, 0.0))
         self._selections = {
-            (seen_from.site, d_sid): Selection(
-                self._outlook(seen_from, service, d_sid), policies.create(chosen_by.answers), rng
+            (seen_from.site, d_sid): policies.selection(
+                self._outlook(seen_from, service, d_sid), policies.create(chosen_by.answers)
             )
             for seen_from in (*sites, nowhere)
             for d_sid, service in services.items()
@@ -104,21 +106,19 @@ class NameSteering:
 
     def _outlook(self, seen_from: ClientSite, service: str, d_sid: Address) -> Outlook:
         paths = {site: PathState(site, cost_ms) for site, cost_ms in seen_from.path_costs_ms.items()}
-        return Outlook(service, d_sid, seen_from.site, self.bindings, paths, self._sessions)
+        return Outlook(NodeState(seen_from.site, self.bindings, paths, self._sessions, self.counters), service, d_sid)
 
     def on_message(self, data: bytes, source: Address, now_s: float) -> list[MetricsReceived]:
         """Take in a report; what is not to be believed is counted and dropped, as by a D-Router."""
         try:
             message, epoch = self._admission.admit(data, now_s)
+            if not isinstance(message, Report):
+                self.counters["probes_unexpected"] += 1
+                return []
+            if not self.bindings.apply(message, now_s, epoch):
+                raise Refused("reports_overtaken", "replayed or overtaken", message)
         except Refused as refused:
-            self.counters[refused.counter] += 1
-            return [MetricsReceived(now_s, refused.site or str(source), refused.sequence, "dropped", refused.reason)]
-        if not isinstance(message, Report):
-            self.counters["probes_unexpected"] += 1
-            return []
-        if not self.bindings.apply(message, now_s, epoch):
-            self.counters["reports_overtaken"] += 1
-            return [MetricsReceived(now_s, message.site, message.sequence, "dropped", "replayed or overtaken")]
+            return [admission.dropped(refused, source, self.counters, now_s)]
         for told in message.bindings:
             service = self._services.get(told.d_sid)
             if service is None:
@@ -141,7 +141,4 @@ class NameSteering:
             self.counters["refused_no_instance"] += 1
             return None
         self.counters["decisions"] += 1
-        return Decided(
-            now_s, self._services[d_sid], DNS_TTL, FlowKey(client, d_sid, None, None, None), choice.d_bid, choice.site,
-            choice.metrics_age_s, choice.considered, choice.weighed,
-        )  # fmt: skip
+        return choice.decision(now_s, self._services[d_sid], DNS_TTL, FlowKey(client, d_sid, None, None, None))

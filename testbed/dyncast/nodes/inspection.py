@@ -21,6 +21,7 @@ from testbed.dyncast.monitoring.port_state import PortState
 from testbed.dyncast.nodes.d_router import DRouter
 from testbed.dyncast.nodes.d_router_config import Peer
 from testbed.dyncast.nodes.dispatcher import Dispatcher
+from testbed.dyncast.nodes.weighted_pool import Pool
 from testbed.net.addresses import Address
 
 SECTIONS = ("services", "bindings", "weights", "flows", "counters", "neighbours", "ports")
@@ -70,7 +71,7 @@ def _services(d_router: DRouter | Dispatcher, now_s: float) -> Iterable[Row]:
     for binding in d_router.bindings.all():
         known[binding.d_sid].append(binding)
     for service, d_sid in _offered(d_router):
-        here, pool = known[d_sid], d_router.pool(d_sid)
+        here, pool = known[d_sid], _pool(d_router, d_sid)
         yield {
             "service": service.name,
             "d_sid": str(d_sid),
@@ -145,7 +146,7 @@ def _weights(d_router: DRouter, start: int, now_s: float) -> Page:
 
 def _flow(d_router: DRouter | Dispatcher, entry: AffinityEntry, now_s: float) -> Row:
     flow = entry.flow
-    site = d_router.site_behind(entry.d_bid)
+    site = d_router.site_behind(entry.d_bid) if isinstance(d_router, DRouter) else None
     return {
         "src": None if flow.src is None else str(flow.src),
         "src_port": flow.src_port,
@@ -205,6 +206,10 @@ def _loss_percent(path: PathState) -> float | None:
 
 def _binder(d_router: DRouter | Dispatcher) -> str:
     return "dispatcher" if isinstance(d_router, Dispatcher) else "d_router"
+
+
+def _pool(d_router: DRouter | Dispatcher, d_sid: Address) -> Pool | None:
+    return d_router.pool(d_sid) if isinstance(d_router, DRouter) else None
 
 
 def _offered(d_router: DRouter | Dispatcher) -> Iterable[tuple[Service, Address]]:

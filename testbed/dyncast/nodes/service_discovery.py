@@ -8,75 +8,62 @@ service; by which policy it is steered is the ingress's own business. docs/decis
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 
-from testbed.dyncast.actions import Action, InterceptService, RefusePacket, ReleaseService
+from testbed.dyncast.actions import Action, RefusePacket
 from testbed.dyncast.affinity.service import Service
 from testbed.dyncast.messages.reports import BindingReport, Report
 from testbed.dyncast.metrics.levels import State
 from testbed.dyncast.monitoring.binding_table import BindingTable
-from testbed.dyncast.selection.selection import Selection
 from testbed.net.addresses import Address, Network
 from testbed.net.flow_key import FIVE_TUPLE, FlowKey
 
 
 class ServiceLearning:
-    """Keeps `services` and `selections`, which its D-Router decides by, in step with what reports tell.
+    """Says which services to take up and to give up; its D-Router does so.
 
     Learns members of `ranges`, to be steered by `policy`; without a policy the services are as configured. `counters`
     takes what is learnt and what cannot be.
     """
 
-    def __init__(
-        self,
-        ranges: Collection[Network],
-        policy: str | None,
-        services: dict[Address, Service],
-        selections: dict[Address, Selection],
-        select: Callable[[Service, Address], Selection],
-        counters: Counter[str],
-    ) -> None:
+    def __init__(self, ranges: Collection[Network], policy: str | None, counters: Counter[str]) -> None:
         self._ranges = ranges
         self._policy = policy
-        self._services = services
-        self._selections = selections
-        self._select = select
         self._counters = counters
         self._learnt: dict[Address, BindingReport] = {}  # by which each was
 
-    def on_report(self, report: Report) -> list[Action]:
-        """Take up the services that a report makes known."""
+    def on_report(self, report: Report) -> list[Service]:
+        """Return the services that a report makes known, each of one D-SID."""
         if self._policy is None:
             return []
-        return [action for told in report.bindings for action in self._on_told(told, self._policy)]
+        learnt = (self._on_told(told, self._policy) for told in report.bindings)
+        return [service for service in learnt if service is not None]
 
-    def _on_told(self, told: BindingReport, policy: str) -> list[Action]:
+    def _on_told(self, told: BindingReport, policy: str) -> Service | None:
         first = self._learnt.get(told.d_sid)
         if first is not None and told.offer not in (None, first.offer):
             self._counters["offers_conflicting"] += 1
         if first is not None or told.state is not State.UP:
-            return []
+            return None
         if not self._is_member(told.d_sid):
             self._counters["d_sids_outside_ranges"] += 1
-            return []
+            return None
         try:
             service = _service(told, policy)
         except ValueError:
             self._counters["offers_unusable"] += 1
-            return []
+            return None
         self._learnt[told.d_sid] = told
-        self._services[told.d_sid] = service
-        self._selections[told.d_sid] = self._select(service, told.d_sid)
         self._counters["services_learnt"] += 1
-        return [InterceptService(told.d_sid)]
+        return service
 
-    def on_timer(self, bindings: BindingTable, now_s: float) -> list[Action]:
-        """Give up the services that no instance serves any more, as far as this ingress knows."""
+    def forgotten(self, bindings: BindingTable, now_s: float) -> list[Address]:
+        """Return the learnt D-SIDs that no instance serves any more, as far as this ingress knows, and forget them."""
         gone = [d_sid for d_sid in self._learnt if not bindings.usable(d_sid, now_s)]
         for d_sid in gone:
-            del self._learnt[d_sid], self._services[d_sid], self._selections[d_sid]
+            del self._learnt[d_sid]
             self._counters["services_forgotten"] += 1
-        return [ReleaseService(d_sid) for d_sid in gone]
+        return gone
 
     def on_unknown(self, d_sid: Address) -> list[Action] | None:
         """Refuse a packet to a member of a range that is no service; None if it is to no member."""

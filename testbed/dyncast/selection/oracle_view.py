@@ -9,11 +9,12 @@ trips (measured), and the mean service time (learnt over reports, since even the
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Protocol
 
 from testbed.dyncast.metrics.levels import RawMetrics
 from testbed.dyncast.monitoring.binding_table import Binding
 from testbed.dyncast.policies import Candidate
+from testbed.dyncast.selection.node_state import NodeState
 from testbed.dyncast.selection.view import Outlook
 from testbed.net.addresses import Address
 
@@ -32,14 +33,14 @@ class TrueStates(Protocol):
 
 
 class TrueOutlook(Outlook):
-    """The view from `site`, without delay. Raises ValueError without `true_states`: it could not see."""
+    """The view of a node, without delay. Raises ValueError without `true_states`: it could not see."""
 
     current_for_s = 0.0
 
-    def __init__(self, true_states: TrueStates | None, *known: Any) -> None:
+    def __init__(self, state: NodeState, service: str, d_sid: Address, true_states: TrueStates | None) -> None:
         if true_states is None:
             raise ValueError("the policy oracle needs the true states of instances")
-        super().__init__(*known)
+        super().__init__(state, service, d_sid)
         self._true_states = true_states
 
     def usable(self, now_s: float) -> list[Binding]:
@@ -63,13 +64,10 @@ class TrueOutlook(Outlook):
     def on_given(self, d_bid: Address, flows: int, now_s: float) -> None:
         """Tell the other ingresses, too."""
         super().on_given(d_bid, flows, now_s)
-        binding = self._bindings.get(self._d_sid, d_bid)
-        path = self._paths.get(binding.site) if binding else None
-        # A request follows upon a handshake, a stream begins with its first packet.
-        round_trips = 0.5 + self.sessions.load_per_session(self.service)
-        arrives_s = now_s + (path.cost_s * round_trips if path else 0.0)
+        binding = self.state.bindings.get(self.d_sid, d_bid)
+        travel_s = self.state.travel_s(self.service, binding.site) if binding else 0.0
         for _ in range(flows):
-            self._true_states.send(d_bid, arrives_s)
+            self._true_states.send(d_bid, now_s + travel_s)
 
     def _as_it_is(self, binding: Binding, now_s: float) -> Binding:
         raw = self._true_states.of(binding.d_bid, now_s)

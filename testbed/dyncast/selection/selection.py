@@ -14,12 +14,14 @@ from heapq import nsmallest
 from random import Random
 from typing import NamedTuple
 
+from testbed.dyncast.events import Decided
 from testbed.dyncast.monitoring.binding_table import Binding
 from testbed.dyncast.policies import Policy
 from testbed.dyncast.policies.candidate import Weighed
 from testbed.dyncast.policies.selectors.selector import Instance
 from testbed.dyncast.selection.view import Outlook
 from testbed.net.addresses import Address
+from testbed.net.flow_key import FlowKey
 
 REFRESH_INTERVAL_S = 0.1
 _QUICKLY = 200  # instances that are looked at so often; more of them proportionally more seldom
@@ -34,6 +36,13 @@ class Choice(NamedTuple):
     metrics_age_s: float
     considered: int
     weighed: tuple[Weighed, ...]
+
+    def decision(self, now_s: float, service: str, policy: str, flow: FlowKey, *, of_site: bool = False) -> Decided:
+        """Return the decision that gives a flow so; `of_site`: to the site, where what stands for it was chosen."""
+        d_bid = None if of_site else self.d_bid
+        return Decided(
+            now_s, service, policy, flow, d_bid, self.site, self.metrics_age_s, self.considered, self.weighed
+        )
 
 
 class Selection:

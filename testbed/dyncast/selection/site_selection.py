@@ -9,19 +9,16 @@ architecture.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from random import Random
-from typing import Any
 
 from testbed.dyncast.affinity.service import Service
 from testbed.dyncast.events import Decided
 from testbed.dyncast.messages.reports import Report
 from testbed.dyncast.metrics.levels import RawMetrics, Scores, State
-from testbed.dyncast.monitoring.binding_table import Binding, BindingTable
-from testbed.dyncast.monitoring.path_state import PathState
-from testbed.dyncast.policies import Policy
-from testbed.dyncast.selection.selection import Choice, Selection
+from testbed.dyncast.monitoring.binding_table import Binding
+from testbed.dyncast.selection.configured_policies import ConfiguredPolicies
+from testbed.dyncast.selection.node_state import NodeState
 from testbed.dyncast.selection.session_model import SessionModel
 from testbed.dyncast.selection.view import Outlook
 from testbed.net.addresses import Address
@@ -34,8 +31,8 @@ class SiteOutlook(Outlook):
     A site is summed up when all are looked at, and when it was told of: a flow given to it needs no look at instances.
     """
 
-    def __init__(self, addresses: Mapping[str, Address], *known: Any) -> None:
-        super().__init__(*known)
+    def __init__(self, state: NodeState, service: str, d_sid: Address, addresses: Mapping[str, Address]) -> None:
+        super().__init__(state, service, d_sid)
         self._addresses = addresses
         self._summed: dict[Address, Binding] = {}
 
@@ -50,14 +47,15 @@ class SiteOutlook(Outlook):
     def usable_one(self, d_bid: Address, now_s: float) -> Binding | None:
         """Return one site, by the address of its D-Router, if an instance there may take a flow now."""
         site = self._summed.get(d_bid)
-        if site is None or not self._bindings.is_usable(site, now_s) or not self._is_reachable(site):
+        if site is None or not self.state.bindings.is_usable(site, now_s) or not self._is_reachable(site):
             return None
         return site
 
     def on_told(self, site: str, now_s: float) -> Address:
         """Sum a site up anew; return the address that stands for it."""
         address = self._addresses[site]
-        of_site = [binding for binding in self._bindings.usable(self._d_sid, now_s) if binding.site == site]
+        usable = self.state.bindings.usable(self.d_sid, now_s)
+        of_site = [binding for binding in usable if binding.site == site]
         self._summed.pop(address, None)
         if of_site:
             self._summed[address] = self._together(site, of_site)
@@ -80,12 +78,12 @@ class LocalOutlook(Outlook):
 
     def usable(self, now_s: float) -> list[Binding]:
         """Return the instances here that may take a flow now."""
-        return [binding for binding in super().usable(now_s) if binding.site == self._site]
+        return [binding for binding in super().usable(now_s) if binding.site == self.state.site]
 
     def usable_one(self, d_bid: Address, now_s: float) -> Binding | None:
         """Return one instance, if it is here and may take a flow now."""
         binding = super().usable_one(d_bid, now_s)
-        return binding if binding is not None and binding.site == self._site else None
+        return binding if binding is not None and binding.site == self.state.site else None
 
 
 class SiteChoice:
@@ -93,26 +91,21 @@ class SiteChoice:
 
     def __init__(
         self,
+        state: NodeState,
+        addresses: Mapping[str, Address],
         service: Service,
         d_sid: Address,
-        site: str,
-        addresses: Mapping[str, Address],
-        bindings: BindingTable,
-        paths: Mapping[str, PathState],
-        sessions: SessionModel,
-        policy: Policy,
-        local_policy: Policy,
-        rng: Random,
+        policies: ConfiguredPolicies,
     ) -> None:
-        self._service, self._d_sid, self._site = service, d_sid, site
-        self._addresses, self._bindings, self._paths = addresses, bindings, paths
-        self._of_sites = SessionModel()  # apart: what a site has is no session more or less of an instance
+        self._state, self._addresses = state, addresses
+        self._service, self._d_sid = service, d_sid
         self._started: Counter[str] = Counter()  # sessions, by site; instances that come and go make it no leap
         self._last_started: dict[Address, int] = {}
-        known = (service.name, d_sid, site, bindings, paths)
-        self._outlook = SiteOutlook(addresses, *known, self._of_sites)
-        self.sites = Selection(self._outlook, policy, rng)
-        self.instances = Selection(LocalOutlook(*known, sessions), local_policy, rng)
+        # Sessions apart: what a site has is no session more or less of an instance.
+        self._outlook = SiteOutlook(replace(state, sessions=SessionModel()), service.name, d_sid, addresses)
+        self.sites = policies.selection(self._outlook, policies.create(service.policy))
+        local = LocalOutlook(state, service.name, d_sid)
+        self.instances = policies.selection(local, policies.create(service.policy_at_egress))
 
     def on_report(self, report: Report, now_s: float) -> None:
         """Take in a report that the bindings have taken in."""
@@ -129,10 +122,9 @@ class SiteChoice:
         site = self._outlook.usable_one(address, now_s)
         if site is not None and site.raw is not None:
             together = replace(site.raw, sessions_started=self._started[report.site])
-            path, name = self._paths.get(report.site), self._service.name
-            # A request follows upon a handshake, a stream begins with its first packet.
-            travel_s = (path.cost_s if path else 0.0) * (0.5 + self._of_sites.load_per_session(name))
-            self._of_sites.on_report(name, address, together, report.sent_s, travel_s)
+            of_sites, name = self._outlook.state, self._service.name
+            travel_s = of_sites.travel_s(name, report.site)
+            of_sites.sessions.on_report(name, address, together, report.sent_s, travel_s)
         self.sites.on_told(address)
 
     def decide(self, flow: FlowKey, now_s: float, *, tunnelled: bool) -> tuple[Address, list[Decided]] | None:
@@ -145,49 +137,23 @@ class SiteChoice:
             choice = self.sites.choose(now_s, _nobody_is_barred)
             if choice is None:
                 return None
-            decisions.append(self._decided(choice, self._service.policy, flow, now_s, None))
-            if choice.site != self._site:
+            decisions.append(choice.decision(now_s, self._service.name, self._service.policy, flow, of_site=True))
+            if choice.site != self._state.site:
                 return choice.d_bid, decisions
         choice = self.instances.choose(now_s, _nobody_is_barred)
         if choice is None:
             return None
-        decisions.append(self._decided(choice, self._service.policy_at_egress, flow, now_s, choice.d_bid))
+        decisions.append(choice.decision(now_s, self._service.name, self._service.policy_at_egress, flow))
         return choice.d_bid, decisions
 
     def emptied_by(self, d_bid: Address) -> Address | None:
         """Return what stands for the site of an instance, if none of the instances there is alive; None if one is."""
-        binding = self._bindings.get(self._d_sid, d_bid)
+        binding = self._state.bindings.get(self._d_sid, d_bid)
         if binding is None:
             return None
-        of_site = [item for item in self._bindings.all() if (item.d_sid, item.site) == (self._d_sid, binding.site)]
+        of_site = [item for item in self._state.bindings.of(self._d_sid) if item.site == binding.site]
         is_empty = all(item.state is State.DOWN for item in of_site)
         return self._addresses[binding.site] if is_empty else None
-
-    def _decided(self, choice: Choice, policy: str, flow: FlowKey, now_s: float, d_bid: Address | None) -> Decided:
-        return Decided(
-            now_s, self._service.name, policy, flow, d_bid, choice.site, choice.metrics_age_s, choice.considered,
-            choice.weighed,
-        )  # fmt: skip
-
-
-def of_services(
-    services: Iterable[Service],
-    site: str,
-    addresses: Mapping[str, Address],
-    bindings: BindingTable,
-    paths: Mapping[str, PathState],
-    sessions: SessionModel,
-    policy: Callable[[str], Policy],
-    rng: Random,
-) -> dict[Address, SiteChoice]:
-    """Return the choice for each D-SID whose flows are given to sites; `policy` makes one by its name."""
-    known = (site, addresses, bindings, paths, sessions)
-    return {
-        d_sid: SiteChoice(service, d_sid, *known, policy(service.policy), policy(service.policy_at_egress), rng)
-        for service in services
-        if service.choice == "site"
-        for d_sid in service.d_sids
-    }
 
 
 def _nobody_is_barred(_: Address) -> bool:

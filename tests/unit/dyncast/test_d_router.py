@@ -166,7 +166,7 @@ def test_two_services_of_one_instance_do_not_cross_on_the_way_home() -> None:
     ping, other_ping = flow(None, proto=1), flow(None, proto=1, dst=other_d_sid)
     entry = only(router.on_packet(ping, now_s=1), InstallAffinity).entry
     assert router.on_packet(other_ping, now_s=1) == [DropPacket("way_home_taken")]
-    router.on_forward_entry_removed(entry.number, idle=False)
+    router.keeper.on_forward_entry_removed(entry.number, idle=False)
     assert only(router.on_packet(other_ping, now_s=2), ForwardPacket).entry.d_bid == NEAR
 
 
@@ -176,9 +176,9 @@ def test_two_services_of_one_instance_do_not_cross_on_the_way_home() -> None:
 def test_an_idle_flow_ends_when_nothing_came_home_either() -> None:
     router = informed(d_router())
     entry = only(router.on_packet(flow(), now_s=1), InstallAffinity).entry
-    assert router.on_forward_entry_removed(entry.number, idle=True) == [ReadReturnPackets(entry)]
+    assert router.keeper.on_forward_entry_removed(entry.number, idle=True) == [ReadReturnPackets(entry)]
     assert router.affinity.find(flow()) == entry
-    assert router.on_return_packets(entry.number, packets=0, now_s=31) == [RemoveAffinity(entry)]
+    assert router.keeper.on_return_packets(entry.number, packets=0, now_s=31) == [RemoveAffinity(entry)]
     assert (router.affinity.find(flow()), router.counters["bindings_ended"]) == (None, 1)
 
 
@@ -186,30 +186,30 @@ def test_a_flow_that_only_comes_home_stays_bound_as_long_as_it_does() -> None:
     router = informed(d_router())
     entry = only(router.on_packet(flow(), now_s=1), InstallAffinity).entry
     for period, packets in enumerate((100, 250, 251), 1):
-        router.on_forward_entry_removed(entry.number, idle=True)
+        router.keeper.on_forward_entry_removed(entry.number, idle=True)
         kept = entry._replace(installed_s=30 * period, return_packets=packets)
-        assert router.on_return_packets(entry.number, packets, now_s=30 * period) == [InstallAffinity(kept)]
-    router.on_forward_entry_removed(entry.number, idle=True)
-    assert router.on_return_packets(entry.number, 251, now_s=120) == [RemoveAffinity(kept)]
+        assert router.keeper.on_return_packets(entry.number, packets, now_s=30 * period) == [InstallAffinity(kept)]
+    router.keeper.on_forward_entry_removed(entry.number, idle=True)
+    assert router.keeper.on_return_packets(entry.number, 251, now_s=120) == [RemoveAffinity(kept)]
 
 
 def test_an_entry_removed_for_another_reason_ends_the_flow() -> None:
     router = informed(d_router())
     entry = only(router.on_packet(flow(), now_s=1), InstallAffinity).entry
-    assert router.on_forward_entry_removed(entry.number, idle=False) == [RemoveAffinity(entry)]
+    assert router.keeper.on_forward_entry_removed(entry.number, idle=False) == [RemoveAffinity(entry)]
     assert len(router.affinity) == 0
 
 
 def test_news_of_entries_that_are_not_known_is_ignored() -> None:
     router = informed(d_router())
-    assert router.on_forward_entry_removed(99, idle=True) == []
-    assert router.on_return_packets(99, packets=1, now_s=1) == []
+    assert router.keeper.on_forward_entry_removed(99, idle=True) == []
+    assert router.keeper.on_return_packets(99, packets=1, now_s=1) == []
 
 
 def test_after_its_end_a_flow_is_decided_anew() -> None:
     router = informed(d_router(service(policy="round_robin")))
     first = only(router.on_packet(flow(), now_s=1), InstallAffinity).entry
-    router.on_forward_entry_removed(first.number, idle=False)
+    router.keeper.on_forward_entry_removed(first.number, idle=False)
     second = only(router.on_packet(flow(), now_s=2), InstallAffinity).entry
     assert (first.d_bid, second.d_bid) == (NEAR, FAR)
     assert second.number != first.number

@@ -233,9 +233,9 @@ def test_an_idle_flow_ends_and_one_that_only_comes_home_stays() -> None:
     network.client_sends(flow(), 1)
     network.settle(1)
     (entry,) = network.home.affinity
-    assert network.home.on_forward_entry_removed(entry.number, idle=True) == [ReadReturnPackets(entry)]
-    assert of_kind(network.home.on_return_packets(entry.number, 5, 40), InstallAffinity)
-    assert of_kind(network.home.on_return_packets(entry.number, 5, 80), RemoveAffinity)
+    assert network.home.keeper.on_forward_entry_removed(entry.number, idle=True) == [ReadReturnPackets(entry)]
+    assert of_kind(network.home.keeper.on_return_packets(entry.number, 5, 40), InstallAffinity)
+    assert of_kind(network.home.keeper.on_return_packets(entry.number, 5, 80), RemoveAffinity)
     assert len(network.home.affinity) == 0
 
 

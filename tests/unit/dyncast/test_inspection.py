@@ -157,7 +157,7 @@ def test_flows_that_end_while_pages_are_read_hide_no_others() -> None:
     reading = pages(router, "flows")
     seen = {row["src_port"] for row in next(reading).rows}
     for entry in list(router.affinity)[100:200]:
-        router.on_forward_entry_removed(entry.number, idle=False)
+        router.keeper.on_forward_entry_removed(entry.number, idle=False)
     bind(router, 50, first_port=50000)
     seen |= {row["src_port"] for page in reading for row in page.rows}
     assert seen >= {row["src_port"] for row in rows(router, "flows")} - set(range(50000, 50050))

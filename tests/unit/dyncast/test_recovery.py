@@ -27,7 +27,7 @@ def test_flows_go_on_under_the_numbers_that_the_switch_knows() -> None:
     assert (entry.number, entry.d_bid, entry.created_s, entry.timeout_s) == (7, FAR, 95.0, 30)
     informed(router, now_s=100.0)
     assert only(router.on_packet(flow(40000), 100.1), ForwardPacket).entry.d_bid == FAR
-    assert only(router.on_forward_entry_removed(_LATER_SLOT_USE, idle=True), ReadReturnPackets)
+    assert only(router.keeper.on_forward_entry_removed(_LATER_SLOT_USE, idle=True), ReadReturnPackets)
 
 
 def test_new_flows_get_numbers_of_their_own() -> None:

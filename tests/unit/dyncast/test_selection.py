@@ -15,8 +15,8 @@ from testbed.dyncast.monitoring.binding_table import BindingTable
 from testbed.dyncast.monitoring.path_state import PathState
 from testbed.dyncast.policies import Candidate, Policy
 from testbed.dyncast.policies.selectors.cost_order import CostOrder, Priced
+from testbed.dyncast.selection.node_state import NodeState
 from testbed.dyncast.selection.selection import REFRESH_INTERVAL_S, Choice, Selection
-from testbed.dyncast.selection.session_model import SessionModel
 from testbed.dyncast.selection.view import Outlook
 from testbed.net.addresses import Address
 from tests.dyncast_samples import D_SID, HERE, NEAR, THERE
@@ -28,7 +28,7 @@ class Site:
     def __init__(self, policy: str | Policy, *sessions: int, lifetime_s: float = 10.0) -> None:
         self.bindings = BindingTable(lifetime_s)
         self.paths = {THERE: PathState(THERE, 20.0)}
-        self.outlook = Outlook("render", D_SID, HERE, self.bindings, self.paths, SessionModel())
+        self.outlook = Outlook(NodeState(HERE, self.bindings, self.paths), "render", D_SID)
         chosen_by = policies.create(policy) if isinstance(policy, str) else policy
         self.selection = Selection(self.outlook, chosen_by, Random(7))
         self._sequence = 0

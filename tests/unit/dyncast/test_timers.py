@@ -13,6 +13,7 @@ from testbed.dyncast.actions import Action, SendMessage
 from testbed.dyncast.control.role import Control
 from testbed.dyncast.events import Noticed
 from testbed.dyncast.messages import codec
+from testbed.dyncast.messages.outgoing import Outgoing
 from testbed.dyncast.messages.reports import Probe
 from testbed.dyncast.metrics.levels import RawMetrics
 from testbed.dyncast.monitoring.path_state import PathState
@@ -128,7 +129,7 @@ def test_a_path_that_is_back_is_noticed_at_once() -> None:
 def _prober(sites: int, interval_s: float = 1.0) -> Prober:
     addresses = {f"s{number}": ip_address("10.0.0.0") + number for number in range(sites)}
     paths = {site: PathState(site, 1.0) for site in addresses}
-    return Prober("here", addresses, paths, interval_s, None, Counter())
+    return Prober("here", paths, interval_s, Outgoing(addresses, None), Counter())
 
 
 def _woken(prober: Prober, until_s: float) -> list[tuple[float, set[object]]]:
