@@ -197,6 +197,38 @@ def test_a_shared_environment_is_pointed_at_the_checkout_in_use(checkout, tmp_pa
     assert call(other, "point_here; points_here", DYNCAST_VENV=str(venv)).returncode == 0
 
 
+_POOL = """
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from testbed import cli_worker
+
+def main():
+    with ProcessPoolExecutor(1, get_context("spawn")) as workers:
+        print("one start", workers.submit(cli_worker.square, 3).result())
+"""
+
+
+def test_worker_processes_do_not_start_the_command_again(checkout):
+    venv = checkout / ".venv"
+    make_environment(checkout, venv)
+    package = checkout / "testbed"
+    package.mkdir()
+    (package / "cli_worker.py").write_text("def square(number):\n    return number**2\n")
+    (package / "cli.py").write_text(_POOL)
+    environment = {**os.environ, "PYTHONPATH": str(checkout), "PYTHONSAFEPATH": "1"}
+    command = [str(venv / "bin" / "python"), str(venv / "bin" / "dyncast")]
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=False)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "one start 9\n", "")
+
+
+def test_an_environment_of_an_earlier_release_gets_the_present_start(checkout):
+    venv = checkout / ".venv"
+    make_environment(checkout, venv)
+    (venv / "bin" / "dyncast").unlink()
+    assert call(checkout, "points_here").returncode != 0
+    assert call(checkout, "point_here; points_here").returncode == 0
+
+
 def test_a_folder_that_is_not_ours_is_never_thrown_away(checkout, tmp_path):
     (tmp_path / "thesis.tex").write_text("three years")
     commands = f"log={tmp_path}/log; system_python() {{ printf %s '{sys.executable}'; }}; build_environment"
@@ -237,7 +269,7 @@ def test_an_installed_one_starts_from_anywhere_and_through_a_symlink(checkout):
     (elsewhere / "link").symlink_to(checkout / "dyncast")
     result = start(str(elsewhere / "link"), "report", "a run", cwd=elsewhere)
     assert (result.returncode, result.stderr) == (0, "")
-    assert result.stdout == f"{venv / 'start.py'} report a run\n"
+    assert result.stdout == f"{venv / 'bin' / 'dyncast'} report a run\n"
 
 
 @pytest.mark.skipif(not shutil.which("shellcheck"), reason="capability shellcheck is missing")
