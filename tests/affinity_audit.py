@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from typing import NamedTuple
 
-from tests.flow_ledger import FlowLedger
+from testbed.benchmarks.counting.flow_ledger import FlowLedger
 
 Flow = tuple[str, int]  # protocol, source port
 Life = tuple[str, int]  # of an instance: its name, and which life of it

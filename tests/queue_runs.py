@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from testbed.simulation.steered_queues import SteeredQueues
 from tests.analysis_data import write_tables
-from tests.bench.steered_queues import SteeredQueues
 
 _SERVICE = "render"
 

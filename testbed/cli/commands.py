@@ -290,10 +290,10 @@ def bench(
     There are: binding_table, convergence, decision, demo_ingress, flow_setup_datapath, flow_setup_reactive, generator,
     link, scale, staleness, startup, throughput, weight_update.
     """
-    from testbed.cli import checkout
+    from testbed.benchmarks import runner
+    from testbed.benchmarks.harness import Settings as Thoroughness
 
-    main, harness = checkout.benchmarks()
-    raise typer.Exit(main.run(names or [], harness.Settings(quick=quick), as_json=as_json))
+    raise typer.Exit(runner.run(names or [], Thoroughness(quick=quick), as_json=as_json))
 
 
 app.command()(sweep.sweep)

@@ -1,1 +1,1 @@
-"""The life cycle shared by all processes: configuration, event loop, signals, child commands."""
+"""The life cycle shared by all processes: configuration, event loop, signals, child commands, polling."""

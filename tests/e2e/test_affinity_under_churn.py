@@ -1,6 +1,6 @@
 """Every packet of a flow at one instance, while instances come, drain, stop, crash and come back, and weights move.
 
-A real ingress, D-MAs and D-Routers; instances that count what reaches them (`tests.counting_instance`) and report
+A real ingress, D-MAs and D-Routers; instances that count what reaches them (`benchmarks.counting.instance`) and report
 another load at each poll, ten times a second, so that new flows go now here, now there. UDP flows begin with a burst;
 TCP flows are connections. A flow may change its instance only when that has died: each move is held against the death
 that explains it, and against what the ingress counted as broken.
@@ -24,6 +24,10 @@ from typing import Any
 import pytest
 import yaml
 
+from testbed.benchmarks.counting.instance import UDP_PORT
+from testbed.benchmarks.counting.testbed import CountingTestbed
+from testbed.benchmarks.instruments.frames import ETHERTYPE, Frames, to_gateway
+from testbed.benchmarks.instruments.wire import packet_socket
 from testbed.emulation.netns.namespaces import socket_in
 from testbed.emulation.wiring import HOST_INTERFACE
 from testbed.experiment.faults.injector import Breaker
@@ -33,12 +37,8 @@ from testbed.experiment.scenario.file import load as load_scenario
 from testbed.net.flow_key import UDP
 from testbed.records.parts import whole_rows
 from testbed.records.writer import RecordWriter
+from testbed.runtime.polling import wait_until
 from tests.affinity_audit import Life, moves, violations, visits
-from tests.bench.frames import ETHERTYPE, Frames, to_gateway
-from tests.bench.wire import packet_socket
-from tests.counting_instance import UDP_PORT
-from tests.counting_testbed import CountingTestbed
-from tests.polling import wait_until
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(240)]
 

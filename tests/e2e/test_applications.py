@@ -10,8 +10,8 @@ import pytest
 
 from testbed.experiment.launch.testbed import Testbed
 from testbed.records.parts import whole_rows
+from testbed.runtime.polling import wait_until
 from tests.machine import dyncast, unchanged
-from tests.polling import wait_until
 from tests.scenarios import small_plan
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(240)]

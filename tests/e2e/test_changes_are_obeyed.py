@@ -7,11 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench.convergence import BUSY, D_SID, DELAYS_MS, IDLE, OVERLOADED, STEADY, TURNING, decisions_of, planned
-from tests.bench.trickle import trickle
-from tests.counting_instance import UDP_PORT
-from tests.counting_testbed import CountingTestbed
-from tests.polling import wait_until
+from testbed.benchmarks.counting.instance import UDP_PORT
+from testbed.benchmarks.counting.testbed import CountingTestbed
+from testbed.benchmarks.ingress.convergence import (
+    BUSY,
+    D_SID,
+    DELAYS_MS,
+    IDLE,
+    OVERLOADED,
+    STEADY,
+    TURNING,
+    decisions_of,
+    planned,
+)
+from testbed.benchmarks.instruments.trickle import trickle
+from testbed.runtime.polling import wait_until
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(120)]
 

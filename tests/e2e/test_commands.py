@@ -24,8 +24,8 @@ from testbed.experiment.plan.plan import Plan, make_plan
 from testbed.experiment.scenario.file import parse
 from testbed.records.parts import whole_rows
 from testbed.runtime.child_command import descendants, has_ended
+from testbed.runtime.polling import wait_until
 from tests.machine import dyncast, unchanged
-from tests.polling import wait_until
 from tests.scenarios import EXAMPLES
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(120)]

@@ -18,8 +18,8 @@ from testbed.experiment.launch.testbed import Testbed
 from testbed.experiment.plan.plan import Plan, make_plan
 from testbed.experiment.scenario.file import load as load_scenario
 from testbed.records.parts import whole_rows
+from testbed.runtime.polling import wait_until
 from tests.machine import dyncast
-from tests.polling import wait_until
 from tests.scenarios import EXAMPLES
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(240)]

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from testbed.runtime.polling import wait_until
 from tests.machine import dyncast, start_dyncast, unchanged
-from tests.polling import wait_until
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(240)]
 

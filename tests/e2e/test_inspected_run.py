@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from testbed.emulation import run_tag
+from testbed.runtime.polling import wait_until
 from tests.machine import dyncast, start_dyncast, unchanged
-from tests.polling import wait_until
 from tests.scenarios import small_document
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(240)]

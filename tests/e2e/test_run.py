@@ -16,8 +16,8 @@ import yaml
 from testbed.analysis.flows.consistency import checks
 from testbed.analysis.run_data.loading import load
 from testbed.records.tables import TABLES
+from testbed.runtime.polling import wait_until
 from tests.machine import dyncast, start_dyncast, unchanged
-from tests.polling import wait_until
 from tests.report_page import ReportPage
 from tests.scenarios import small_document
 

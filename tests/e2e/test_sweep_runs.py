@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from testbed.experiment.study.study_folder import MACHINE_LOCK
+from testbed.runtime.polling import wait_until
 from tests.machine import dyncast, dyncast_without_root, small_disk, start_dyncast, unchanged
-from tests.polling import wait_until
 from tests.studies import write_study
 
 pytestmark = pytest.mark.timeout(240)

@@ -22,8 +22,8 @@ from testbed.emulation.machine.capabilities import Capability, probe
 from testbed.emulation.netns.namespaces import entered, socket_in
 from testbed.emulation.switches.tunnels import DST_PORT
 from testbed.experiment.launch.testbed import Testbed
+from testbed.runtime.polling import wait_until
 from tests.machine import dyncast, start_dyncast, unchanged
-from tests.polling import wait_until
 from tests.scenarios import EXAMPLES, small_plan
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(240)]

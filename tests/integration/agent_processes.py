@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from testbed.records.parts import whole_rows
-from tests.polling import wait_until
+from testbed.runtime.polling import wait_until
 
 NAME = "render-1@chicago"
 

@@ -21,6 +21,7 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
+from testbed.benchmarks.instruments.ports import free_port, is_listening
 from testbed.dyncast.messages import codec
 from testbed.dyncast.messages.codec import report_of
 from testbed.dyncast.messages.reports import Report
@@ -32,8 +33,8 @@ from testbed.emulation.netns.namespaces import socket_in
 from testbed.emulation.network import EmulatedNetwork
 from testbed.net.flow_key import THREE_TUPLE
 from testbed.records.parts import whole_rows
+from testbed.runtime.polling import wait_until
 from tests.integration import echo_server
-from tests.polling import wait_until
 from topologies.addressing import AddressPlan
 from topologies.spec import Link, Node, Role, Topology
 
@@ -306,17 +307,6 @@ def say(connection: socket.socket, text: str) -> str:
     instance, _, echoed = answer.decode().strip().partition(" ")
     assert echoed == text
     return instance
-
-
-def free_port() -> int:
-    with socket.socket() as trial:
-        trial.bind(("127.0.0.1", 0))
-        return int(trial.getsockname()[1])
-
-
-def is_listening(port: int) -> bool:
-    listening = f":{port:04X} 00000000:0000 0A"
-    return listening in Path("/proc/net/tcp").read_text()
 
 
 @contextmanager

@@ -13,6 +13,7 @@ import pytest
 from testbed.dyncast.metrics.levels import State
 from testbed.emulation.inspection.bound_flows import BoundFlow, bound_flows
 from testbed.linux.ovs_conntrack import Conntrack
+from testbed.runtime.polling import wait_until
 from tests.integration.echo_server import TCP_PORT, UDP_PORT
 from tests.integration.ingress_network import (
     BY_CLIENT,
@@ -27,7 +28,6 @@ from tests.integration.ingress_network import (
     controlled,
     say,
 )
-from tests.polling import wait_until
 
 pytestmark = pytest.mark.root
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from testbed.runtime.polling import wait_until
 from tests.integration.agent_processes import Start, ask, launcher
-from tests.polling import wait_until
 
 
 @pytest.fixture(name="start")

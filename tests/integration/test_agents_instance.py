@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from testbed.rtp import header as rtp_header
+from testbed.runtime.polling import wait_until
 from tests.integration.agent_processes import NAME, RunningInstance, Start, ask, curl, launcher
-from tests.polling import wait_until
 
 
 @pytest.fixture(name="start")

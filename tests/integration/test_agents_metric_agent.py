@@ -21,8 +21,8 @@ from testbed.dyncast.messages.codec import decode
 from testbed.dyncast.messages.reports import Report
 from testbed.dyncast.metrics.levels import State
 from testbed.records.parts import whole_rows
+from testbed.runtime.polling import wait_until
 from tests.integration.agent_processes import Start, free_ports, launcher
-from tests.polling import wait_until
 
 NAME = "dma@chicago"
 

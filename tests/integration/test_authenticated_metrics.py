@@ -21,8 +21,8 @@ from testbed.emulation.netns.namespaces import entered, socket_in
 from testbed.experiment.launch.process_configs import IN_BAND_PORT
 from testbed.experiment.launch.testbed import Testbed
 from testbed.records.parts import whole_rows
+from testbed.runtime.polling import wait_until
 from tests.machine import unchanged
-from tests.polling import wait_until
 from tests.scenarios import small_plan
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(240)]

@@ -16,7 +16,7 @@ from testbed.cli.checkout import ROOT
 from testbed.emulation import cleanup
 from testbed.emulation import tagged_processes as processes
 from testbed.emulation.machine.capabilities import start_open_vswitch
-from tests.polling import wait_until
+from testbed.runtime.polling import wait_until
 
 pytestmark = pytest.mark.root
 

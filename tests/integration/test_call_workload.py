@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from testbed.records.parts import whole_rows
+from testbed.runtime.polling import wait_until
 from tests.integration.generator_process import REPOSITORY, Client, UdpPeer, closed_port, outcomes, running
-from tests.polling import wait_until
 from traffic.arrivals import file as arrivals_file
 from traffic.arrivals.file import Arrival
 from traffic.content.packets import build_stream

@@ -18,7 +18,7 @@ from testbed.emulation import cleanup, run_tag
 from testbed.emulation import tagged_processes as processes
 from testbed.emulation.run_tag import RunTag
 from testbed.emulation.switches import bridges
-from tests.polling import wait_until
+from testbed.runtime.polling import wait_until
 
 pytestmark = pytest.mark.root
 

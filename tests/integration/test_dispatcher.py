@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from testbed.dyncast.metrics.levels import State
+from testbed.runtime.polling import wait_until
 from tests.integration.dispatcher_network import DISPATCHER, DispatcherControl, dispatched, with_dispatcher
 from tests.integration.echo_server import TCP_PORT, UDP_PORT
 from tests.integration.ingress_network import (
@@ -30,7 +31,6 @@ from tests.integration.ingress_network import (
     say,
 )
 from tests.machine import dyncast
-from tests.polling import wait_until
 
 pytestmark = pytest.mark.root
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from testbed.runtime.polling import wait_until
 from tests.integration.echo_server import TCP_PORT, UDP_PORT
 from tests.integration.ingress_network import (
     BY_CLIENT,
@@ -25,7 +26,6 @@ from tests.integration.ingress_network import (
     controlled,
     say,
 )
-from tests.polling import wait_until
 
 pytestmark = pytest.mark.root
 

@@ -13,6 +13,7 @@ import pytest
 from testbed.dyncast.metrics.levels import State
 from testbed.dyncast.nodes.inspection import SECTIONS
 from testbed.emulation.inspection import client as inspection
+from testbed.runtime.polling import wait_until
 from tests.integration.echo_server import TCP_PORT, UDP_PORT
 from tests.integration.ingress_network import (
     BY_CLIENT,
@@ -30,7 +31,6 @@ from tests.integration.ingress_network import (
 )
 from tests.integration.test_affinity_modes import tell
 from tests.machine import dyncast
-from tests.polling import wait_until
 
 pytestmark = pytest.mark.root
 

@@ -23,6 +23,7 @@ from testbed.dyncast.messages.reports import Report
 from testbed.dyncast.messages.service_offer import ServiceOffer
 from testbed.dyncast.metrics.levels import RawMetrics, State
 from testbed.net.flow_key import THREE_TUPLE
+from testbed.runtime.polling import wait_until
 from tests.integration.echo_server import TCP_PORT
 from tests.integration.ingress_network import (
     CLIENT,
@@ -36,7 +37,6 @@ from tests.integration.ingress_network import (
     IngressNetwork,
     say,
 )
-from tests.polling import wait_until
 
 pytestmark = pytest.mark.root
 

@@ -21,7 +21,7 @@ from testbed.emulation.links.links import create_links
 from testbed.emulation.links.relay_link import RelayLinks, configuration
 from testbed.emulation.machine.capabilities import probe
 from testbed.emulation.netns.namespaces import Namespace, NamespaceError, entered, socket_in
-from tests.polling import wait_until
+from testbed.runtime.polling import wait_until
 from topologies.spec import LinkSpec
 
 pytestmark = pytest.mark.root

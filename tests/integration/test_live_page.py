@@ -11,9 +11,9 @@ from playwright.sync_api import Browser, ConsoleMessage
 
 from testbed.experiment.live import documents
 from testbed.experiment.live.event_server import Broadcast, EventServer
+from testbed.runtime.polling import wait_until
 from tests.browser import chromium
 from tests.live_sample import SampleRun, demo_plan
-from tests.polling import wait_until
 
 pytestmark = pytest.mark.timeout(120)
 PLAN = demo_plan()

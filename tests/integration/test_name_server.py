@@ -25,9 +25,9 @@ from testbed.dyncast.messages.codec import report_of
 from testbed.dyncast.messages.reports import Report
 from testbed.dyncast.metrics.levels import RawMetrics, State
 from testbed.records.parts import whole_rows
+from testbed.runtime.polling import wait_until
 from tests.integration.agent_processes import free_ports
 from tests.integration.generator_process import REPOSITORY, Client, TcpPeer, UdpPeer, echo, outcomes, running
-from tests.polling import wait_until
 from traffic.arrivals.file import Arrival
 
 _D_SID = "127.0.0.2"

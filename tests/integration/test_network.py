@@ -21,7 +21,7 @@ from testbed.emulation.machine.capabilities import Backends, choose_backends, pr
 from testbed.emulation.network import EmulatedNetwork, NetworkError
 from testbed.emulation.run_tag import RunTag
 from testbed.emulation.switches import bridges
-from tests.polling import wait_until
+from testbed.runtime.polling import wait_until
 from topologies.addressing import AddressPlan
 from topologies.spec import Link, LinkSpec, Node, Role, Topology, TopologyError
 

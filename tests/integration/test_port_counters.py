@@ -16,7 +16,7 @@ from testbed.emulation.links.links import Links, create_links
 from testbed.emulation.netns.namespaces import Namespace, entered
 from testbed.linux.port_reader import PortReader
 from testbed.net.port_counters import PortCounters
-from tests.polling import wait_until
+from testbed.runtime.polling import wait_until
 from topologies.spec import LinkSpec
 
 pytestmark = pytest.mark.root

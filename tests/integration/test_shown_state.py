@@ -7,8 +7,8 @@ from pathlib import Path
 
 from testbed.dyncast.metrics.levels import RawMetrics
 from testbed.dyncast_io.shared_state import TrueState, path_of
+from testbed.runtime.polling import wait_until
 from tests.integration.agent_processes import RunningInstance
-from tests.polling import wait_until
 
 
 def test_requests_show_when_they_come_wait_are_refused_and_end(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from testbed.records.parts import whole_rows
 from testbed.rtp import header as rtp_header
+from testbed.runtime.polling import wait_until
 from tests.integration.generator_process import (
     ANSWER,
     REPOSITORY,
@@ -25,7 +26,6 @@ from tests.integration.generator_process import (
     outcomes,
     running,
 )
-from tests.polling import wait_until
 from traffic.arrivals.file import Arrival
 
 

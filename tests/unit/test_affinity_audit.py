@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from testbed.benchmarks.counting.flow_ledger import TCP, UDP, FlowLedger, Sighting
 from tests.affinity_audit import Visit, moves, violations, visits
-from tests.flow_ledger import TCP, UDP, FlowLedger, Sighting
 from tests.machine import CHECKOUT
 
 FLOW = (UDP, 4000)
@@ -65,7 +65,7 @@ def test_ledgers_tell_who_saw_what(tmp_path: Path) -> None:
 def test_counts_outlive_a_killed_process(tmp_path: Path) -> None:
     path = tmp_path / "ledger"
     program = (
-        "import os, pathlib, signal, tests.flow_ledger as f\n"
+        "import os, pathlib, signal, testbed.benchmarks.counting.flow_ledger as f\n"
         f"ledger = f.FlowLedger(pathlib.Path({str(path)!r}))\n"
         "ledger.count(f.UDP, 4000, 5)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"

@@ -17,7 +17,8 @@ from collections import deque
 from typing import NoReturn
 
 from testbed.agents.host.cpu_limit import CpuLimit
-from testbed.agents.instance.processor import Done, Load, SmoothedServiceTime
+from testbed.agents.instance.processor import Done, Load
+from testbed.queueing.smoothed_service_time import SmoothedServiceTime
 from testbed.queueing.work_queue import Accepted, SlidingUtilisation
 from testbed.runtime.event_loop import end_with_parent
 from testbed.runtime.lifecycle import ProcessFailure

@@ -10,9 +10,8 @@ import asyncio
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
+from testbed.queueing.smoothed_service_time import SmoothedServiceTime
 from testbed.queueing.work_queue import Accepted, WorkQueue
-
-_SMOOTHED_OVER = 64  # jobs; who steers by the mean needs it within some per cent
 
 
 class Load(NamedTuple):
@@ -46,20 +45,6 @@ class Processor(Protocol):
 
     def close(self) -> None:
         """Stop; jobs in the system are given up."""
-
-
-class SmoothedServiceTime:
-    """The mean of served times, exponentially weighted once there are enough; before the first, what is expected."""
-
-    def __init__(self, expected_s: float) -> None:
-        self.value_s = expected_s
-        self._jobs = 0
-
-    def add(self, job: Accepted) -> None:
-        """Take in a job that has finished."""
-        served_s = job.finish_s - job.start_s
-        self._jobs = min(self._jobs + 1, _SMOOTHED_OVER)
-        self.value_s += (served_s - self.value_s) / self._jobs
 
 
 class ClockProcessor:

@@ -9,8 +9,10 @@ import pytest
 
 from testbed.analysis.decisions.evaluation import Judgement, judge
 from testbed.analysis.run_data.loading import load
+from testbed.benchmarks.steering.staleness import dispersion
 from testbed.dyncast.selection.session_model import SessionModel
-from tests.bench.steered_queues import FOUR_SITES, SteeredQueues, dispersion
+from testbed.simulation.network import FOUR_SITES
+from testbed.simulation.steered_queues import SteeredQueues
 from tests.queue_runs import write_queue_run
 
 _UNTIL_S = 15.0

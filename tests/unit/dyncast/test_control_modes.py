@@ -8,8 +8,8 @@ from statistics import mean
 import pytest
 
 from testbed.dyncast.control.role import Control
-from tests.bench.steered_queues import FOUR_SITES
-from tests.controlled_queues import ControlledQueues
+from testbed.simulation.controlled_queues import ControlledQueues
+from testbed.simulation.network import FOUR_SITES
 
 CONTROLLER = "west"
 MODES = {

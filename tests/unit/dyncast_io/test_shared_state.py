@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from ryu_apps.dyncast.shared_states import SharedStates
 from testbed.dyncast.metrics.levels import RawMetrics
 from testbed.dyncast_io.shared_state import Figures, TrueState, path_of
-from tests.polling import wait_until
+from testbed.runtime.polling import wait_until
 
 REPOSITORY = Path(__file__).parents[3]
 

@@ -15,7 +15,7 @@ from testbed.emulation.network import EmulatedNetwork
 from testbed.experiment.launch.processes import Processes, RunError
 from testbed.records.writer import RecordWriter
 from testbed.runtime.document import ProcessConfig
-from tests.polling import wait_until
+from testbed.runtime.polling import wait_until
 
 _OBEDIENT = "trap 'exit 0' TERM; touch $0; while :; do sleep 0.01; done"
 

@@ -13,7 +13,7 @@ import pytest
 
 from testbed.runtime.child_command import Command, descendants, has_ended, how_it_ended
 from testbed.runtime.lifecycle import ProcessFailure
-from tests.polling import wait_until
+from testbed.runtime.polling import wait_until
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 

@@ -1,0 +1,1 @@
+"""Instances that count what reaches them and report the load that one sets, and a testbed of such instances."""

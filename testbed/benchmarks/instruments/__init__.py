@@ -1,0 +1,1 @@
+"""What benchmarks measure with: networks, packets by the thousand, frames stamped where they leave and arrive."""

@@ -1,0 +1,1 @@
+"""Benchmarks of the stage: its start, its links, its generator of load."""

@@ -1,0 +1,1 @@
+"""Benchmarks of steering without a network: decisions, binding tables, completion times by the age of metrics."""
