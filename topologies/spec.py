@@ -18,8 +18,10 @@ from typing import NoReturn
 
 import networkx as nx
 
+from testbed.errors import InputError
 
-class TopologyError(ValueError):
+
+class TopologyError(InputError):
     """A topology that cannot be built, with the reason and the way out in one line."""
 
 

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import NamedTuple
 
+from testbed.errors import TestbedError
 from testbed.net.addresses import Address
 
 FIRST_PORT = 16_384  # above the ports of services
@@ -36,7 +37,7 @@ class BoundSocket(NamedTuple):
     port: int
 
 
-class LocalLimitError(Exception):
+class LocalLimitError(TestbedError):
     """This machine has no socket or port left for a flow."""
 
 

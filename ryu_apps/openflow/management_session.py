@@ -12,12 +12,13 @@ from pathlib import Path
 from struct import pack, unpack
 
 from ryu_apps.openflow.framework import ofproto_v1_3 as ofp  # what is used of it is the same in all later versions
+from testbed.errors import TestbedError
 
 _TIMEOUT_S = 5.0
 _HEADER = 8
 
 
-class SessionError(RuntimeError):
+class SessionError(TestbedError):
     """The switch does not answer; one line."""
 
 

@@ -16,6 +16,7 @@ from typing import Any
 from ryu_apps.openflow.framework import ofproto_v1_5 as ofp
 from ryu_apps.openflow.framework import ofproto_v1_5_parser as parser
 from ryu_apps.openflow.management_session import ManagementSession, SessionError, VersionRefused
+from testbed.errors import TestbedError
 
 _ADD_OR_MODIFY = 0x8000  # Open vSwitch's own command
 _NETRONOME = 0x0000154D
@@ -25,7 +26,7 @@ _METHOD_BYTES = 16
 Bucket = tuple[int, list[Any]]
 
 
-class GroupError(RuntimeError):
+class GroupError(TestbedError):
     """The switch refused a group, or does not answer; one line."""
 
 

@@ -12,6 +12,8 @@ from enum import Enum
 from statistics import median
 from typing import Any
 
+from testbed.errors import TestbedError
+
 Measure = Callable[[], float]
 
 
@@ -77,7 +79,7 @@ class Settings:
         return 2 if self.quick else 4
 
 
-class Skipped(Exception):
+class Skipped(TestbedError):
     """A benchmark that this machine cannot run; the text names the capability it lacks."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 
 from testbed.benchmarks.harness import Benchmark
+from testbed.errors import InputError
 
 _ROOMS = {
     "binding_table": "steering",
@@ -24,7 +25,7 @@ _ROOMS = {
 NAMES = tuple(_ROOMS)
 
 
-class UnknownBenchmark(ValueError):
+class UnknownBenchmark(InputError):
     """A name that no benchmark has."""
 
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from testbed.errors import TestbedError
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
-class NoCheckout(RuntimeError):
+class NoCheckout(TestbedError):
     """The package was installed without its tests."""
+
+    exit_code = 2
 
 
 def check() -> None:

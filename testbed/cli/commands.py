@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from testbed.cli import calibrate, check, compare, report, sweep
+from testbed.errors import TestbedError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -303,8 +304,8 @@ app.command()(check.check)
 app.command()(calibrate.calibrate)
 
 
-class _Refused(Exception):
-    """Something the user can mend, said in one line."""
+class _Refused(TestbedError):
+    """Something the user can change, said in one line."""
 
 
 def _need_root(command: str) -> None:
@@ -324,31 +325,6 @@ def _plan(path: Path, settings: list[str], seed: int | None):  # type: ignore[no
 
 _INTERRUPTED = 130
 
-# Errors that say in one line what is wrong and what to do; anything else is a fault of ours and shows its trace.
-_EXPECTED: dict[str, int] = {
-    "_Refused": 1,
-    "ScenarioError": 2,
-    "TopologyError": 2,
-    "ArrivalsError": 2,
-    "ConfigError": 2,
-    "StreamError": 2,
-    "RunDataError": 2,
-    "RunError": 1,
-    "SweepError": 1,
-    "CapabilityError": 1,
-    "NetworkError": 1,
-    "NamespaceError": 1,
-    "IprouteError": 1,
-    "BridgeError": 1,
-    "ConntrackError": 1,
-    "InspectionError": 1,
-    "LinkError": 1,
-    "RunTagError": 1,
-    "UnknownBenchmark": 2,
-    "NoCheckout": 2,
-    "OSError": 1,
-}
-
 
 def main() -> None:
     """Run the command line; turn expected errors into one line and an exit code."""
@@ -362,14 +338,13 @@ def _guarded(command: Callable[[], object]) -> int:
         code = done.exit_code
     except (KeyboardInterrupt, typer.Abort):
         code = _INTERRUPTED
+    except (TestbedError, OSError) as error:
+        _err.print(f"dyncast: {error}", markup=False)
+        return error.exit_code if isinstance(error, TestbedError) else 1
     except Exception as error:
         if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # a usage error of the command line
             _err.print(f"dyncast: {error.format_message().rstrip('.')}; see dyncast --help", markup=False)
             return 2
-        for kind in type(error).__mro__:
-            if kind.__name__ in _EXPECTED:
-                _err.print(f"dyncast: {error}", markup=False)
-                return _EXPECTED[kind.__name__]
         raise
     if code == _INTERRUPTED:
         _err.print("dyncast: interrupted; everything was removed")

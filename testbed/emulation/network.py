@@ -35,6 +35,7 @@ from testbed.emulation.run_tag import RunTag
 from testbed.emulation.switches import bridges, ct_zones, switch_sockets, tunnels
 from testbed.emulation.switches.bridges import Bridge
 from testbed.emulation.wiring import HOST_INTERFACE, End, Wiring, link_label, offer_commands, refusal_commands, wire
+from testbed.errors import TestbedError
 from testbed.linux.port_reader import PortSource
 from testbed.net.addresses import Address, Network
 from testbed.runtime.signals import deferred_signals, signals_as_exit
@@ -48,7 +49,7 @@ _THREADS = 4
 standing: WeakSet[EmulatedNetwork] = WeakSet()  # those of this process
 
 
-class NetworkError(RuntimeError):
+class NetworkError(TestbedError):
     """The network cannot be built or used; one line that names the node or resource."""
 
 

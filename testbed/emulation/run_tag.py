@@ -18,6 +18,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from testbed.errors import TestbedError
+
 REGISTER = Path("/run/dyncast")
 ENVIRONMENT_KEY = "DYNCAST_RUN"
 _TAG = re.compile(r"[0-9a-f]{4}")
@@ -26,7 +28,7 @@ _PARTIAL = re.compile(r"\.(\d+)-(\d+)-[0-9a-f]+\.partial")
 _ATTEMPTS = 1000
 
 
-class RunTagError(RuntimeError):
+class RunTagError(TestbedError):
     """A run cannot be registered, with the reason and the way out in one line."""
 
 

@@ -16,6 +16,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from testbed.errors import InputError
 from testbed.experiment.execution import environment, runner
 from testbed.experiment.launch.processes import RunError
 from testbed.experiment.plan.plan import MOST_PACKETS_PER_CLIENT_PER_S, MOST_REQUESTS_PER_CLIENT_PER_S, Plan, make_plan
@@ -36,7 +37,7 @@ _MOST_SHARE = 64.0
 Document = dict[str, Any]
 
 
-class CalibrationError(ValueError):
+class CalibrationError(InputError):
     """A calibration file that cannot be read; one line naming it and the way out."""
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address
 
+from testbed.errors import TestbedError
 from testbed.net.addresses import Address
 
 _TIMEOUT_S = 20
@@ -21,7 +22,7 @@ _CONNECTIONS = re.compile(r"Total:\s*(\d+)")
 _NUMBER = re.compile(r"\b(timeout|mark)=(0x[0-9a-f]+|\d+)")
 
 
-class ConntrackError(RuntimeError):
+class ConntrackError(TestbedError):
     """Open vSwitch did not answer, or not as expected; one line."""
 
 

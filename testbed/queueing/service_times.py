@@ -9,8 +9,10 @@ import math
 from random import Random
 from typing import Protocol
 
+from testbed.errors import InputError
 
-class ServiceTimeError(ValueError):
+
+class ServiceTimeError(InputError):
     """A distribution that there is none of."""
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterator
 from ipaddress import ip_address
 from typing import TypeVar
 
+from testbed.errors import InputError
 from testbed.net.addresses import Address
 
 Value = TypeVar("Value")
@@ -26,7 +27,7 @@ _RELATED = 0.6
 _MISSPELT = 0.85
 
 
-class ConfigError(ValueError):
+class ConfigError(InputError):
     """A configuration that cannot be used, in one line: the key, what is wrong, what would do."""
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from testbed.errors import TestbedError
 from testbed.records.writer import RecordWriter
 from testbed.runtime.config import ConfigError
 from testbed.runtime.document import ProcessConfig
@@ -24,7 +25,7 @@ EXIT_BAD_CONFIG = 2
 Config = TypeVar("Config", bound=ProcessConfig)
 
 
-class ProcessFailure(Exception):
+class ProcessFailure(TestbedError):
     """The process cannot go on; its one line says which resource and what to do."""
 
 

@@ -11,11 +11,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from testbed.errors import InputError
+
 WORK_COLUMN = "work_ms"
 DURATION_COLUMN = "duration_s"
 
 
-class ArrivalsFileError(ValueError):
+class ArrivalsFileError(InputError):
     """A file that is no arrivals file; one line naming file, line and column."""
 
 

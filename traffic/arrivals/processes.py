@@ -17,11 +17,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from testbed.errors import InputError
+
 ProcessFunction = Callable[..., Iterator[float]]
 PROCESSES: dict[str, ProcessFunction] = {}
 
 
-class ArrivalsError(ValueError):
+class ArrivalsError(InputError):
     """An arrival process that cannot be drawn; one line naming the key and the way out."""
 
 

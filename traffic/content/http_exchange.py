@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import ipaddress
 
+from testbed.errors import TestbedError
+
 MAX_REQUEST_BYTES = 1 << 24
 
 _MAX_RESPONSE_HEADER_BYTES = 65_536
@@ -14,7 +16,7 @@ _MAX_HEADER_PADDING = 4096  # servers refuse long headers; what is longer goes i
 _END_OF_HEADER = b"\r\n\r\n"
 
 
-class MalformedResponseError(ValueError):
+class MalformedResponseError(TestbedError, ValueError):
     """An answer that is not HTTP."""
 
 

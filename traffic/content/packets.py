@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from scapy.layers.rtp import RTP, RTPExtension
 
+from testbed.errors import InputError
 from testbed.rtp.header import SENT_EXTENSION_PROFILE, SENT_EXTENSION_WORDS
 from traffic.content import g711
 from traffic.content.stream_file import Stream, StreamPacket, encode
@@ -24,7 +25,7 @@ VIDEO_CLOCK_HZ = 90_000
 MEDIA: dict[str, Callable[..., Stream]] = {}
 
 
-class StreamError(ValueError):
+class StreamError(InputError):
     """A stream that cannot be built; one line naming the parameter and the way out."""
 
 

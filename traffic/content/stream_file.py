@@ -22,12 +22,14 @@ import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from testbed.errors import InputError
+
 MAGIC = b"DCRTP\x00\x00\x01"
 _HEADER = struct.Struct("!8sBIQII")
 _PACKET = struct.Struct("!IH")
 
 
-class StreamFileError(ValueError):
+class StreamFileError(InputError):
     """Bytes that are not a stream file; one line saying where."""
 
 

@@ -17,6 +17,7 @@ from struct import Struct
 from typing import Any
 
 from ryu_apps.openflow.framework import hub
+from testbed.errors import TestbedError
 from testbed.runtime.config import ConfigError
 
 _LONGEST_REQUEST = 4096
@@ -27,7 +28,7 @@ _CREDENTIALS = Struct("=3i")  # pid, uid, gid
 Answer = Callable[[Mapping[str, Any]], Mapping[str, object]]
 
 
-class RequestError(ValueError):
+class RequestError(TestbedError, ValueError):
     """A request that cannot be answered, in one line."""
 
 

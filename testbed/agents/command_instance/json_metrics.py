@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from testbed.errors import TestbedError
+
 _MAX_ANSWER_BYTES = 1 << 20
 
 
-class UnreadableFigures(ValueError):
+class UnreadableFigures(TestbedError, ValueError):
     """An answer that tells nothing usable, and why."""
 
 

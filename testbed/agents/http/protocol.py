@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from testbed.errors import TestbedError
+
 MAX_HEAD_BYTES = 16 * 1024
 _MAX_LINE_BYTES = 1024  # of a chunk's size line
 
@@ -29,7 +31,7 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _TOKEN = frozenset(b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
 
 
-class HttpError(Exception):
+class HttpError(TestbedError):
     """A request that cannot be served; `status` is what to answer. The connection is of no more use."""
 
     def __init__(self, status: int, detail: str) -> None:

@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl
 from testbed.agents.http.protocol import Request
 from testbed.agents.http.server import HttpConnection, Response
 from testbed.agents.instance.processor import Processor
+from testbed.errors import TestbedError
 from testbed.queueing.work_queue import Accepted
 
 MAX_WORK_MS = 3_600_000.0
@@ -22,7 +23,7 @@ _FILLER_BYTES = 64 * 1024
 _METHODS = ("GET", "HEAD", "POST")
 
 
-class BadQuery(ValueError):
+class BadQuery(TestbedError, ValueError):
     """A query whose value cannot be used."""
 
 

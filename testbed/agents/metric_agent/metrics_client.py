@@ -15,12 +15,13 @@ from typing import Any, NamedTuple
 
 from testbed.agents.metric_agent.config import PolledInstance
 from testbed.dyncast.metrics.levels import RawMetrics
+from testbed.errors import TestbedError
 
 _MAX_ANSWER_BYTES = 64 * 1024
 _MAX_SERVICE_TIME_MS = 1e9
 
 
-class MalformedAnswer(ValueError):
+class MalformedAnswer(TestbedError, ValueError):
     """An answer that cannot be used, and why."""
 
 

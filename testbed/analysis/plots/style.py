@@ -25,6 +25,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, PercentFormatter
 
 from testbed.analysis.run_data.loading import RunData
+from testbed.errors import TestbedError
 
 BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 PURPLE, SKY, BLACK, GREY = "#CC79A7", "#56B4E9", "#000000", "#7F7F7F"
@@ -82,7 +83,7 @@ class Picture:
     note: str = ""
 
 
-class NothingToDrawError(Exception):
+class NothingToDrawError(TestbedError):
     """There is no data for this picture; the message says which."""
 
 

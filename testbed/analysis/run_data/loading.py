@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from testbed.errors import InputError
 from testbed.records import manifest
 from testbed.records.manifest import Manifest, ManifestError
 from testbed.records.schema import NUMBER, SCHEMA, TEXT, WHOLE, WORD, Column
@@ -22,7 +23,7 @@ from testbed.records.tables import TABLES
 _RUN_AGAIN = "run the scenario again"
 
 
-class RunDataError(ValueError):
+class RunDataError(InputError):
     """A run folder that cannot be read; one line naming the file and the way out."""
 
 

@@ -27,6 +27,7 @@ from enum import Enum
 
 from testbed.dyncast.messages import codec
 from testbed.dyncast.messages.codec import FROM_AGENTS, TO_DISPATCHERS, CodecError, Header, Message
+from testbed.errors import TestbedError
 
 AUTHENTICATED = 0x80
 KEY_BYTES = 32
@@ -53,7 +54,7 @@ class Identity:
     site: str
 
 
-class Refused(Exception):
+class Refused(TestbedError):
     """A message that is not let in: what it counts as, why, and the site and sequence that it claims."""
 
     def __init__(self, counter: str, reason: str, claim: Header | Message | None = None) -> None:

@@ -35,6 +35,7 @@ from testbed.dyncast.metrics import normalisation, wire_fields
 from testbed.dyncast.metrics.levels import UNSCORED, RawMetrics, State
 from testbed.dyncast.metrics.normalisation import Normalisation
 from testbed.dyncast.metrics.wire_fields import METRICS, Metric
+from testbed.errors import TestbedError
 from testbed.net.addresses import Address
 
 MAGIC = 0xDC
@@ -44,7 +45,7 @@ _HEADER = struct.Struct("!BBBBIQ")
 _MAX_BINDINGS_BYTES = 1400  # a report and its trailer fit one unfragmented packet on an Ethernet path, in IPv6 too
 
 
-class CodecError(ValueError):
+class CodecError(TestbedError, ValueError):
     """A message that is no message of ours."""
 
 

@@ -20,6 +20,7 @@ from typing import Any
 from testbed.emulation.inspection import binding_tables
 from testbed.emulation.switches import bridges
 from testbed.emulation.switches.bridges import RunningBridge
+from testbed.errors import TestbedError
 
 _TIMEOUT_S = 10.0
 _RESET_TIMEOUT_S = 300.0  # a million bindings
@@ -28,7 +29,7 @@ _CREDENTIALS = Struct("=3i")  # pid, uid, gid
 Row = dict[str, Any]
 
 
-class InspectionError(RuntimeError):
+class InspectionError(TestbedError):
     """A control process does not answer, or refuses; one line."""
 
 

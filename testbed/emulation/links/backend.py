@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from testbed.errors import TestbedError
 from topologies.spec import LinkSpec
 
 
-class LinkError(RuntimeError):
+class LinkError(TestbedError):
     """Links cannot be created; one line that names the link or resource."""
 
 

@@ -31,6 +31,7 @@ from testbed.emulation.run_tag import RunTag, RunTagError
 from testbed.emulation.switches import bridges, tunnels
 from testbed.emulation.switches.bridges import UPLINK_PORT, Bridge, BridgeError
 from testbed.emulation.switches.tunnels import Tunnel
+from testbed.errors import TestbedError
 from topologies.spec import LinkSpec
 
 DATAPATHS = ("system", "netdev")
@@ -48,7 +49,7 @@ _QDISCS = {
 _MODULES = {"netem": "sch_netem", "tbf": "sch_tbf", "htb": "sch_htb", "ifb": "ifb", "datapath_system": "openvswitch"}
 
 
-class CapabilityError(RuntimeError):
+class CapabilityError(TestbedError):
     """This machine lacks something that a run needs; one line that names it and the command that mends it."""
 
 

@@ -13,6 +13,8 @@ import os
 import socket
 import struct
 
+from testbed.errors import TestbedError
+
 MTU_BYTES = 1500
 
 _SIOCGIFFLAGS = 0x8913
@@ -30,7 +32,7 @@ _IFF_TAP_NO_PI = 0x1002
 _OFFLOADS = {"rx": 0x15, "tx": 0x17, "tso": 0x1F, "gso": 0x24, "gro": 0x2C, "sg": 0x19}
 
 
-class InterfaceError(OSError):
+class InterfaceError(TestbedError, OSError):
     """An interface cannot be made or configured; one line that names it."""
 
 

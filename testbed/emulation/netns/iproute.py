@@ -8,8 +8,10 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Sequence
 
+from testbed.errors import TestbedError
 
-class IprouteError(RuntimeError):
+
+class IprouteError(TestbedError):
     """A batch that failed; one line that says where and why.
 
     `line`: the number of the command that failed, from 1, if the program told it; `reason`: the program and its words.

@@ -15,11 +15,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 
+from testbed.errors import TestbedError
+
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _CLONE_NEWNET = 0x40000000
 
 
-class NamespaceError(OSError):
+class NamespaceError(TestbedError, OSError):
     """A network namespace cannot be entered or made; one line that says which and why."""
 
 

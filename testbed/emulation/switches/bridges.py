@@ -17,6 +17,7 @@ from pathlib import Path
 
 from testbed.emulation.run_tag import RunTag
 from testbed.emulation.switches import switch_sockets
+from testbed.errors import TestbedError
 from testbed.net.addresses import Address
 
 UPLINK_PORT = 1
@@ -33,7 +34,7 @@ _MAX_BACKOFF_MS = 1000  # by default a bridge waits up to 8 s before it tries it
 _MAX_IDLE = "max-idle=999"
 
 
-class BridgeError(RuntimeError):
+class BridgeError(TestbedError):
     """Open vSwitch refused or is not there; one line that says which and the way out."""
 
 

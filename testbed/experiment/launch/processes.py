@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from testbed.emulation.network import EmulatedNetwork
+from testbed.errors import TestbedError
 from testbed.records.parts import set_aside
 from testbed.runtime.child_command import descendants, has_ended
 from testbed.runtime.document import ProcessConfig
@@ -26,7 +27,7 @@ _POLL_S = 0.05
 _GRACE_S = 8.0
 
 
-class RunError(RuntimeError):
+class RunError(TestbedError):
     """A run that cannot go on; one line that says what happened and where to look."""
 
 

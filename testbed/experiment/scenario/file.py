@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from testbed.errors import InputError
 from testbed.experiment.scenario.rules.commands import check_commands
 from testbed.experiment.scenario.rules.learnt_services import check_learnt
 from testbed.experiment.scenario.scenario import Scenario
@@ -21,7 +22,7 @@ _RULES = (check_learnt, check_commands)
 _Keys = TypeVar("_Keys", bound=BaseModel)
 
 
-class ScenarioError(ValueError):
+class ScenarioError(InputError):
     """A scenario that cannot run; one line that names file, key and way out."""
 
 

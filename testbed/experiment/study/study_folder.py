@@ -22,6 +22,7 @@ from typing import Any
 import yaml
 
 import testbed
+from testbed.errors import TestbedError
 from testbed.experiment.study.study import Case, Study
 from testbed.records import manifest as manifests
 from testbed.records.manifest import FAILED, FINISHED, INTERRUPTED, Manifest, ManifestError
@@ -30,7 +31,7 @@ MACHINE_LOCK = Path("/run/dyncast-sweep.lock")
 _FORMAT = 1  # of sweep.json
 
 
-class SweepError(RuntimeError):
+class SweepError(TestbedError):
     """A sweep that cannot go on; one line that names the folder and the way out."""
 
 
