@@ -9,6 +9,7 @@ Each class stays in the module that raises it. Whatever does not derive from her
     │   ├── ConfigError
     │   ├── ScenarioError, ServiceTimeError, TopologyError
     │   └── UnknownBenchmark
+    ├── CommandError
     ├── NoCheckout                      2
     │
     │   the machine and the emulated network

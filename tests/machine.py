@@ -27,7 +27,7 @@ def dyncast(*arguments: str, timeout_s: float = 150) -> subprocess.CompletedProc
 def dyncast_without_root(rehearsal: Sequence[str], *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the command line as nobody, after a rehearsal as root: then all is imported that only root may read."""
     code = (
-        f"import os; from testbed.cli import commands as cli; cli.app({[*rehearsal]!r}, standalone_mode=False); "
+        f"import os; from testbed.cli import app as cli; cli.app({[*rehearsal]!r}, standalone_mode=False); "
         "os.setresgid(*[65534] * 3); os.setresuid(*[65534] * 3); cli.main()"
     )
     return subprocess.run(

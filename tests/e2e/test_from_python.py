@@ -9,7 +9,7 @@ import nbformat
 import pytest
 
 from testbed import analysis, experiment
-from testbed.cli.checkout import ROOT
+from testbed.cli.machine.checkout import ROOT
 from tests.scenarios import small_document
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(300)]

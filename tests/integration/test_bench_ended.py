@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from testbed.cli.checkout import ROOT
+from testbed.cli.machine.checkout import ROOT
 from testbed.emulation import cleanup
 from testbed.emulation import tagged_processes as processes
 from testbed.emulation.machine.capabilities import start_open_vswitch

@@ -11,7 +11,7 @@ from importlib import import_module
 import pytest
 
 from testbed import errors
-from testbed.cli.checkout import ROOT
+from testbed.cli.machine.checkout import ROOT
 from testbed.errors import InputError, TestbedError
 
 PACKAGES = ("testbed", "topologies", "traffic", "ryu_apps")

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from testbed.analysis.study.factors import Value, case_name, column, factors, independent, policy_of, settings
-from testbed.cli.checkout import ROOT
+from testbed.cli.machine.checkout import ROOT
 from testbed.experiment.scenario import file as scenario_file
 
 Run = dict[str, Value]

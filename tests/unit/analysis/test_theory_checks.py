@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from testbed.analysis.run_data.loading import RunDataError, load
 from testbed.analysis.theory.theory_checks import theory_checks
 from testbed.analysis.theory.theory_outcomes import TheoryReport
-from testbed.cli.commands import app
+from testbed.cli.app import app
 from tests import theory_run
 
 _SECONDS = 30.0

@@ -10,7 +10,7 @@ from testbed.benchmarks import registry
 from testbed.benchmarks.harness import Benchmark, Better, Goal, Row, Settings, Skipped, compare, measure
 from testbed.benchmarks.registry import UnknownBenchmark
 from testbed.benchmarks.runner import run
-from testbed.cli import commands
+from testbed.cli.machine.bench import bench
 
 
 def noted(name: str, log: list[str], figures: list[float]) -> Callable[[], float]:
@@ -80,8 +80,8 @@ def test_an_unknown_benchmark_is_named_beside_those_there_are() -> None:
 
 
 def test_the_help_names_every_benchmark() -> None:
-    described = " ".join(str(commands.bench.__doc__).split())
-    assert f"There are: {', '.join(sorted(registry.NAMES))}." in described
+    described = str(bench.__doc__).split()
+    assert described[-len(registry.NAMES) :] == sorted(registry.NAMES)
 
 
 @pytest.mark.parametrize("name", registry.NAMES)

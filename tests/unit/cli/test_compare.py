@@ -10,15 +10,13 @@ import matplotlib.image
 import pytest
 
 from testbed.analysis.study.study_figures import read
-from testbed.cli import commands
+from testbed.cli.app import run_command
 from tests.study_runs import rated, verdict, write_study_run
 
 
 def dyncast(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
     """Run a command; return its exit code and what it said on either stream, on one line each."""
-    code = commands._guarded(
-        lambda: commands.app([str(item) for item in arguments], prog_name="dyncast", standalone_mode=False)
-    )
+    code = run_command([str(item) for item in arguments])
     captured = capsys.readouterr()
     return code, captured.out, captured.err
 

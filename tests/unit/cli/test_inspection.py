@@ -9,8 +9,8 @@ import pytest
 from rich.console import Console
 
 from ryu_apps.dyncast.inspection.answers import Inspection
-from testbed.cli import inspection as cli_inspect
-from testbed.cli.inspection import Asked
+from testbed.cli.inspection import sections as cli_inspect
+from testbed.cli.inspection.sections import Asked
 from testbed.dyncast.actions import Action, InstallAffinity, RemoveAffinity
 from testbed.dyncast.nodes import inspection
 from testbed.dyncast.nodes.d_router import DRouter
@@ -70,8 +70,8 @@ def test_every_section_fits_its_table(monkeypatch: pytest.MonkeyPatch, mode: str
         found["counters"] = [{"direction": "local", "peer": "", "kind": "decisions", "messages": 1, "bytes": 0}]
         return found
 
-    monkeypatch.setattr("testbed.cli.inspection.binding_tables.d_routers", lambda: UP)
-    monkeypatch.setattr("testbed.cli.inspection.inspection.document", document)
+    monkeypatch.setattr("testbed.cli.inspection.sections.binding_tables.d_routers", lambda: UP)
+    monkeypatch.setattr("testbed.cli.inspection.sections.inspection.document", document)
     out = Console(record=True, width=250)
     asked = Asked.of(inspection.SECTIONS)
     assert cli_inspect.show(asked, as_json=False, all_flows=False, out=out, err=Console()) == 0
@@ -89,8 +89,8 @@ def test_who_does_not_answer_hides_nobody_else(
             raise InspectionError("D-Router denver of run 00aa: gone")
         return {"d_router": bridge.d_router}
 
-    monkeypatch.setattr("testbed.cli.inspection.binding_tables.d_routers", lambda: UP)
-    monkeypatch.setattr("testbed.cli.inspection.inspection.document", document)
+    monkeypatch.setattr("testbed.cli.inspection.sections.binding_tables.d_routers", lambda: UP)
+    monkeypatch.setattr("testbed.cli.inspection.sections.inspection.document", document)
     err = Console(record=True)
     assert cli_inspect.show(Asked.of([]), as_json=True, all_flows=False, out=Console(), err=err) == 1
     assert capsys.readouterr().out.count('"d_router": "chicago"') == 2

@@ -1,6 +1,6 @@
 """What `dyncast test` makes of pytest's report."""
 
-from testbed.cli.run_tests import Outcome, read_outcome, unexcused
+from testbed.cli.machine.run_tests import Outcome, read_outcome, unexcused
 
 REPORT = """<?xml version="1.0"?>
 <testsuites><testsuite name="pytest">

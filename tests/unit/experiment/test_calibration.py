@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from testbed.cli import calibrate
+from testbed.cli.machine import calibrate
 from testbed.experiment import calibration
 from testbed.experiment.calibration import CalibrationError, Carried, Settings, search
 from testbed.experiment.plan.plan import make_plan

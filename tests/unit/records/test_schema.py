@@ -8,7 +8,7 @@ import pytest
 
 from testbed import analysis
 from testbed.analysis.run_data.loading import load
-from testbed.cli.checkout import ROOT
+from testbed.cli.machine.checkout import ROOT
 from testbed.records.schema import NUMBER, SCHEMA, TEXT, WHOLE, WORD, as_markdown
 from testbed.records.tables import TABLES
 from tests.analysis_data import write_run

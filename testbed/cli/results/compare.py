@@ -5,11 +5,12 @@ Owns the command's options and what it says; the figures are worked out by `test
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from testbed.cli import terminal
 
 _FOLDER = "comparison"
 _WIDE = 160  # characters, where nobody's terminal says
@@ -38,23 +39,22 @@ def compare(
     Runs of one seed had the same arrivals, so they are paired. What differs between the runs' scenarios beside policy
     and seed is a factor: policies are compared at equal factors, and values of a factor under equal policies. Writes
     runs.csv (a row per run and service), comparison.csv (a row per case, service, policy and measure) and a picture per
-    service. Examples:
+    service.
 
-    dyncast compare results/policies-by-load
-
-    dyncast compare results/first --baseline dyncast --only-valid --out /tmp/first
-
-    dyncast compare results/sites --baseline "variant=two sites"
+    \b
+    Examples:
+      dyncast compare results/policies-by-load
+      dyncast compare results/first --baseline dyncast --only-valid --out /tmp/first
+      dyncast compare results/sites --baseline "variant=two sites"
     """
-    from rich.console import Console
     from rich.progress import Progress
 
     from testbed.analysis.study import export, study_figures, study_table
 
-    shown = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE, soft_wrap=True)
-    told = Console(stderr=True, highlight=False, soft_wrap=True)
+    shown = terminal.output(_WIDE)
+    err = terminal.errors()
     # It has no thread of its own, for `read` forks.
-    with Progress(console=told, transient=True, auto_refresh=False, disable=not told.is_terminal) as progress:
+    with Progress(console=err, transient=True, auto_refresh=False, disable=not err.is_terminal) as progress:
         task = progress.add_task("reading runs")
 
         def show(done: int, of: int) -> None:
@@ -62,12 +62,12 @@ def compare(
 
         figures = study_figures.read(folders, show)
     for line in figures.skipped:
-        told.print(f"left out: {line}", markup=False)
+        err.print(f"left out: {line}", markup=False)
     if only_valid:
         all_runs, figures = figures.runs["run_dir"].nunique(), figures.only_valid()
-        told.print(f"left out: {all_runs - figures.runs['run_dir'].nunique()} of {all_runs} runs that are not valid")
+        err.print(f"left out: {all_runs - figures.runs['run_dir'].nunique()} of {all_runs} runs that are not valid")
     if figures.runs.empty:
-        told.print("dyncast: there is nothing to compare: no finished run is left")
+        err.print("dyncast: there is nothing to compare: no finished run is left")
         raise typer.Exit(1)
     table = study_figures.compare(figures, baseline)
     study_table.show(figures, table, shown)
@@ -76,7 +76,7 @@ def compare(
         written = export.write(figures, table, folder)
     except OSError as error:
         said = f"dyncast: {folder}: cannot be written: {error.strerror}; choose another place with --out"
-        told.print(said, markup=False)
+        err.print(said, markup=False)
         raise typer.Exit(1) from None
     for path in written:
         shown.print(str(path), markup=False)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from testbed.errors import TestbedError
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 class NoCheckout(TestbedError):

@@ -5,20 +5,19 @@ Owns the command's options and what it says; the search is `testbed.experiment.c
 
 from __future__ import annotations
 
-import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from testbed.cli import terminal
+from testbed.cli.options import need_root
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from testbed.experiment.calibration import Carried
     from testbed.experiment.plan.plan import Plan
-
-_WIDE = 120  # characters, where nobody's terminal says
 
 
 def calibrate(
@@ -31,24 +30,24 @@ def calibrate(
 
     Runs a small scenario at loads that double until the verdict is not valid, then in between: three to four minutes.
     What comes out is printed and written to results/calibration.json; `dyncast run` warns of scenarios that ask for
-    more. Do it again when the machine has changed, and while nothing else runs on it. Example:
+    more. Do it again when the machine has changed, and while nothing else runs on it.
 
-    sudo ./dyncast calibrate --quick
+    \b
+    Examples:
+      sudo ./dyncast calibrate
+      sudo ./dyncast calibrate --quick
     """
-    from rich.console import Console
     from rich.text import Text
 
     from testbed.experiment import calibration
     from testbed.experiment.execution import ownership
-    from testbed.experiment.launch.processes import RunError
     from testbed.experiment.progress import Terminal
 
-    if os.geteuid() != 0:
-        raise RunError("calibrate needs root for namespaces and Open vSwitch: start it with sudo")
-    shown = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE, soft_wrap=True)
+    need_root("calibrate")
+    shown = terminal.output()
     settings = calibration.QUICK if quick else calibration.Settings()
-    with Terminal(shown).showing() as terminal:
-        carried = calibration.calibrate(settings, terminal)
+    with Terminal(shown).showing() as progress:
+        carried = calibration.calibrate(settings, progress)
     path = out / calibration.FILE
     calibration.write(path, carried, settings)
     ownership.give((out, path))

@@ -7,7 +7,6 @@ Owns the command's options and what it says. The cases are `testbed.experiment.s
 from __future__ import annotations
 
 import os
-import sys
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +15,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 from rich.markup import escape
+
+from testbed.cli import terminal
 
 if TYPE_CHECKING:
     from testbed.experiment.study.study import Study
@@ -34,27 +35,28 @@ def sweep(
 ) -> None:
     """Run a study: a scenario with each combination of a grid of keys, under each policy, with each seed.
 
-    A study file names a scenario and what is varied in it (`dyncast schema --study` prints all keys):
-
-    \b
-        name: policies-by-load
-        scenario: first.yaml              # beside the study
-        grid: {workloads.0.arrivals.rate_per_s: [45, 90]}
-        policies: \\[closest, dyncast]
-        seeds: 3                          # 12 runs
-
     Runs go one after another, seed by seed, to results/<study>/runs/<case>/<run-id>. Ended or interrupted, the same
     command goes on: finished runs whose scenario, files and testbed are what they were are not run again, those that
-    changed are, and no old run is ever removed. A run that fails is listed at the end. Examples:
+    changed are, and no old run is ever removed. A run that fails is listed at the end.
 
-    dyncast sweep docs/examples/studies/policies-by-load.yaml --dry-run
+    \b
+    A study file names a scenario and what is varied in it (`dyncast schema --study` prints all keys):
+      name: policies-by-load
+      scenario: first.yaml              # beside the study
+      grid: {workloads.0.arrivals.rate_per_s: [45, 90]}
+      policies: \\[closest, dyncast]
+      seeds: 3                          # 12 runs
 
-    dyncast sweep docs/examples/studies/policies-by-load.yaml
+    \b
+    Examples:
+      dyncast sweep docs/examples/studies/policies-by-load.yaml --dry-run
+      sudo ./dyncast sweep docs/examples/studies/policies-by-load.yaml
+      sudo ./dyncast sweep docs/examples/studies/policies-by-load.yaml --limit 2
     """
     from testbed.experiment.study import study
     from testbed.experiment.study.study_folder import StudyFolder, SweepError
 
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120, soft_wrap=True)
+    console = terminal.output()
     if not dry_run and os.geteuid() != 0:
         raise SweepError("sweep needs root for namespaces and Open vSwitch: start it with sudo; --dry-run does without")
     planned = study.load(study_file)

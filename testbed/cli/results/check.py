@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from testbed.cli import terminal
+from testbed.cli.options import AsJson
+
 if TYPE_CHECKING:
     from testbed.analysis.theory.theory_outcomes import TheoryCheck, TheoryReport
 
@@ -21,18 +24,19 @@ _WIDE = 160  # characters, where nobody's terminal says
 
 def check(
     run_dir: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="Folder of a run.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Hold a finished run against theory: queues against M/M/c and Little's law, RTP jitter, packets in and out.
 
     Each figure of the run comes with its 99.9 % confidence interval; a check holds if the expected value is within.
-    What a theory does not apply to is told with the reason. Ends with code 1 if a check fails. Example:
+    What a theory does not apply to is named with the reason. Ends with code 1 if a check fails.
 
-    sudo ./dyncast run docs/examples/theory.yaml
-
-    dyncast check results/theory/20260102-030405
+    \b
+    Examples:
+      sudo ./dyncast run docs/examples/theory.yaml
+      dyncast check results/theory/20260102-030405
+      dyncast check results/theory/20260102-030405 --json
     """
-    from rich.console import Console
     from rich.text import Text
 
     from testbed.analysis.run_data.loading import load
@@ -43,7 +47,7 @@ def check(
     if as_json:
         sys.stdout.write(json.dumps(_document(report), indent=2) + "\n")
         raise typer.Exit(0 if report.holds else 1)
-    out = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE, soft_wrap=True)
+    out = terminal.output(_WIDE)
     out.print(Text(f"{run.scenario} under {run.policy}: {run.run_id}", "bold"))
     if run.mark:
         out.print(Text(run.mark, "bold red"))

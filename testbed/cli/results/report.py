@@ -5,17 +5,16 @@ Owns the command's options and what it says; pages are `testbed.analysis.html_re
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from testbed.cli import terminal
+
 if TYPE_CHECKING:
     from rich.console import Console
-
-_WIDE = 120  # characters, where nobody's terminal says
 
 
 def report(
@@ -30,18 +29,17 @@ def report(
 ) -> None:
     """Write DIR/report.html, one file with everything in it, from the files of a run or a study alone.
 
-    Of a run, its summary is printed and its pictures (PNG) are drawn anew, too. Open the file in any browser: nothing
-    in it comes from elsewhere, it follows light and dark, and it can be printed. Examples:
+    Of a run, its summary is printed and its pictures (PNG) are drawn again, too. Open the file in any browser: nothing
+    in it comes from elsewhere, it follows light and dark, and it can be printed.
 
-    dyncast report results/first/20260102-030405
-
-    dyncast report results/policies-by-load --runs
+    \b
+    Examples:
+      dyncast report results/first/20260102-030405
+      dyncast report results/policies-by-load --runs
     """
-    from rich.console import Console
-
     from testbed.analysis.html_report import files
 
-    out = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE, soft_wrap=True)
+    out = terminal.output()
     if files.is_study(folder):
         _of_study(folder, runs, baseline, out)
     else:
@@ -63,22 +61,21 @@ def _of_run(run_dir: Path, out: Console) -> None:
 
 
 def _of_study(folder: Path, with_runs: bool, baseline: str | None, out: Console) -> None:
-    from rich.console import Console
     from rich.progress import Progress
 
     from testbed.analysis.html_report import files
 
-    told = Console(stderr=True, highlight=False, soft_wrap=True)
-    with Progress(console=told, transient=True, disable=not told.is_terminal) as progress:
+    err = terminal.errors()
+    with Progress(console=err, transient=True, disable=not err.is_terminal) as progress:
 
-        def telling(what: str) -> Callable[[int, int], None]:
+        def counted(what: str) -> Callable[[int, int], None]:
             task = progress.add_task(what)
             return lambda done, of: progress.update(task, completed=done, total=of)
 
-        figures = files.read_study(folder, telling("reading runs"))
+        figures = files.read_study(folder, counted("reading runs"))
         if with_runs:
-            files.write_runs(figures, telling("reports of runs"))
+            files.write_runs(figures, counted("reports of runs"))
         path = files.write_study(folder, figures, baseline)
     for line in figures.skipped:
-        told.print(f"left out: {line}", markup=False)
+        err.print(f"left out: {line}", markup=False)
     out.print(str(path), markup=False)

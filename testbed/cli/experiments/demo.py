@@ -1,0 +1,31 @@
+"""`dyncast demo`: what the testbed is for, in two minutes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from testbed.cli import terminal
+from testbed.cli.options import Out, Seed, need_root
+
+
+def demo(
+    out: Out = Path("results"),
+    duration: Annotated[float, typer.Option(min=5, help="Seconds of traffic per policy.")] = 45.0,
+    seed: Seed = None,
+) -> None:
+    """Run Abilene with a regional hot spot under `closest` and under `dyncast`, and compare them.
+
+    Two runs of the same requests, one after the other; then a table, pictures and a report of both.
+
+    \b
+    Examples:
+      sudo ./dyncast demo
+      sudo ./dyncast demo --duration 10 --out /tmp/demo
+    """
+    need_root("demo")
+    from testbed.experiment import demo as demonstration
+
+    demonstration.run(out, duration, seed, terminal.output())

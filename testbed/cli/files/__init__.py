@@ -1,0 +1,1 @@
+"""Commands about the files that one writes: topology (the catalogue of networks), schema."""

@@ -1,0 +1,1 @@
+"""Commands that look into a run that is up: inspect, bindings."""

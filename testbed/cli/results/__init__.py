@@ -1,0 +1,1 @@
+"""Commands that read the files of finished runs: report, compare, check."""
