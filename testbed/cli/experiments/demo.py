@@ -23,7 +23,7 @@ def demo(
     \b
     Examples:
       sudo ./dyncast demo
-      sudo ./dyncast demo --duration 10 --out /tmp/demo
+      sudo ./dyncast demo --duration 10 --seed 2
     """
     need_root("demo")
     from testbed.experiment import demo as demonstration

@@ -12,7 +12,7 @@ def validate(scenario: ScenarioPath, settings: Settings = [], seed: Seed = None)
     \b
     Examples:
       dyncast validate docs/examples/first.yaml
-      dyncast validate docs/examples/first.yaml --set topology=sndlib/germany50
+      dyncast validate docs/examples/first.yaml --set policy=least_loaded
     """
     from testbed.experiment.launch import command_configs
     from topologies.spec import Role

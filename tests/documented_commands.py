@@ -1,0 +1,102 @@
+"""The commands that README, docs and help show, and the short form in which the tests run each.
+
+A new one is found by itself. Where no pattern of FORMS fits it, tests/unit/test_documented_commands.py fails.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from testbed.cli.app import app
+from testbed.cli.machine.checkout import ROOT
+
+RUN = "20260102-030405"  # the run folder of the examples; `<run-id>` stands for one, too
+TINY_STUDY = "tiny-study.yaml"
+_COMMAND = re.compile(r"^\s*(?:sudo )?(?:\./)?dyncast (?P<arguments>[^>|]*[^>|\s])")
+_FENCE = re.compile(r"^\s*(```|~~~)")
+_RUN = r"run docs/examples/(?P<name>[\w-]+)\.yaml(?P<rest>.*)"
+
+
+class Form(NamedTuple):
+    """How the commands that fit a pattern are run: at what needs root, whether a run must be up, whether it is slow."""
+
+    pattern: str
+    short: str = r"\g<0>"
+    root: bool = True
+    inside_a_run: bool = False
+    slow: bool = False
+
+
+# The first that fits counts.
+FORMS = (
+    Form(r"(--version|--help|\w+ --help|COMMAND --help)", root=False),
+    Form(r"(validate|topology|schema)\b.*", root=False),
+    Form(r"(compare|report) results/[\w-]+( .*)?", root=False),
+    Form(rf"(check|report) results/[\w-]+/{RUN}( .*)?", root=False),
+    Form(r"sweep \S+ --dry-run", root=False),
+    Form(r"sweep docs/examples/studies/policies-by-load.yaml( --limit \d+)?", f"sweep {TINY_STUDY}"),
+    Form(r"sweep (docs/examples/studies/[\w-]+\.yaml)", r"sweep \1 --dry-run", root=False),
+    Form(r"demo\b.*", "demo --duration 5"),
+    Form(_RUN.replace(r"(?P<name>[\w-]+)", "first"), r"run docs/examples/first.yaml\g<rest> --set duration_s=2"),
+    Form(
+        _RUN.replace(r"(?P<name>[\w-]+)", "faults"),
+        r"run docs/examples/faults.yaml\g<rest> --set duration_s=2 --set 'faults=[]'",
+    ),
+    Form(
+        _RUN.replace(r"(?P<name>[\w-]+)", "nginx-wrk"),
+        r"run docs/examples/nginx-wrk.yaml\g<rest> --set duration_s=3 --set workloads.1.arrivals={}",
+    ),
+    Form(_RUN.replace(r"(?P<name>[\w-]+)", "theory"), r"run docs/examples/theory.yaml\g<rest> --set duration_s=3"),
+    Form(r"(inspect|bindings) chicago\b(.*)", r"\1 east\2", inside_a_run=True),
+    Form(r"(inspect|bindings)\b(.*)", inside_a_run=True),
+    Form(r"doctor( --json)?"),
+    Form(r"clean( --all)?", "clean"),  # another run may be up on this machine
+    Form(r"test\b.*", "test tests/unit/test_errors.py -q"),
+    Form(r"bench\b.*--json", "bench decision --quick --json"),
+    Form(r"bench\b.*", "bench decision --quick"),
+    Form(r"calibrate\b.*", "calibrate --quick", slow=True),
+)
+
+
+def documented() -> dict[str, str]:
+    """The commands, without `dyncast`, and where each is shown first."""
+    found: dict[str, str] = {}
+    for place, line in (*_shown_in_files(), *_shown_in_help()):
+        if match := _COMMAND.match(line.replace("<run-id>", RUN)):
+            words = shlex.split(match["arguments"], comments=True)
+            found.setdefault(shlex.join(words), place)
+    return found
+
+
+def form_of(command: str) -> Form | None:
+    """How a command is run, if that is known."""
+    return next((form for form in FORMS if re.fullmatch(form.pattern, command)), None)
+
+
+def short_form(command: str) -> list[str]:
+    """The arguments with which the tests run a command."""
+    form = form_of(command)
+    assert form is not None
+    return shlex.split(re.sub(form.pattern, form.short, command, count=1))
+
+
+def _shown_in_files() -> Iterator[tuple[str, str]]:
+    """The lines of all code blocks of README and docs."""
+    for path in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))):
+        fenced = False
+        for line in path.read_text(encoding="utf-8").splitlines():
+            if _FENCE.match(line):
+                fenced = not fenced
+            elif fenced or line.startswith("    "):
+                yield str(path.relative_to(ROOT)), line
+
+
+def _shown_in_help() -> Iterator[tuple[str, str]]:
+    """The examples in the help of each command."""
+    for info in app.registered_commands:
+        for line in str(info.help).splitlines():
+            if line.startswith("  "):
+                yield f"dyncast {info.name or getattr(info.callback, '__name__', '')} --help", line
