@@ -5,7 +5,7 @@ Each class stays in the module that raises it. Whatever does not derive from her
     TestbedError                        1  it went wrong: one line says what, and what to do
     ├── InputError (ValueError)         2  what was asked for cannot be: a file, a key, a name
     │   ├── ArrivalsError, ArrivalsFileError, StreamError, StreamFileError
-    │   ├── CalibrationError, RunDataError
+    │   ├── CalibrationError, DocumentError, ManifestError, RunDataError
     │   ├── ConfigError
     │   ├── ScenarioError, ServiceTimeError, TopologyError
     │   └── UnknownBenchmark

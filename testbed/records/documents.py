@@ -12,13 +12,15 @@ from dataclasses import MISSING, Field, asdict, fields, is_dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from testbed.errors import InputError
+
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 Record = TypeVar("Record", bound="DataclassInstance")
 
 
-class DocumentError(ValueError):
+class DocumentError(InputError):
     """A value that its record cannot hold: the key, and what is wrong with it."""
 
 

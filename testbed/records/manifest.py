@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from testbed.errors import InputError
 from testbed.records import documents
 from testbed.records.documents import DocumentError
 
@@ -29,7 +30,7 @@ _NULL_IF_ABSENT = ("case",)  # of the keys that may have no value, the only one 
 LinkCounters = Mapping[str, Mapping[str, Mapping[str, Any]]]  # by a link's label and its direction
 
 
-class ManifestError(ValueError):
+class ManifestError(InputError):
     """A manifest that cannot be read; one line naming the file and the way out."""
 
 
