@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any, NamedTuple
 
-from testbed.cli.checkout import ROOT
+from testbed.cli.machine.checkout import ROOT
 from testbed.runtime.document import MISSING, Merged, Section, Tagged, section
 from testbed.runtime.forms import Form, Listed, Mapped, Nullable
 from tests.process_configs import PROCESSES

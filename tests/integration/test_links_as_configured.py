@@ -25,7 +25,7 @@ from testbed.emulation.machine.capabilities import (
 )
 from testbed.emulation.network import EmulatedNetwork
 from testbed.emulation.switches import bridges
-from tests.polling import wait_until
+from testbed.runtime.polling import wait_until
 from topologies.addressing import AddressPlan
 from topologies.spec import Link, LinkSpec, Node, Role, Topology
 

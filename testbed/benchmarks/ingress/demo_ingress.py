@@ -69,7 +69,7 @@ def _run(settings: Settings) -> Iterator[Row]:
             for _ in range(1 if settings.quick else settings.rounds):
                 begun_s = time.monotonic()
                 outcomes.append(flood.offer(_FLOWS_PER_S, 1.0))
-                moves.append(_weights_told(Path(folder), d_sid, begun_s, time.monotonic()))
+                moves.append(_weight_changes(Path(folder), d_sid, begun_s, time.monotonic()))
     note = f"{_FLOWS_PER_S:,} new flows offered in a second"
     yield measure("demo_ingress/offered", "1/s", [outcome.offered_per_s for outcome in outcomes], note=note)
     yield measure("demo_ingress/reached", "%", [_reached(outcome) for outcome in outcomes], note=note, goal=_REACHED)
@@ -82,7 +82,7 @@ def _reached(outcome: Outcome) -> float:
     return 100 * outcome.served / outcome.offered
 
 
-def _weights_told(folder: Path, d_sid: str, begin_s: float, end_s: float) -> int:
+def _weight_changes(folder: Path, d_sid: str, begin_s: float, end_s: float) -> int:
     """Count how often the ingress moved its switch's weights."""
     # Signalling counts are written last, when all that came before is.
     wait_until(

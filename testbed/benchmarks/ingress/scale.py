@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from testbed.benchmarks.harness import Benchmark, Better, Goal, Row, Settings, measure
-from testbed.benchmarks.ingress.site_reports import Site, Told, told
+from testbed.benchmarks.ingress.site_reports import SentReport, Site, sent_reports
 from testbed.benchmarks.instruments.edge import D_SID, EGRESSES, IN_BAND_PORT, UDP_PORT, Edge, edge, ticks
 from testbed.benchmarks.instruments.trickle import trickle
 from testbed.dyncast.messages import codec
@@ -56,8 +56,8 @@ class _Cost(NamedTuple):
 
     @property
     def note(self) -> str:
-        told = f"{self.bindings_per_s:,.0f} bindings/s told in {self.reports_per_s:,.0f} reports/s"
-        return f"{told}, {self.flows_per_s:,.0f} new flows/s bound" if self.flows_per_s else told
+        cost = f"{self.bindings_per_s:,.0f} bindings/s reported in {self.reports_per_s:,.0f} reports/s"
+        return f"{cost}, {self.flows_per_s:,.0f} new flows/s bound" if self.flows_per_s else cost
 
 
 def _run(settings: Settings) -> Iterator[Row]:
@@ -68,7 +68,7 @@ def _run(settings: Settings) -> Iterator[Row]:
         ways = {"threshold": _THRESHOLD, "interval": _INTERVAL}
         duration_s = _WARM_UP_S + measured_s + 1
         reports = {
-            name: list(told(sites, IPv4Address(D_SID), telling, _POLL_INTERVAL_S, duration_s))
+            name: list(sent_reports(sites, IPv4Address(D_SID), telling, _POLL_INTERVAL_S, duration_s))
             for name, telling in ways.items()
         }
         for mode in ("reactive",) if settings.quick else ("reactive", "datapath"):
@@ -112,7 +112,7 @@ def _addresses(built: Edge) -> dict[str, str]:
 
 
 def _measured(
-    built: Edge, sites: Sequence[Site], mode: str, reports: Sequence[Told], flows_per_s: int, measured_s: int
+    built: Edge, sites: Sequence[Site], mode: str, reports: Sequence[SentReport], flows_per_s: int, measured_s: int
 ) -> _Cost:
     addresses = _addresses(built)
     peers = [
@@ -149,7 +149,7 @@ def _bound_per_s(control: Path, begin_s: float) -> float:
 
 
 @contextmanager
-def _played(built: Edge, reports: Sequence[Told]) -> Iterator[None]:
+def _played(built: Edge, reports: Sequence[SentReport]) -> Iterator[None]:
     """Be the D-MAs of all sites and the D-Routers of all but one, while the block runs."""
     with ExitStack() as stack:
 
@@ -171,15 +171,15 @@ def _played(built: Edge, reports: Sequence[Told]) -> Iterator[None]:
 
 
 def _play(
-    d_routers: Mapping[str, socket.socket], agent: socket.socket, reports: Sequence[Told], ended: threading.Event
+    d_routers: Mapping[str, socket.socket], agent: socket.socket, reports: Sequence[SentReport], ended: threading.Event
 ) -> None:
     site_of = {d_router: site for site, d_router in d_routers.items()}
     begin_s, sent, probes = time.monotonic(), 0, 0
     while not ended.is_set():
         elapsed_s = time.monotonic() - begin_s
         while sent < len(reports) and reports[sent].at_s <= elapsed_s:
-            told_s, report = reports[sent]
-            data = codec.encode(replace(report, sent_s=begin_s + told_s))
+            sent_s, report = reports[sent]
+            data = codec.encode(replace(report, sent_s=begin_s + sent_s))
             d_routers.get(report.site, agent).send(data)  # of its own site, the D-Router hears from the D-MA
             sent += 1
         if elapsed_s >= probes * _PROBE_INTERVAL_S:

@@ -43,7 +43,7 @@ class Site:
         return [self.prefix.network_address + _FIRST_HOST + number for number in range(self.instances)]
 
 
-class Told(NamedTuple):
+class SentReport(NamedTuple):
     """A report, and when it is sent, from the beginning."""
 
     at_s: float
@@ -81,9 +81,9 @@ class _LoadedInstance:
         )  # fmt: skip
 
 
-def told(
+def sent_reports(
     sites: list[Site], d_sid: IPv4Address, telling: Telling, poll_interval_s: float, duration_s: float, seed: int = 1
-) -> Iterator[Told]:
+) -> Iterator[SentReport]:
     """Yield the reports of all sites in the order of their times; at first each tells of everything."""
     agents = []
     for number, site in enumerate(sites):
@@ -100,4 +100,4 @@ def told(
             for binding, instance in zip(agent.bindings, instances, strict=True):
                 agent.observe(binding, instance.metrics(now_s), draining=False, now_s=now_s)
             for report in agent.reports(now_s):
-                yield Told(now_s, report)
+                yield SentReport(now_s, report)

@@ -69,46 +69,48 @@ class _Turner:
         self._idle = 0
         others = [ip_address(f"10.200.{number >> 8}.{number & 255}") for number in range(1, count - 1)]
         for d_bids in (others[start : start + 10] for start in range(0, len(others), 10)):
-            self._tell(EGRESSES[0], [_told(d_bid, _OVERLOADED) for d_bid in d_bids])
-        self._tell_of_both()
+            self._send(EGRESSES[0], [_binding_report(d_bid, _OVERLOADED) for d_bid in d_bids])
+        self._report_both()
 
     def turn_ms(self, rate_per_s: float) -> float:
         """Turn the two round while new flows come; return how long it took until one obeyed."""
         turning_to = self._edge.instances[1 - self._idle]
-        told_ns: list[int] = []
+        reported_ns: list[int] = []
 
         def turn() -> None:
             time.sleep(_BEFORE_S)
             self._idle = 1 - self._idle
-            told_ns.append(time.time_ns())
-            self._tell_of_both()
+            reported_ns.append(time.time_ns())
+            self._report_both()
 
         turning = threading.Thread(target=turn)
         with Capture(SimpleNamespace(pid=self._edge.pid(turning_to)), HOST_INTERFACE, _IPV4) as seen:
             turning.start()
             self._flood.offer(rate_per_s, _BEFORE_S + _AFTER_S)
             turning.join()
-            obeyed_ns = [arrival.at_ns for arrival in seen.arrivals(0.0) if arrival.at_ns > told_ns[0]]
+            obeyed_ns = [arrival.at_ns for arrival in seen.arrivals(0.0) if arrival.at_ns > reported_ns[0]]
         self._edge.forget_flows(self._ingress)
         if not obeyed_ns:
             raise RuntimeError(f"no flow obeyed the report within {_AFTER_S:g} s")
-        return (obeyed_ns[0] - told_ns[0]) / 1e6
+        return (obeyed_ns[0] - reported_ns[0]) / 1e6
 
-    def _tell_of_both(self) -> None:
+    def _report_both(self) -> None:
         for index in (self._idle, 1 - self._idle):
             instance = self._edge.instances[index]
             sessions = _IDLE if index == self._idle else _BUSY
-            self._tell(self._edge.site_of(instance), [_told(ip_address(self._edge.address(instance)), sessions)])
+            self._send(
+                self._edge.site_of(instance), [_binding_report(ip_address(self._edge.address(instance)), sessions)]
+            )
 
-    def _tell(self, site: str, told: list[BindingReport]) -> None:
+    def _send(self, site: str, bindings: list[BindingReport]) -> None:
         self._sequence[site] += 1
-        report = Report(site, self._sequence[site], time.monotonic(), tuple(told))
+        report = Report(site, self._sequence[site], time.monotonic(), tuple(bindings))
         with socket_in(self._edge.pid(site), socket.AF_INET, socket.SOCK_DGRAM) as ours:
             ours.bind((self._edge.gateway(site), 0))
             ours.sendto(codec.encode(report), (self._edge.gateway(self._ingress), IN_BAND_PORT))
 
 
-def _told(d_bid: addresses.Address, sessions: int) -> BindingReport:
+def _binding_report(d_bid: addresses.Address, sessions: int) -> BindingReport:
     raw = RawMetrics(4, queue_limit=50, sessions=sessions, service_time_s=0.01)
     if sessions:
         raw = replace(raw, utilisation=1.0, busy_workers=4, queue_length=50)

@@ -77,12 +77,12 @@ class Edge:
         self._sequence += 1
         raw = RawMetrics(4, queue_limit=50, sessions=0, service_time_s=0.01)
         for site in EGRESSES:
-            told = [
+            bindings = [
                 report_of(ip_address(D_SID), ip_address(self.address(instance)), State.UP, raw)
                 for instance in self.instances
                 if self.site_of(instance) == site
             ]
-            message = Report(site, self._sequence, time.monotonic(), tuple(told))
+            message = Report(site, self._sequence, time.monotonic(), tuple(bindings))
             with socket_in(self.pid(site), socket.AF_INET, socket.SOCK_DGRAM) as ours:
                 ours.bind((self.gateway(site), 0))
                 ours.sendto(codec.encode(message), (self.gateway(ingress), IN_BAND_PORT))
@@ -104,7 +104,7 @@ class Edge:
     def steered(
         self, ingress: str, mode: str = "reactive", launcher: Sequence[str] = (), policy: str = "dyncast"
     ) -> Iterator[int]:
-        """Run a D-Router's control process for an ingress, and tell it of all instances; yields its process id."""
+        """Run a D-Router's control process for an ingress, and report all instances to it; yields its process id."""
         with self.controlled(ingress, mode, launcher, policy) as pid:
             self.report(ingress)
             heard = self.table(ingress, "metrics")

@@ -60,24 +60,24 @@ class _Service:
         for _ in self._sites:
             self._report(lambda _: None)
 
-    def pass_time(self, on_told: Callable[[Address], None]) -> None:
+    def pass_time(self, on_report: Callable[[Address], None]) -> None:
         """Go on to the next flow; sites report in turn."""
         self.now_s += 1 / _FLOWS_PER_S
         if self.now_s * len(self._sites) / _REPORT_INTERVAL_S > self._reports - len(self._sites):
-            self._report(on_told)
+            self._report(on_report)
 
-    def _report(self, on_told: Callable[[Address], None]) -> None:
+    def _report(self, on_report: Callable[[Address], None]) -> None:
         number = self._reports % len(self._sites)
         self._reports += 1
-        told = []
+        bindings = []
         for d_bid in self._sites[number]:
             load = self.rng.randrange(8)
             raw = RawMetrics(4, min(load, 4), 0, 50, load, self.given[d_bid], min(1.0, load / 4), 0.05)
             self.sessions.on_report("render", d_bid, raw, self.now_s, 0.005)
-            told.append(report_of(_D_SID, d_bid, State.UP, raw))
-        self.bindings.apply(Report(f"site-{number}", self._reports, self.now_s, tuple(told)), self.now_s)
+            bindings.append(report_of(_D_SID, d_bid, State.UP, raw))
+        self.bindings.apply(Report(f"site-{number}", self._reports, self.now_s, tuple(bindings)), self.now_s)
         for d_bid in self._sites[number]:
-            on_told(d_bid)
+            on_report(d_bid)
 
 
 class _Incremental:

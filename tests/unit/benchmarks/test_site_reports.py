@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv4Network
 
-from testbed.benchmarks.ingress.site_reports import Site, Told, told
+from testbed.benchmarks.ingress.site_reports import SentReport, Site, sent_reports
 from testbed.dyncast.metric_agent.update_triggers import Telling, Threshold
 
 D_SID = IPv4Address("203.0.113.10")
@@ -13,11 +13,11 @@ INTERVAL = Telling(refresh_s=0.1)
 THRESHOLD = Telling(refresh_s=2.0, trigger=Threshold("queue_length", absolute=2))
 
 
-def reports(telling: Telling, seed: int = 1) -> list[Told]:
-    return list(told(SITES, D_SID, telling, poll_interval_s=0.1, duration_s=6.0, seed=seed))
+def reports(telling: Telling, seed: int = 1) -> list[SentReport]:
+    return list(sent_reports(SITES, D_SID, telling, poll_interval_s=0.1, duration_s=6.0, seed=seed))
 
 
-def bindings(of: list[Told]) -> int:
+def bindings(of: list[SentReport]) -> int:
     return sum(len(item.report.bindings) for item in of)
 
 
