@@ -55,4 +55,4 @@ def parts(kind: Part) -> dict[str, Any]:
     }
 
 
-register("dyncast")
+register("dyncast", tables="testbed.dyncast_io.tables")

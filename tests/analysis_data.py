@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from testbed.records.tables import TABLES
+from testbed.records.tables import catalogue
 from testbed.records.writer import RecordWriter
 
 START_S = 5000.0
@@ -75,6 +75,7 @@ def write_run(
     requests_per_s: float = 60.0,
     calls: int = 40,
     fidelity: Mapping[str, object] | None = None,
+    **says: object,
 ) -> Path:
     """Write a whole run into `run_dir`, the same one for the same arguments; arrivals do not depend on the policy."""
     run_dir.mkdir(parents=True)
@@ -111,6 +112,7 @@ def write_run(
         ],
         "clients": [{"name": f"client-{site}", "site": site} for site in WORKERS],
         "fidelity": fidelity or {"verdict": "valid", "reasons": []},
+        **says,
     }
     (run_dir / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     (run_dir / "scenario.yaml").write_text("name: synthetic\n", encoding="utf-8")
@@ -131,12 +133,12 @@ def write_tables(run_dir: Path, rows: Mapping[str, list[Row]], manifest: Mapping
 
 def finish(run_dir: Path) -> None:
     """Turn the parts into tables; a table nobody wrote to has its header."""
-    for table, columns in TABLES.items():
-        part = run_dir / f"{table}.all.part.csv"
+    for name, table in catalogue().items():
+        part = run_dir / f"{name}.all.part.csv"
         if part.exists():
-            part.rename(run_dir / f"{table}.csv")
+            part.rename(run_dir / f"{name}.csv")
         else:
-            (run_dir / f"{table}.csv").write_text(",".join(columns) + "\r\n", encoding="utf-8")
+            (run_dir / f"{name}.csv").write_text(",".join(table.names) + "\r\n", encoding="utf-8")
 
 
 def _choose(policy: str, pools: Mapping[str, _Pool], home: str, now_s: float) -> str:

@@ -14,7 +14,7 @@ from testbed.experiment.plan.plan import Plan
 from testbed.experiment.progress import Progress
 from testbed.records import manifest as manifests
 from testbed.records.manifest import MANIFEST_FORMAT, Manifest
-from testbed.records.tables import TABLES
+from testbed.records.tables import catalogue
 from tests.scenarios import small_document
 
 RATE = "workloads.0.arrivals.rate_per_s"
@@ -49,10 +49,10 @@ def write_run(run_dir: Path, case: Mapping[str, Any], **changes: Any) -> Manifes
         "durations_s": {"whole": 10.0},
         "fidelity": {"verdict": "valid"},
         "environment": {"git_commit": "abc"},
-        "rows": dict.fromkeys(TABLES, 0),
+        "rows": dict.fromkeys(catalogue(), 0),
     } | changes
-    for table, columns in TABLES.items():
-        (run_dir / f"{table}.csv").write_text(",".join(columns) + "\n")
+    for name, table in catalogue().items():
+        (run_dir / f"{name}.csv").write_text(",".join(table.names) + "\n")
     path = run_dir / manifests.NAME
     path.write_text(json.dumps(document))
     return manifests.read(path)

@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from testbed.records.tables import TABLES
+from testbed.records.tables import catalogue
 
 
 def whole_rows(path: Path) -> Iterator[dict[str, str]]:
@@ -34,7 +34,7 @@ def _whole_lines(stream: Iterable[str]) -> Iterator[str]:
 
 def set_aside(folder: Path, process: str) -> None:
     """Keep the parts of a process that ended, whole rows only, where a successor of its name does not write."""
-    for table in TABLES:
+    for table in catalogue():
         part = folder / f"{table}.{process}.part.csv"
         if not part.exists():
             continue

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, TextIO
 
-from testbed.records.tables import TABLES
+from testbed.records.tables import columns_of
 
 
 class _Table(NamedTuple):
@@ -50,7 +50,7 @@ class RecordWriter:
         self._open.clear()
 
     def _start(self, table: str) -> _Table:
-        columns = TABLES[table]
+        columns = columns_of(table)
         stream = (self._folder / f"{table}.{self._process}.part.csv").open("w", newline="", encoding="utf-8")
         writerow = csv.writer(stream).writerow
         writerow(columns)

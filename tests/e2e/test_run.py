@@ -15,7 +15,7 @@ import yaml
 
 from testbed.analysis.flows.consistency import checks
 from testbed.analysis.run_data.loading import load
-from testbed.records.tables import TABLES
+from testbed.records.tables import catalogue
 from testbed.runtime.polling import wait_until
 from tests.machine import dyncast, start_dyncast, unchanged
 from tests.report_page import ReportPage
@@ -41,7 +41,7 @@ def test_a_run_leaves_tables_that_agree_and_nothing_else(scenario: Path, tmp_pat
         done = dyncast("run", str(scenario), "--out", str(tmp_path / "results"))
     assert done.returncode == 0, done.stdout + done.stderr
     (run_dir,) = (tmp_path / "results" / "small").iterdir()
-    assert {path.name for path in run_dir.glob("*.csv")} == {f"{table}.csv" for table in TABLES}
+    assert {path.name for path in run_dir.glob("*.csv")} == {f"{table}.csv" for table in catalogue()}
     manifest = json.loads((run_dir / "manifest.json").read_text())
     assert manifest["status"] == "finished"
     assert manifest["fidelity"]["verdict"] in ("valid", "suspect", "invalid")

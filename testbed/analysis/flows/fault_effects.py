@@ -26,7 +26,7 @@ from testbed.analysis.flows.attribution import seen_flows, served_flows
 from testbed.analysis.run_data.loading import RunData, load
 from testbed.analysis.run_data.two_step_decisions import as_one
 from testbed.records.manifest import FaultEntry
-from testbed.records.tables import TABLES
+from testbed.records.tables import columns_of
 
 _RTP_SILENT_S = 1.0
 _BOUND_WITHIN_S = 1.0  # of the start of a flow; its first packet may have to be sent again
@@ -50,7 +50,7 @@ def complete(run_dir: Path) -> None:
     of_step |= {(str(effect.pop("number")), "end"): effect for effect in _of_ends(run)}
     partial = path.with_suffix(".csv.part")
     with partial.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, TABLES["faults"])
+        writer = csv.DictWriter(stream, columns_of("faults"))
         writer.writeheader()
         for row in rows:
             told = of_step.get((row["number"], row["event"]), {})

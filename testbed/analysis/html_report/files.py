@@ -17,10 +17,9 @@ from testbed.analysis.measures.summary import Summary, summarise
 from testbed.analysis.run_data.loading import RunDataError, load
 from testbed.analysis.study import study_figures
 from testbed.analysis.study.study_figures import StudyFigures
-from testbed.records.tables import TABLES
+from testbed.records.tables import catalogue
 
 NAME = "report.html"
-_RUN_FILES = {"manifest.json", "scenario.yaml", *(f"{table}.csv" for table in TABLES)}
 _STUDY_FILES = {"study.yaml", "sweep.json"}
 
 Told = Callable[[int, int], object]
@@ -35,7 +34,7 @@ def is_study(folder: Path) -> bool:
     names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
     if names & _STUDY_FILES:
         return True
-    if names & _RUN_FILES or not folder.is_dir():
+    if names & {"manifest.json", "scenario.yaml", *(f"{table}.csv" for table in catalogue())} or not folder.is_dir():
         return False  # what a run's folder lacks is said when it is read
     if any(folder.glob("**/manifest.json")):
         return True

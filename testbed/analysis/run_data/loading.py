@@ -1,4 +1,4 @@
-"""Read what a run left behind: its manifest and its tables, checked and typed as `testbed.records.schema` says.
+"""Read what a run left behind: its manifest and its tables, checked and typed as `testbed.records.tables` says.
 
 Owns the way from files to data frames, and the wording of what can be wrong with a run folder. Reads
 files only; knows no live objects and draws no conclusions.
@@ -16,9 +16,9 @@ import pandas as pd
 
 from testbed.errors import InputError
 from testbed.records import manifest
+from testbed.records.columns import NUMBER, TEXT, WHOLE, WORD, Column, Table
 from testbed.records.manifest import Manifest, ManifestError
-from testbed.records.schema import NUMBER, SCHEMA, TEXT, WHOLE, WORD, Column
-from testbed.records.tables import TABLES
+from testbed.records.tables import catalogue
 
 _RUN_AGAIN = "run the scenario again"
 
@@ -33,18 +33,14 @@ class RunData:
 
     run_dir: Path
     manifest: Manifest
-    flows: pd.DataFrame
-    dns: pd.DataFrame
-    rtp: pd.DataFrame
-    decisions: pd.DataFrame
-    weights: pd.DataFrame
-    metrics: pd.DataFrame
-    instances: pd.DataFrame
-    ports: pd.DataFrame
-    control: pd.DataFrame
-    commands: pd.DataFrame
-    affinity: pd.DataFrame
-    faults: pd.DataFrame
+    tables: Mapping[str, pd.DataFrame]
+
+    def __getattr__(self, name: str) -> pd.DataFrame:
+        """Return a table by its name, as `run.flows`."""
+        tables = self.__dict__.get("tables", {})
+        if name not in tables:
+            raise AttributeError(f"a run has no {name!r}; its tables are {', '.join(tables)}")
+        return tables[name]
 
     @property
     def run_id(self) -> str:
@@ -108,7 +104,8 @@ def load(run_dir: Path | str) -> RunData:
         what = "is not a folder" if run_dir.exists() else "does not exist"
         raise RunDataError(f"{run_dir} {what}; name a run folder: results/<scenario>/<run-id>")
     says = read_manifest(run_dir / manifest.NAME)
-    return RunData(run_dir, says, **{table: _read_table(run_dir, table) for table in TABLES})
+    tables = {name: _read_table(run_dir, name, table, says.rows) for name, table in catalogue().items()}
+    return RunData(run_dir, says, tables)
 
 
 def _absent_last(value: float) -> float:
@@ -123,20 +120,21 @@ def read_manifest(path: Path) -> Manifest:
         raise RunDataError(str(error)) from None
 
 
-def _read_table(run_dir: Path, table: str) -> pd.DataFrame:
-    path, schema = run_dir / f"{table}.csv", SCHEMA[table]
+def _read_table(run_dir: Path, name: str, table: Table, rows: Mapping[str, int] | None) -> pd.DataFrame:
+    """Read a table; `rows`: what the manifest says of the tables there are, if the run got so far."""
+    path = run_dir / f"{name}.csv"
     if not path.is_file():
-        parts = any(run_dir.rglob(f"{table}.*.part.csv"))
-        if schema.is_later and not parts:
-            return pd.DataFrame({name: pd.Series(dtype=column.dtype) for name, column in schema.columns.items()})
+        parts = any(run_dir.rglob(f"{name}.*.part.csv"))
+        if rows is not None and name not in rows and not parts:  # it, or the system that has it, came after the run
+            return pd.DataFrame({column: pd.Series(dtype=item.dtype) for column, item in table.columns.items()})
         why = "its parts were never merged, so the run did not finish" if parts else "the run is not complete"
         raise RunDataError(f"{path} is missing: {why}; {_RUN_AGAIN}")
-    _check_ends(path, TABLES[table])
+    _check_ends(path, table.names)
     try:
         frame = pd.read_csv(
             path,
-            dtype={name: column.dtype for name, column in schema.columns.items()},
-            na_values={name: _absent(column) for name, column in schema.columns.items()},
+            dtype={name: column.dtype for name, column in table.columns.items()},
+            na_values={name: _absent(column) for name, column in table.columns.items()},
             keep_default_na=False,  # a site may be called NA
             encoding="utf-8",
             low_memory=False,
@@ -147,18 +145,18 @@ def _read_table(run_dir: Path, table: str) -> pd.DataFrame:
         OverflowError,
         OSError,
     ) as error:  # ParserError and UnicodeDecodeError are ValueErrors
-        why = _first_bad_value(path, schema.columns) or _one_line(error)
+        why = _first_bad_value(path, table.columns) or _one_line(error)
         raise RunDataError(f"{path} is corrupt: {why}; {_RUN_AGAIN}") from None
     if not isinstance(frame.index, pd.RangeIndex):  # pandas takes surplus leading fields for an index
         raise RunDataError(f"{path} is corrupt: its rows have more fields than its header; {_RUN_AGAIN}")
-    for column in (name for name, column in schema.columns.items() if column.required):
+    for column in (name for name, column in table.columns.items() if column.required):
         absent = frame[column].isna()
         if absent.any():
             line = int(absent.to_numpy().argmax()) + 2
             raise RunDataError(f"{path} is corrupt: line {line} has no {column}; {_RUN_AGAIN}")
     for column in frame.columns[frame.dtypes == "category"]:  # an empty column would have categories of another type
         frame[column] = frame[column].cat.rename_categories(frame[column].cat.categories.astype(object))
-    return frame[list(TABLES[table])]
+    return frame[list(table.names)]
 
 
 def _check_ends(path: Path, columns: tuple[str, ...]) -> None:

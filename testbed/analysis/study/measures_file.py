@@ -23,13 +23,12 @@ from testbed.analysis.run_data.loading import RunDataError, load, read_manifest
 from testbed.analysis.study import factors
 from testbed.records.manifest import FINISHED, VARIANT, Manifest
 from testbed.records.manifest import NAME as MANIFEST_NAME
-from testbed.records.tables import TABLES
+from testbed.records.tables import catalogue
 
 NAME = "measures.json"
 # To be raised whenever a measure is defined anew or another is kept: what is on disk is then worked out again.
 _FORMAT = 2
 _SCENARIO = "scenario.yaml"
-_MADE_FROM = (_SCENARIO, MANIFEST_NAME, *(f"{table}.csv" for table in TABLES))
 _RUNS_PER_WORKER, _MOST_WORKERS = 16, 4  # at least, and at most: a large run takes a gigabyte
 _UNCHECKED = "unchecked"
 
@@ -133,7 +132,8 @@ def _scenario(path: Path) -> Mapping[str, object]:
 def _stamps(run_dir: Path) -> _Stamps:
     """Return size and time of each file that measures are made from; those that are missing are left out."""
     stamps: _Stamps = {}
-    for name in _MADE_FROM:
+    tables = (f"{table}.csv" for table in catalogue())
+    for name in (_SCENARIO, MANIFEST_NAME, *tables):
         with suppress(OSError):
             status = (run_dir / name).stat()
             stamps[name] = [status.st_size, status.st_mtime_ns]

@@ -22,9 +22,9 @@ def schema(
       dyncast schema --tables
     """
     if of_tables:
-        from testbed.records import schema as table_schema
+        from testbed.records import documentation
 
-        sys.stdout.write(table_schema.as_markdown())
+        sys.stdout.write(documentation.as_markdown())
         return
     from testbed.experiment.scenario.scenario import Scenario
     from testbed.experiment.study.study_keys import StudyKeys

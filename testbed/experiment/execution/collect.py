@@ -7,12 +7,12 @@ truth of the affinity table (RTP).
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from testbed.experiment.plan.plan import Plan
 from testbed.records.parts import whole_rows
-from testbed.records.tables import TABLES
+from testbed.records.tables import catalogue
 
 Row = dict[str, str]
 
@@ -31,9 +31,11 @@ def collect(work: Path, run_dir: Path, plan: Plan) -> dict[str, int]:
         return row
 
     counts = {}
-    for table in TABLES:
+    for table, described in catalogue().items():
         rows: Iterable[Row] = _parts(work, table)
-        counts[table] = _write(run_dir / f"{table}.csv", table, map(complete, rows) if table == "flows" else rows)
+        counts[table] = _write(
+            run_dir / f"{table}.csv", described.names, map(complete, rows) if table == "flows" else rows
+        )
     return counts
 
 
@@ -49,10 +51,10 @@ def _instances_by_flow(work: Path) -> Mapping[tuple[str, str, str, str], str]:
     }
 
 
-def _write(path: Path, table: str, rows: Iterable[Row]) -> int:
+def _write(path: Path, columns: Sequence[str], rows: Iterable[Row]) -> int:
     count = 0
     with path.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, TABLES[table], extrasaction="ignore")
+        writer = csv.DictWriter(stream, columns, extrasaction="ignore")
         writer.writeheader()
         for row in rows:
             writer.writerow(row)

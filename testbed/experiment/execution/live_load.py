@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from testbed.experiment.progress import InstanceLoad
-from testbed.records.tables import TABLES
+from testbed.records.tables import columns_of
 
 _TAIL_BYTES = 1024
 _COUNTS = ("busy_workers", "workers", "queue_length", "completed", "refused", "sessions")
@@ -37,7 +37,7 @@ def _latest(name: str, path: Path) -> InstanceLoad | None:
     whole = lines[:-1]  # what follows the last newline is being written
     if len(whole) < 2:
         return None
-    row = dict(zip(TABLES["instances"], next(csv.reader([whole[-1]])), strict=False))
+    row = dict(zip(columns_of("instances"), next(csv.reader([whole[-1]])), strict=False))
     try:
         counts = {key: int(row[key]) for key in _COUNTS}
         return InstanceLoad(name, **counts, utilisation=float(row["utilisation"]), time_s=float(row["time_s"]))

@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 from typing import BinaryIO
 
-from testbed.records.tables import TABLES
+from testbed.records.tables import columns_of
 
 MOST_BYTES = 2**20  # per look: a busy client writes a third of it in half a second
 
@@ -21,7 +21,7 @@ class Tail:
 
     def __init__(self, folder: Path, table: str, process: str, most_bytes: int = MOST_BYTES) -> None:
         self._path = folder / f"{table}.{process}.part.csv"
-        self._columns = list(TABLES[table])
+        self._columns = list(columns_of(table))
         self._most_bytes = most_bytes
         self._stream: BinaryIO | None = None
         self._half = b""

@@ -12,7 +12,7 @@ from testbed.agents.host.cpu_limit import hierarchy
 from testbed.agents.host.flow_ledger import FlowKey, FlowLedger, FlowTally
 from testbed.agents.host.resource_use import cgroup_limits, traffic
 from testbed.agents.metric_agent.metrics_client import MalformedAnswer, read_answer
-from testbed.records.tables import TABLES
+from testbed.records.tables import columns_of
 
 KEY = FlowKey("udp", "10.0.0.1", 4000, "10.0.1.1", 5004)
 METRICS = {
@@ -38,7 +38,7 @@ def test_ledger_rows_fit_the_affinity_table() -> None:
     ledger.packet(KEY, 1.0, 100)
     ledger.packet(KEY, 2.0, 50)
     (row,) = ledger.all_rows()
-    assert tuple(row) == TABLES["affinity"]
+    assert tuple(row) == columns_of("affinity")
     assert tuple(row.values()) == ("render-1@x", "render", *KEY, 1.0, 2.0, 2, 150)
     assert ledger.all_rows() == []
 

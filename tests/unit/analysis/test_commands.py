@@ -80,7 +80,8 @@ def test_what_commands_came_to_is_printed(tmp_path: Path) -> None:
 
 
 def test_a_run_from_before_there_were_commands_has_none(tmp_path: Path) -> None:
-    run_dir = write_tables(tmp_path / "run", {"flows": FLOWS}, MANIFEST)
+    rows = {"flows": len(FLOWS), **dict.fromkeys(("rtp", "decisions", "affinity", "faults"), 0)}
+    run_dir = write_tables(tmp_path / "run", {"flows": FLOWS}, {**MANIFEST, "rows": rows})
     (run_dir / "commands.csv").unlink()
     assert load(run_dir).commands.empty
     (run_dir / "commands.load.part.csv").touch()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from testbed.analysis.run_data.loading import RunDataError, load
-from testbed.records.tables import TABLES
+from testbed.records.tables import catalogue
 from tests.analysis_data import START_S, write_run, write_tables
 
 
@@ -22,8 +22,8 @@ def _edit(path: Path, change: Callable[[str], str]) -> None:
 
 def test_tables_have_their_columns_and_types(run_dir: Path) -> None:
     run = load(run_dir)
-    for table, columns in TABLES.items():
-        assert tuple(getattr(run, table).columns) == columns
+    for table, described in catalogue().items():
+        assert tuple(getattr(run, table).columns) == described.names
     assert (run.policy, run.scenario, run.run_id, run.mark) == ("closest", "synthetic", "r1", None)
     assert (run.start_s, run.end_s) == (START_S, START_S + 20.0)
     assert str(run.flows["src_port"].dtype) == "Int64"
@@ -33,7 +33,7 @@ def test_tables_have_their_columns_and_types(run_dir: Path) -> None:
 
 def test_every_row_is_read(run_dir: Path) -> None:
     run = load(run_dir)
-    for table in TABLES:
+    for table in catalogue():
         lines = (run_dir / f"{table}.csv").read_text(encoding="utf-8").splitlines()
         assert len(getattr(run, table)) == len(lines) - 1
 

@@ -14,7 +14,7 @@ from testbed.experiment.execution.live_load import LiveLoad
 from testbed.experiment.fidelity import fidelity
 from testbed.records.manifest import FidelityEntry
 from testbed.records.parts import whole_rows
-from testbed.records.tables import TABLES
+from testbed.records.tables import catalogue
 from testbed.records.writer import RecordWriter
 from tests.scenarios import small_plan
 
@@ -36,7 +36,7 @@ def test_parts_become_tables_and_flows_are_completed(tmp_path: Path) -> None:
         instance.write("affinity", {**seen, "instance": "conference-1@middle"})
     counts = collect(work, run_dir, small_plan())
     assert counts["flows"] == 2 and counts["affinity"] == 1 and counts["faults"] == 0
-    assert all((run_dir / f"{table}.csv").exists() for table in TABLES)
+    assert all((run_dir / f"{table}.csv").exists() for table in catalogue())
     rtp, http = _rows(run_dir / "flows.csv")
     assert (rtp["instance"], rtp["site"], rtp["ingress"]) == ("conference-1@middle", "middle", "east")
     assert (http["instance"], http["site"], http["ingress"]) == ("render-1@east", "east", "east")

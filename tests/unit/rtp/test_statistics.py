@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from testbed.records.tables import TABLES
+from testbed.records.tables import columns_of
 from testbed.rtp.statistics import DelayStatistics, StreamStatistics, clock_rate_hz
 
 PACKET_S = 0.02
@@ -25,7 +25,7 @@ def play(order: list[int], first: int = 1000, statistics: StreamStatistics | Non
 
 
 def test_the_snapshot_is_the_numeric_part_of_the_rtp_table() -> None:
-    columns = TABLES["rtp"]
+    columns = columns_of("rtp")
     assert tuple(asdict(StreamStatistics(8000).snapshot())) == columns[columns.index("first_s") :]
 
 
