@@ -55,4 +55,4 @@ def parts(kind: Part) -> dict[str, Any]:
     }
 
 
-register("dyncast", tables="testbed.dyncast_io.tables")
+register("dyncast", tables="testbed.dyncast_io.tables", analysis="testbed.analysis.dyncast.analysis")

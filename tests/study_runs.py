@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from testbed.analysis.measures.run_measures import BY_KEY
+from testbed.analysis.measures.run_measures import measures
 from testbed.analysis.study.study_figures import StudyFigures
 from tests.analysis_data import Row, write_tables
 from tests.small_run import MANIFEST, call, flow, heard
@@ -61,7 +61,7 @@ def verdict(word: str, *reasons: str) -> dict[str, object]:
 
 def figures_of(by_load: Mapping[float, Mapping[str, Mapping[int, float]]]) -> StudyFigures:
     """Return a study by one factor, `load`, of runs that never were: mean completion times by policy and seed."""
-    nothing = dict.fromkeys(BY_KEY, float("nan"))
+    nothing = dict.fromkeys(measures(), float("nan"))
     rows = [
         {"run_dir": f"{load:g}/{policy}/{seed}", "load": load, "policy": policy, "seed": seed, "verdict": "valid"}
         | {"reasons": "", "service": "web", "offered": 1.0, **nothing, "completion_mean_ms": mean_ms}

@@ -1,17 +1,16 @@
 """From the files of a run to figures, tables and pictures. Reads files only, never live objects.
 
-`run_data` reads and checks · `flows`, `decisions`, `theory` compute · `measures` sums up and prints · `plots` and
-`html_report` draw · `study` compares many runs. pandas, scipy and matplotlib are imported nowhere else,
-and not by importing this package alone.
+`run_data` reads and checks · `flows`, `theory` compute · `measures` sums up and prints · `plots` and `html_report`
+draw · `study` compares many runs · a folder per system adds what is its own (`system` says how). pandas, scipy and
+matplotlib are imported nowhere else, and not by importing this package alone.
 
-For Python users: `load`, `summarise` and `judge` a run, `load_study` and `compare` many (docs/python.md).
+For Python users: `load` and `summarise` a run, `load_study` and `compare` many (docs/python.md).
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from testbed.analysis.decisions.evaluation import judge as judge
     from testbed.analysis.measures.summary import summarise as summarise
     from testbed.analysis.run_data.loading import load as load
     from testbed.analysis.study.study_figures import compare as compare
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 
 _OWNERS = {
     "compare": "study.study_figures",
-    "judge": "decisions.evaluation",
     "load": "run_data.loading",
     "load_study": "study.study_figures",
     "summarise": "measures.summary",

@@ -15,6 +15,7 @@ import pandas as pd
 from pandas.api.types import union_categoricals
 
 from testbed.analysis.run_data.loading import RunData
+from testbed.analysis.system import systems
 
 # The flow key as an instance sees it: the D-SID is already rewritten, so the service stands for it.
 FLOW_KEY = ("service", "proto", "src", "src_port", "dst_port")
@@ -65,7 +66,7 @@ def flows_of(flows: pd.DataFrame, rows: pd.DataFrame, times_s: pd.Series) -> tup
 
 
 def affinity_violations(run: RunData, seen: pd.DataFrame) -> pd.DataFrame:
-    """Return the `moved_flows` that need not have moved: D-Routers had not lost the instance that was left."""
+    """Return the `moved_flows` that need not have moved: no node of a system had lost the instance that was left."""
     moved = moved_flows(seen)
     lost_s = _lost(run) if len(moved) else {}
 
@@ -99,12 +100,10 @@ def moved_flows(seen: pd.DataFrame) -> pd.DataFrame:
 
 
 def _lost(run: RunData) -> dict[str, float]:
-    """Return when a D-Router first lost an instance: it was told so, heard of it no more, or lost the path to it."""
-    metrics = run.metrics
-    gone = (metrics["event"] == "expired") | (metrics["event"] == "received") & (metrics["reason"] == "down")
-    first_s = metrics[gone].groupby("d_bid", observed=True)["time_s"].min()
-    cut_s = metrics[metrics["event"] == "path_lost"].groupby("source", observed=True)["time_s"].min()
-    return {item.name: min(first_s.get(item.d_bid, inf), cut_s.get(item.site, inf)) for item in run.manifest.instances}
+    """Return when a node of some system first lost an instance, by the instance's name."""
+    by_system = [system.lost_instances(run) for system in systems().values()]
+    names = [item.name for item in run.manifest.instances]
+    return {name: min((lost.get(name, inf) for lost in by_system), default=inf) for name in names}
 
 
 def directory(run: RunData) -> pd.DataFrame:

@@ -1,41 +1,28 @@
-"""What each fault did: how soon it was known, how soon new flows went elsewhere, how many bound flows it broke.
+"""What each fault did to the flows, and what else the systems' tables tell of it.
 
-Owns the definitions, all from the tables of a run and the reach of its faults in the manifest (pairs of ingress and
-instance). Times count from the moment the fault was done, and end where the fault ended.
-
-* Detected: of a fault of an instance, when the first D-Router heard that it is down or draining (of one that starts
-  it: up); of any other, when the first ingress in reach lost the path to the pair's site, noticed that its control
-  process is silent, or that its metrics expired.
-* All told, of a fault of an instance: when the last D-Router heard what became of it (of a migration: of both); of its
-  end, when the last one heard that it is undone.
-* Steered away: the last decision of an ingress for an instance in its reach; where the switch binds flows, when the
-  last weight there became zero (none: it never did). A D-Router whose control process was killed does not count.
-* Broken: flows of a pair in reach that had begun and not ended then, and did not end well; of a migration, at any time
-  until the old instance stopped. An RTP call is broken that heard no echo in the last second of its life.
+Owns how the effects get into `faults.csv`, and which flows a fault broke: those of a pair in its reach (ingress and
+instance, in the manifest) that had begun and not ended when it was done, and did not end well; of a migration, at any
+time until the old instance stopped. An RTP call is broken that heard no echo in the last second of its life. Times
+count from the moment the fault was done, and end where the fault ended.
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Collection, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 
 from testbed.analysis.flows.attribution import seen_flows, served_flows
 from testbed.analysis.run_data.loading import RunData, load
-from testbed.analysis.run_data.two_step_decisions import as_one
+from testbed.analysis.system import systems
 from testbed.records.manifest import FaultEntry
 from testbed.records.tables import columns_of
 
 _RTP_SILENT_S = 1.0
-_BOUND_WITHIN_S = 1.0  # of the start of a flow; its first packet may have to be sent again
-_NOT_UP = ("down", "draining")
-_HEARD = ("received", "told")  # by a report, or by the word of a controller
-_EVENTS = ("received", "expired", "path_lost", "control_silent")
-_EFFECTS = ("time_to_detect_s", "time_to_tell_all_s", "time_to_steer_away_s", "flows_broken")
-
-Pair = tuple[str, str]
+_BROKEN = "flows_broken"
+_STEP = {"number": "int64", "event": object}  # the columns by which effects are put together
 
 
 def complete(run_dir: Path) -> None:
@@ -45,171 +32,79 @@ def complete(run_dir: Path) -> None:
         rows = list(csv.DictReader(stream))
     if not rows:
         return
-    run = load(run_dir)
-    of_step = {(str(effect.pop("number")), "begin"): effect for effect in effects(run).to_dict("records")}
-    of_step |= {(str(effect.pop("number")), "end"): effect for effect in _of_ends(run)}
+    found = _effects_of_steps(load(run_dir))
+    of_step = {(str(row.pop("number")), row.pop("event")): row for row in found.to_dict("records")}
     partial = path.with_suffix(".csv.part")
     with partial.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, columns_of("faults"))
         writer.writeheader()
         for row in rows:
-            told = of_step.get((row["number"], row["event"]), {})
-            writer.writerow(row | {key: _text(value) for key, value in told.items()})
+            added = of_step.get((row["number"], row["event"]), {})
+            writer.writerow(row | {key: _text(value) for key, value in added.items()})
     partial.replace(path)
 
 
 def effects(run: RunData) -> pd.DataFrame:
-    """Return `number` and the columns of _EFFECTS of each fault that was done."""
-    known = _Known(run)
-    rows = [
-        {"number": fault.number, **known.effect(fault, begin_s, _time_of(run, fault, "end"))}
-        for fault, begin_s in _done(run, "begin")
-    ]
-    return pd.DataFrame(rows, columns=["number", *_EFFECTS])
+    """Return `number` of each fault that was done, and the columns of `faults` that it has; None: not known."""
+    found = _effects_of_steps(run)
+    begun = found[found["event"] == "begin"].drop(columns="event")
+    return begun.astype(object).where(begun.notna(), None)
 
 
-def _of_ends(run: RunData) -> list[dict[str, object]]:
-    return [
-        {"number": fault.number, "time_to_tell_all_s": _told_all_s(run, fault, end_s, float("inf"), begins=False)}
-        for fault, end_s in _done(run, "end")
-    ]
+def _effects_of_steps(run: RunData) -> pd.DataFrame:
+    """Return the same of each step, with its `event`: begin or end."""
+    found = pd.DataFrame(_broken(run), columns=[*_STEP, _BROKEN]).astype({**_STEP, _BROKEN: "Int64"})
+    for system in systems().values():
+        of_system = system.fault_effects(run)
+        if of_system is not None:
+            found = found.merge(of_system.astype(_STEP), on=list(_STEP), how="outer")
+    return found
 
 
-def _done(run: RunData, event: str) -> list[tuple[FaultEntry, float]]:
+def done(run: RunData, event: str) -> list[tuple[FaultEntry, float]]:
+    """Return each planned fault of which a step was done, and when."""
     planned = {fault.number: fault for fault in run.manifest.faults}
     steps = run.faults[(run.faults["event"] == event) & run.faults["number"].isin(list(planned))]
     return [(planned[step.number], float(step.time_s)) for step in steps.itertuples()]
 
 
-def _time_of(run: RunData, fault: FaultEntry, event: str) -> float:
+def time_of(run: RunData, fault: FaultEntry, event: str) -> float:
+    """Return when a step of a fault was done; infinity if it never was."""
     steps = run.faults[(run.faults["number"] == fault.number) & (run.faults["event"] == event)]["time_s"]
     return float(steps.iloc[0]) if len(steps) else float("inf")
 
 
-def _told_all_s(run: RunData, fault: FaultEntry, from_s: float, until_s: float, *, begins: bool) -> float | None:
-    """Return how long until the last D-Router heard what became of an instance; None if one never did."""
-    if not fault.instance:
-        return None
-    d_bids = {item.name: item.d_bid for item in run.manifest.instances}
-    gets_up = {fault.instance: (fault.kind == "instance_start") == begins}
-    if fault.to:
-        gets_up[fault.to] = begins
-    metrics = run.metrics[run.metrics["time_s"].between(from_s, until_s)]
-    heard_s = [0.0]
-    for instance, is_up in gets_up.items():
-        of_it = metrics[metrics["d_bid"] == d_bids.get(instance)]
-        says = of_it["event"].isin(_HEARD) & (of_it["reason"].isna() if is_up else of_it["reason"].isin(_NOT_UP))
-        knows = says if is_up else says | (of_it["event"] == "expired")
-        by_node = of_it[knows].groupby("node", observed=True)["time_s"].min()
-        for ingress in {ingress for ingress, _ in fault.reach}:
-            if ingress not in by_node:
-                return None
-            heard_s.append(float(by_node[ingress]) - from_s)
-    return max(heard_s)
-
-
-class _Known:
-    """The tables of a run, made ready for one fault after the other."""
-
-    def __init__(self, run: RunData) -> None:
-        self._run = run
-        self._d_bids = {item.name: item.d_bid for item in run.manifest.instances}
-        self._sites = {item.name: item.site for item in run.manifest.instances}
-        self._flows = _bound_flows(run, {d_bid: name for name, d_bid in self._d_bids.items()})
-
-    def effect(self, fault: FaultEntry, begin_s: float, until_s: float) -> dict[str, object]:
-        reach = set(fault.reach)
-        detected_s = self._detected_s(fault, reach, begin_s, until_s)
-        starts_only = fault.kind == "instance_start"
-        lasting_s = min(_time_of(self._run, fault, "stopped"), until_s) if fault.kind == "migrate" else begin_s
-        mute = fault.site if fault.kind == "control_killed" else None
-        steering = {pair for pair in reach if pair[0] != mute}
-        return {
-            "time_to_detect_s": None if detected_s is None else detected_s - begin_s,
-            "time_to_tell_all_s": _told_all_s(self._run, fault, begin_s, until_s, begins=True),
-            "time_to_steer_away_s": None if starts_only else self._steered_after_s(steering, begin_s, until_s),
-            "flows_broken": 0 if starts_only else self._broken(reach, begin_s, lasting_s),
-        }
-
-    def _detected_s(self, fault: FaultEntry, reach: Collection[Pair], begin_s: float, until_s: float) -> float | None:
-        metrics = self._run.metrics
-        metrics = metrics[metrics["time_s"].between(begin_s, until_s) & metrics["event"].isin(_EVENTS)]
-        if fault.instance:
-            of_it = (metrics["event"] == "received") & (metrics["d_bid"] == self._d_bids.get(fault.instance))
-            starts = fault.kind == "instance_start"
-            knows = of_it & (metrics["reason"].isna() if starts else metrics["reason"].isin(_NOT_UP))
-        else:
-            paths = {(ingress, self._sites.get(instance)) for ingress, instance in reach}
-            expired = (metrics["event"] == "expired") & _pairs(metrics, "node", "d_bid").isin(self._addressed(reach))
-            gone = metrics["event"].isin(("path_lost", "control_silent"))
-            knows = expired | gone & _pairs(metrics, "node", "source").isin(paths)
-        times_s = metrics.loc[knows, "time_s"]
-        return float(times_s.min()) if len(times_s) else None
-
-    def _addressed(self, reach: Collection[Pair]) -> set[tuple[str, str | None]]:
-        return {(ingress, self._d_bids.get(instance)) for ingress, instance in reach}
-
-    def _steered_after_s(self, reach: Collection[Pair], begin_s: float, until_s: float) -> float | None:
-        """Return how long new flows still went to what is in reach; 0 if none did."""
-        pairs = self._addressed(reach)
-        decisions = as_one(self._run.decisions)
-        decisions = decisions[decisions["time_s"].between(begin_s, until_s)]
-        sites = {(ingress, self._sites.get(instance)) for ingress, instance in reach}
-        lost = decisions["d_bid"].isna() & _pairs(decisions, "d_router", "egress").isin(sites)
-        decided_s = decisions.loc[_pairs(decisions, "d_router", "d_bid").isin(pairs) | lost, "time_s"]
-        last_s = max([begin_s, *decided_s.nlargest(1), *self._weighed_until_s(pairs, begin_s, until_s)])
-        return None if last_s == float("inf") else float(last_s) - begin_s
-
-    def _weighed_until_s(
-        self, pairs: Collection[tuple[str, str | None]], begin_s: float, until_s: float
-    ) -> list[float]:
-        """Return, for each pair that had a weight in the switch at the begin, when it had none; inf: never."""
-        weights = self._run.weights[self._run.weights["time_s"] <= until_s]
-        found = []
-        for (d_router, _), told in weights.groupby(["d_router", "d_sid"], observed=True):
-            d_bids = {d_bid for ingress, d_bid in pairs if ingress == d_router}
-            total = told["weight"].where(told["d_bid"].isin(d_bids), 0.0).groupby(told["time_s"]).sum()
-            if not total[total.index <= begin_s].tail(1).any():
-                continue
-            after = total[total.index > begin_s]
-            zero_s = after.index[after == 0]
-            found.append(float(zero_s[0]) if len(zero_s) else float("inf"))
-        return found
-
-    def _broken(self, reach: Collection[Pair], begin_s: float, last_s: float) -> int:
-        flows = self._flows
+def _broken(run: RunData) -> Iterator[tuple[int, str, int]]:
+    """Yield the begin of each fault with the number of flows that it broke."""
+    begun = done(run, "begin")
+    flows = _bound_flows(run) if begun else pd.DataFrame()
+    for fault, begin_s in begun:
+        if fault.kind == "instance_start":
+            yield fault.number, "begin", 0
+            continue
+        last_s = min(time_of(run, fault, "stopped"), time_of(run, fault, "end")) if fault.kind == "migrate" else begin_s
         under_way = (flows["started_s"] <= last_s) & ~(flows["finished_s"] <= begin_s)
-        return int((under_way & flows["is_broken"] & _pairs(flows, "ingress", "instance").isin(reach)).sum())
+        in_reach = pairs(flows, "ingress", "instance").isin(set(fault.reach))
+        yield fault.number, "begin", int((under_way & flows["is_broken"] & in_reach).sum())
 
 
-def _bound_flows(run: RunData, instances: Mapping[str | None, str]) -> pd.DataFrame:
-    """Return flows with `is_broken`, and the instance each was bound to also where no instance lived to tell."""
+def _bound_flows(run: RunData) -> pd.DataFrame:
+    """Return flows with `is_broken`, and the instance each was sent to also where no instance lived to tell."""
     flows = served_flows(run, seen_flows(run))
     flows = flows.assign(**{column: flows[column].astype(object) for column in ("instance", "ingress", "src", "d_sid")})
     echoes = run.rtp[run.rtp["direction"] == "echo"].dropna(subset="flow_id")
     last_echo_s = flows["flow_id"].map(echoes.drop_duplicates("flow_id").set_index("flow_id")["last_s"])
     is_rtp = flows["kind"].astype(str).str.startswith("rtp")
     silent = is_rtp & ~(flows["finished_s"] - last_echo_s <= _RTP_SILENT_S)
-    decided = _decided(run, flows).map(instances)
-    return flows.assign(
-        is_broken=(flows["outcome"].astype(object) != "ok") | silent, instance=flows["instance"].fillna(decided)
-    )
+    instance = flows["instance"]
+    for system in systems().values():
+        chosen = system.chosen_instances(run, flows)
+        instance = instance if chosen is None else instance.fillna(chosen)
+    return flows.assign(is_broken=(flows["outcome"].astype(object) != "ok") | silent, instance=instance)
 
 
-def _decided(run: RunData, flows: pd.DataFrame) -> pd.Series:
-    """Return the D-BID that an ingress chose for each flow; only where a flow is identified by its ports."""
-    key = ["src", "src_port", "d_sid"]
-    decisions = run.decisions.dropna(subset=["src", "src_port", "d_sid"]).sort_values("time_s", kind="stable")
-    decisions = decisions[["time_s", *key, "d_bid"]].astype({"src": object, "d_sid": object, "d_bid": object})
-    begun = flows[["started_s", *key]].dropna().sort_values("started_s", kind="stable")
-    begun = begun.assign(latest_s=begun["started_s"] + _BOUND_WITHIN_S)
-    matched = pd.merge_asof(
-        begun.reset_index(), decisions, left_on="latest_s", right_on="time_s", by=key, direction="backward"
-    ).set_index("index")
-    return matched["d_bid"].reindex(flows.index)
-
-
-def _pairs(frame: pd.DataFrame, first: str, second: str) -> pd.Series:
+def pairs(frame: pd.DataFrame, first: str, second: str) -> pd.Series:
+    """Return the pairs of two columns, in one."""
     return pd.Series(list(zip(frame[first], frame[second], strict=True)), index=frame.index, dtype=object)
 
 

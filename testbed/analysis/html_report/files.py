@@ -10,9 +10,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from testbed.analysis.html_report.page import Page, render
-from testbed.analysis.html_report.run_page import run_page
-from testbed.analysis.html_report.study_page import study_page
+from testbed.analysis.html_report.blocks.page import Page, render
+from testbed.analysis.html_report.run.page import run_page
+from testbed.analysis.html_report.study.page import study_page
 from testbed.analysis.measures.summary import Summary, summarise
 from testbed.analysis.run_data.loading import RunDataError, load
 from testbed.analysis.study import study_figures

@@ -58,7 +58,7 @@ def _services(runs: Sequence[RunData]) -> list[Measure]:
     found = []
     for service in sorted({service for table in tables for service in table.index}):
         for key in _SHOWN:
-            known = run_measures.BY_KEY[key]
+            known = run_measures.measures()[key]
             values = tuple(float(table[key].get(service, math.nan)) for table in tables)
             is_known = any(map(math.isfinite, values)) if key.startswith("rtp_") else any(value > 0 for value in values)
             if is_known:

@@ -16,18 +16,20 @@ Owns the definitions of the figures. Computes from loaded tables only; drawing a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from testbed.analysis.decisions.evaluation import Judgement, judge
 from testbed.analysis.flows.attribution import affinity_violations, directory, seen_flows, served_flows
 from testbed.analysis.flows.calls import call_table, calls_by_service
 from testbed.analysis.flows.consistency import OUTCOMES, Check, checks_of, classified
-from testbed.analysis.run_data.flow_kinds import is_request, is_rtp
+from testbed.analysis.run_data.flow_kinds import WAYS, is_request, is_rtp
 from testbed.analysis.run_data.loading import RunData
 from testbed.analysis.run_data.signalling import signalling
+from testbed.analysis.system import systems
 
 
 @dataclass(frozen=True)
@@ -43,12 +45,11 @@ class Summary:
     )  # instance, service, site, workers, flows, share (of its service), utilisation, queue_*, refused
     rtp: pd.DataFrame  # service, direction, streams, silent, packets, loss_percent, jitter_*_ms, delay_*_ms
     calls: pd.DataFrame  # service, calls, calls_lost, calls_split, split_percent; of calls with several streams
-    decisions: pd.DataFrame  # d_router, decisions, metrics_age_mean_s
     faults: pd.DataFrame  # fault, target, begin_s, end_s, and its effects as in faults.csv
     signalling: pd.DataFrame  # kind, nodes, messages, bytes, bytes_per_s
     affinity_violations: pd.DataFrame  # service, proto, src, src_port, dst_port, instances, first_s
-    judgement: Judgement
     checks: tuple[Check, ...]
+    of: Mapping[str, Any]  # the figures of each system that has any, by its name
 
 
 def summarise(run: RunData) -> Summary:
@@ -65,12 +66,11 @@ def summarise(run: RunData) -> Summary:
         instances=instances,
         rtp=rtp_of(run),
         calls=calls_by_service(call_table(flows, seen)),
-        decisions=_decisions(run),
         faults=_faults(run),
         signalling=signalling(run),
         affinity_violations=affinity_violations(run, seen),
-        judgement=judge(run),
         checks=tuple(checks_of(run, offered, seen)),
+        of={name: system.figures(run) for name, system in systems().items()},
     )
 
 
@@ -169,9 +169,14 @@ def _mean_over_packets(group: pd.DataFrame, column: str) -> float:
     return float((group[column].fillna(0) * packets).sum() / packets.sum()) if packets.sum() else float("nan")
 
 
-def _decisions(run: RunData) -> pd.DataFrame:
-    groups = run.counting(run.decisions, "time_s").groupby("d_router", observed=True)
-    return groups.agg(decisions=("time_s", "size"), metrics_age_mean_s=("metrics_age_s", "mean")).reset_index()
+def with_ways(by_direction: pd.DataFrame) -> pd.DataFrame:
+    """Return figures of RTP with `way`: the direction, for people."""
+    return by_direction.assign(way=by_direction["direction"].map(lambda direction: WAYS.get(direction, direction)))
+
+
+def numbered(faults: pd.DataFrame) -> pd.DataFrame:
+    """Return the faults with their `number`, by which pictures mark them."""
+    return faults.assign(number=np.arange(1, len(faults) + 1))
 
 
 def _faults(run: RunData) -> pd.DataFrame:

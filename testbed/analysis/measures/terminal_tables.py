@@ -1,119 +1,24 @@
 """Summaries as tables for a terminal.
 
-Owns headings, units and rounding. Computes nothing; takes what `summary` and `comparison` worked out.
+Owns which tables there are and their order. Computes nothing; takes what `summary` and `comparison` worked out.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from testbed.analysis.decisions.evaluation import Judgement
+from testbed.analysis.measures import columns
+from testbed.analysis.measures.columns import ABSENT, TitledFrame, without, written
 from testbed.analysis.measures.comparison import labels, measures
-from testbed.analysis.measures.summary import Summary
+from testbed.analysis.measures.summary import Summary, numbered, with_ways
 from testbed.analysis.run_data.loading import RunData
-
-# Column of a summary's frame → heading and format; `share`s and `utilisation`s are drawn in percent.
-_SERVICES = {
-    "service": ("service", ""),
-    "kind": ("kind", ""),
-    "offered": ("offered", ",d"),
-    "ok": ("ok", ",d"),
-    "refused": ("refused", ",d"),
-    "timeout": ("timed out", ",d"),
-    "interrupted": ("interrupted", ",d"),
-    "failed": ("failed", ",d"),
-    "completion_mean_ms": ("completion ms: mean", ",.1f"),
-    "completion_p50_ms": ("p50", ",.1f"),
-    "completion_p95_ms": ("p95", ",.1f"),
-    "completion_p99_ms": ("p99", ",.1f"),
-    "connect_mean_ms": ("connect ms", ",.2f"),
-}
-_INSTANCES = {
-    "instance": ("instance", ""),
-    "site": ("site", ""),
-    "workers": ("workers", ",.0f"),
-    "flows": ("flows", ",d"),
-    "share": ("share of service", ".1%"),
-    "utilisation": ("utilisation", ".1%"),
-    "queue_mean": ("queue: mean", ",.1f"),
-    "queue_max": ("max", ",.0f"),
-    "refused": ("refused", ",d"),
-}
-_SITES = {
-    "site": ("site", ""),
-    "instances": ("instances", ",d"),
-    "flows": ("flows", ",d"),
-    "share": ("share", ".1%"),
-    "utilisation": ("utilisation", ".1%"),
-    "refused": ("refused", ",d"),
-}
-_RTP = {
-    "service": ("service", ""),
-    "direction": ("direction", ""),
-    "streams": ("streams", ",d"),
-    "silent": ("silent", ",d"),
-    "packets": ("packets", ",.0f"),
-    "loss_percent": ("loss %", ".3f"),
-    "jitter_mean_ms": ("jitter ms: mean", ".3f"),
-    "jitter_p95_ms": ("p95", ".3f"),
-    "delay_mean_ms": ("delay ms: mean", ".2f"),
-    "delay_p95_ms": ("p95", ".2f"),
-}
-_CALLS = {
-    "service": ("service", ""),
-    "calls": ("calls", ",d"),
-    "calls_lost": ("lost", ",d"),
-    "calls_split": ("split over instances", ",d"),
-    "split_percent": ("%", ".1f"),
-}
-_DECISIONS = {
-    "d_router": ("D-Router", ""),
-    "decisions": ("decisions", ",d"),
-    "metrics_age_mean_s": ("metrics' age s: mean", ".3f"),
-}
-_JUDGED = {
-    "service": ("service", ""),
-    "decisions": ("decisions", ",d"),
-    "best_percent": ("within 1 ms of the best %", ".1f"),
-    "regret_mean_ms": ("regret ms: mean", ",.1f"),
-    "regret_p50_ms": ("p50", ",.1f"),
-    "regret_p95_ms": ("p95", ",.1f"),
-    "regret_p99_ms": ("p99", ",.1f"),
-    "imbalance_mean": ("imbalance", ".2f"),
-    "dispersion": ("dispersion", ".2f"),
-    "swing": ("swing", ".2f"),
-}
-_COMMANDS = {
-    "workload": ("workload", ""),
-    "client": ("client", ""),
-    "outcome": ("outcome", ""),
-    "exit_code": ("exit code", ",d"),
-    "figures": ("its figures", ""),
-}
-_FAULTS = {
-    "fault": ("fault", ""),
-    "target": ("target", ""),
-    "begin_s": ("from s", ".2f"),
-    "end_s": ("to s", ".2f"),
-    "time_to_detect_s": ("s until detected", ".3f"),
-    "time_to_tell_all_s": ("all told", ".3f"),
-    "time_to_steer_away_s": ("steered away", ".3f"),
-    "flows_broken": ("flows broken", ",d"),
-}
-_SIGNALLING = {
-    "kind": ("kind", ""),
-    "nodes": ("senders", ",d"),
-    "messages": ("messages", ",.0f"),
-    "bytes": ("bytes", ",.0f"),
-    "bytes_per_s": ("bytes/s", ",.1f"),
-}
-_ABSENT = "-"
+from testbed.analysis.system import systems
 
 
 def print_summary(summary: Summary, console: Console) -> None:
@@ -124,20 +29,9 @@ def print_summary(summary: Summary, console: Console) -> None:
     duration = f"{run.end_s - run.start_s:.0f} s{f', the first {warm_up_s:g} not counted' if warm_up_s else ''}"
     console.print(Text(f"{run.scenario} under {run.policy}: {run.run_id}, {duration}{seed}", "bold"))
     console.print(Text(run.mark, "bold red") if run.mark else Text("fidelity: valid", "green"))
-    for title, frame, columns in (
-        ("Services", summary.services, _SERVICES),
-        ("Sites", summary.sites, _SITES),
-        ("Instances", summary.instances, _INSTANCES),
-        ("RTP (echo: round trip; up: to the instance)", summary.rtp, _RTP),
-        ("Calls of several streams", summary.calls, _CALLS),
-        ("Decisions", summary.decisions, _DECISIONS),
-        ("Decisions against an oracle (docs/dyncast/judging.md)", _judged(summary.judgement), _JUDGED),
-        ("Commands at clients", _readable(run.commands), _COMMANDS),
-        ("Faults", summary.faults, _FAULTS),
-        ("Signalling sent while workloads ran", summary.signalling, _SIGNALLING),
-    ):
-        if not frame.empty:
-            console.print(_table(title, frame, columns))
+    for table in _tables(summary):
+        if not table.frame.empty:
+            console.print(_table(table))
     failed = [check for check in summary.checks if not check.ok]
     for check in failed:
         console.print(Text(f"✗ {check.name}: {check.detail}", "bold red"))
@@ -160,10 +54,10 @@ def comparison_table(runs: Sequence[RunData]) -> Table:
         if measure.subject != subject:
             table.add_section()
         cells = [
-            _cell(value, ",.2f") + (f" {measure.unit}" if math.isfinite(value) else "") for value in measure.values
+            written(value, ",.2f") + (f" {measure.unit}" if math.isfinite(value) else "") for value in measure.values
         ]
         if len(runs) > 1:
-            cells.append(_ABSENT if measure.change is None else "{:+,.1f} {}".format(*measure.change))
+            cells.append(ABSENT if measure.change is None else "{:+,.1f} {}".format(*measure.change))
         shown = measure.subject if measure.subject != subject else ""
         table.add_row(Text(shown), Text(measure.name), *map(Text, cells))
         subject = measure.subject
@@ -173,8 +67,18 @@ def comparison_table(runs: Sequence[RunData]) -> Table:
     return table
 
 
-def _judged(judgement: Judgement) -> pd.DataFrame:
-    return judgement.regret.merge(judgement.steadiness, on="service")
+def _tables(summary: Summary) -> Iterator[TitledFrame]:
+    yield TitledFrame("Services", summary.services, columns.SERVICES)
+    yield TitledFrame("Sites", summary.sites, columns.SITES)
+    yield TitledFrame("Instances", summary.instances, without(columns.INSTANCES, "service"))
+    yield TitledFrame("RTP", with_ways(summary.rtp), columns.RTP)
+    yield TitledFrame("Calls of several streams", summary.calls, columns.CALLS)
+    for system in systems().values():
+        yield from system.printed(summary)
+    commands = _readable(summary.run.commands)
+    yield TitledFrame("Commands at clients", commands, without(columns.COMMANDS, "argv", "last_words"))
+    yield TitledFrame("Faults", numbered(summary.faults), columns.FAULTS)
+    yield TitledFrame("Signalling sent while workloads ran", summary.signalling, columns.SIGNALLING)
 
 
 def _readable(commands: pd.DataFrame) -> pd.DataFrame:
@@ -182,16 +86,11 @@ def _readable(commands: pd.DataFrame) -> pd.DataFrame:
     return commands.assign(figures=commands["figures"].str.strip("{}").str.replace('"', ""))
 
 
-def _table(title: str, frame: pd.DataFrame, columns: Mapping[str, tuple[str, str]]) -> Table:
-    table = Table(title=Text(title), title_justify="left")
-    for heading, form in columns.values():
+def _table(titled: TitledFrame) -> Table:
+    table = Table(title=Text(titled.title), title_justify="left")
+    for heading, form in titled.columns.values():
         table.add_column(heading, justify="right" if form else "left", overflow="fold")
-    for row in frame[list(columns)].itertuples(index=False):
-        table.add_row(*(Text(_cell(value, form)) for value, (_, form) in zip(row, columns.values(), strict=True)))
+    for row in titled.frame[list(titled.columns)].itertuples(index=False):
+        forms = (form for _, form in titled.columns.values())
+        table.add_row(*(Text(written(value, form)) for value, form in zip(row, forms, strict=True)))
     return table
-
-
-def _cell(value: object, form: str) -> str:
-    if pd.isna(value):
-        return _ABSENT
-    return format(int(value) if form.endswith("d") else value, form)  # type: ignore[call-overload]

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from testbed.analysis.measures.summary import streams
 from testbed.analysis.plots import style
+from testbed.analysis.run_data.flow_kinds import WAYS
 from testbed.analysis.run_data.loading import RunData
 
 NAME = "rtp_quality.png"
-_WAYS = {"echo": "round trip", "up": "to the instance"}
 
 
 def draw(run: RunData, path: Path) -> None:
@@ -37,7 +37,7 @@ def draw(run: RunData, path: Path) -> None:
                         end,
                         color=colours[service],
                         linestyle="-" if direction == "echo" else "--",
-                        label=f"{service}, {_WAYS.get(direction, direction)}: {len(group):,} streams",
+                        label=f"{service}, {WAYS.get(direction, direction)}: {len(group):,} streams",
                     )
             axes.set_title(heading)
         style.share_axis(panels[0], "share of streams")

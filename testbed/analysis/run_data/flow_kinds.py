@@ -6,6 +6,7 @@ import pandas as pd
 
 RTP_KIND_PREFIX = "rtp"
 MEDIA_KIND_PREFIXES = (RTP_KIND_PREFIX, "rtcp")
+WAYS = {"echo": "there and back", "up": "to the instance"}  # of RTP, by direction
 
 
 def is_rtp(flows: pd.DataFrame) -> pd.Series:

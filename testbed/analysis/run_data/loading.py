@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from testbed.analysis.system import systems
 from testbed.errors import InputError
 from testbed.records import manifest
 from testbed.records.columns import NUMBER, TEXT, WHOLE, WORD, Column, Table
@@ -54,11 +55,9 @@ class RunData:
 
     @cached_property
     def policy(self) -> str:
-        """The steering policy; where the manifest does not say, the one that decided most."""
-        if self.manifest.policy:
-            return self.manifest.policy
-        decided = self.decisions["policy"].value_counts()
-        return str(decided.index[0]) if decided.sum() else "unknown policy"
+        """The policy; where the manifest does not say, the one that some system's tables tell of."""
+        told = (system.policy_of(self) for system in systems().values())
+        return self.manifest.policy or next(filter(None, told), "unknown policy")
 
     @cached_property
     def start_s(self) -> float:

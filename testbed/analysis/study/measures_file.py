@@ -150,7 +150,7 @@ def _kept(path: Path, stamps: _Stamps) -> RunMeasures | None:
             service: {key: float(value) for key, value in measures.items()}
             for service, measures in run["services"].items()
         }
-        if any(set(measures) != {"offered", *run_measures.BY_KEY} for measures in services.values()):
+        if any(set(measures) != {"offered", *run_measures.measures()} for measures in services.values()):
             return None
         reasons = tuple(map(str, run["reasons"]))
         settings = {str(key): value for key, value in run["settings"].items()}

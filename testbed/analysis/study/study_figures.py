@@ -25,13 +25,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from testbed.analysis.measures.run_measures import MEASURES, Measure
+from testbed.analysis.measures import run_measures
 from testbed.analysis.run_data.loading import RunDataError
 from testbed.analysis.study import baselines, measures_file, study_file
 from testbed.analysis.study import factors as scenario_factors
 from testbed.analysis.study.baselines import POLICY, Baseline
 from testbed.analysis.study.measures_file import RunMeasures
 from testbed.analysis.study.study_file import Indifference, StudyFile
+from testbed.analysis.system import Measure
 from testbed.analysis.theory.confidence import half_width
 
 VERDICTS = ("valid", "suspect", "invalid", "unchecked")
@@ -50,7 +51,7 @@ class StudyFigures:
 
     `factors`: the dotted scenario keys that differ, in the scenario's order; the policy is not among them. `runs`: one
     row per run and service, with the columns `run_dir`, those of `factors`, `policy`, `seed`, `verdict`, `reasons`,
-    `service`, `offered` (flows), and one per measure of `run_measures.MEASURES`, NaN where a service has none.
+    `service`, `offered` (flows), and one per measure of `run_measures.measures`, NaN where a service has none.
     `skipped`: why folders were left out, one line each. `baseline` and
     `indifferent`: what the study file calls so.
     """
@@ -135,7 +136,7 @@ def compare(figures: StudyFigures, baseline: str | None = None) -> pd.DataFrame:
             verdicts = own["verdict"].value_counts()
             head = {**case, "runs": len(own), **{verdict: verdicts.get(verdict, 0) for verdict in VERDICTS}}
             ours, theirs = _by_seed(own), None if others is None else _by_seed(others)
-            for measure in MEASURES:
+            for measure in run_measures.measures().values():
                 key = measure.key
                 if ours[key].notna().any():
                     compared = _against(ours[key].dropna(), None if theirs is None else theirs[key].dropna())
@@ -172,7 +173,7 @@ def _groups(frame: pd.DataFrame, keys: list[str]) -> Iterator[tuple[tuple[object
 
 
 def _by_seed(runs: pd.DataFrame) -> pd.DataFrame:
-    return runs.groupby("seed")[[measure.key for measure in MEASURES]].mean()
+    return runs.groupby("seed")[[*run_measures.measures()]].mean()
 
 
 def _row(measure: Measure, values: pd.Series) -> dict[str, object]:
@@ -275,7 +276,7 @@ def _figures(found: Sequence[tuple[Path, RunMeasures]], skipped: Sequence[str]) 
         for service, measures in run.services.items()
     ]
     columns = ["run_dir", *factors, "policy", "seed", "verdict", "reasons", "service", "offered"]
-    columns += [measure.key for measure in MEASURES]
+    columns += run_measures.measures()
     runs = pd.DataFrame(rows, columns=["index", *(name for name in columns if name not in factors)])
     runs = runs.join(varied, on="index")[columns]
     ordered = runs.sort_values([*factors, "policy", "seed", "run_dir", "service"], ignore_index=True)

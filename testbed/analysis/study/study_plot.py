@@ -19,11 +19,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from testbed.analysis.measures.run_measures import BY_KEY, Measure
+from testbed.analysis.measures import run_measures
 from testbed.analysis.plots import style
 from testbed.analysis.study import factors
 from testbed.analysis.study.baselines import POLICY
 from testbed.analysis.study.study_figures import StudyFigures, marks
+from testbed.analysis.system import Measure
 
 _OF_REQUESTS = ("completion_mean_ms", "completion_p95_ms", "unserved_percent")
 _OF_STREAMS = ("rtp_loss_percent", "rtp_jitter_mean_ms", "rtp_delay_mean_ms")
@@ -83,7 +84,8 @@ def layout_of(figures: StudyFigures, comparison: pd.DataFrame) -> Layout:
 def _pictures(service: str, table: pd.DataFrame, layout: Layout, said: Sequence[str], folder: Path) -> Iterator[Path]:
     measured = set(table["measure"])
     candidates = (_OF_REQUESTS, _OF_STREAMS, _OTHERWISE)
-    measures = [BY_KEY[key] for key in next(keys for keys in candidates if keys[0] in measured) if key in measured]
+    known = run_measures.measures()
+    measures = [known[key] for key in next(keys for keys in candidates if keys[0] in measured) if key in measured]
     cases = list(cases_of(table, layout.rows))
     stem = re.sub(r"[^A-Za-z0-9_.-]+", "_", f"comparison-{service}")
     title = f"{service}: means over seeds and their 95 % confidence intervals"

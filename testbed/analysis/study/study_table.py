@@ -13,12 +13,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from testbed.analysis.measures.run_measures import MEASURES, Measure
+from testbed.analysis.measures import run_measures
 from testbed.analysis.study import factors
 from testbed.analysis.study.study_figures import VERDICTS, StudyFigures, marks
+from testbed.analysis.system import Measure
 
 _ABSENT = "-"
-_ONLY_IN_FILES = frozenset({"completion_p50_ms", "unserved_percent", "rtp_delay_p95_ms", "best_percent"})
 _NOTHING = 1e-9  # of a value; what is less is the computer's rounding
 _MOST_NAMED = 8  # factors or runs that are told one by one
 
@@ -41,7 +41,7 @@ def show(figures: StudyFigures, comparison: pd.DataFrame, console: Console) -> N
 def _table(service: str, varied: list[str], rows: pd.DataFrame) -> Table:
     baseline = str(rows["baseline"].iloc[0])
     title = f"{service}: mean over seeds ± half of the 95 % confidence interval; below it, difference to {baseline}"
-    measures = [measure for measure in MEASURES if _is_shown(measure, rows)]
+    measures = [measure for measure in run_measures.measures().values() if _is_shown(measure, rows)]
     table = Table(title=Text(title), title_justify="left")
     table.add_column("policy")
     for measure in measures:
@@ -60,7 +60,7 @@ def _table(service: str, varied: list[str], rows: pd.DataFrame) -> Table:
 def _is_shown(measure: Measure, rows: pd.DataFrame) -> bool:
     """Leave out shares that are nought throughout, and what nobody reads first."""
     of_measure = rows.loc[rows["measure"] == measure.key, "mean"]
-    return measure.key not in _ONLY_IN_FILES and (of_measure.any() if measure.unit == "%" else len(of_measure) > 0)
+    return measure.is_printed and (of_measure.any() if measure.unit == "%" else len(of_measure) > 0)
 
 
 def _name(policy: str, row: Mapping[str, int]) -> Text:

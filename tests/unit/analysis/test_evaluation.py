@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from testbed.analysis.decisions.decisions import decided
-from testbed.analysis.decisions.evaluation import Judgement, judge
+from testbed.analysis.dyncast import regret_plot
+from testbed.analysis.dyncast.decisions import decided
+from testbed.analysis.dyncast.evaluation import Judgement, judge
+from testbed.analysis.dyncast.sessions import Sessions, sessions_by_instance
 from testbed.analysis.flows.attribution import seen_flows, served_flows
 from testbed.analysis.flows.consistency import classified
-from testbed.analysis.flows.sessions import Sessions, sessions_by_instance
 from testbed.analysis.measures.summary import summarise
 from testbed.analysis.measures.terminal_tables import print_summary
-from testbed.analysis.plots import regret_plot
 from testbed.analysis.plots.style import NothingToDrawError
 from testbed.analysis.run_data.loading import RunData, RunDataError, load
 from tests.analysis_data import Row, write_run, write_tables

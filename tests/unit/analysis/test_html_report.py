@@ -11,11 +11,15 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure as Canvas
 
-from testbed.analysis.html_report import files, load_figures, network_figure, sketches, tabulate
-from testbed.analysis.html_report.flow_figures import most_first
-from testbed.analysis.html_report.signalling_figure import bytes_per_s
-from testbed.analysis.html_report.sketches import Sketchbook
-from testbed.analysis.html_report.time_axis import TimeAxis
+from testbed.analysis import html_report
+from testbed.analysis.html_report import files
+from testbed.analysis.html_report.blocks import tabulate
+from testbed.analysis.html_report.blocks.sketches import Sketchbook
+from testbed.analysis.html_report.blocks.time_axis import TimeAxis
+from testbed.analysis.html_report.run import load_figures, network_figure
+from testbed.analysis.html_report.run.flow_figures import most_first
+from testbed.analysis.html_report.run.signalling_figure import bytes_per_s
+from testbed.analysis.measures.columns import THREE_DIGITS
 from testbed.analysis.measures.summary import summarise
 from testbed.analysis.plots import style as plot_style
 from testbed.analysis.run_data.loading import RunDataError, load
@@ -129,7 +133,7 @@ def test_a_corrupt_topology_is_an_error_of_one_line(tmp_path: Path) -> None:
 
 
 def _themes() -> dict[str, dict[str, str]]:
-    style = (Path(sketches.__file__).with_name("templates") / "style.css").read_text()
+    style = (Path(html_report.__file__).with_name("templates") / "style.css").read_text()
     blocks = re.findall(r":root \{(.*?)\}", style, re.DOTALL)
     light, dark, printed = (dict(re.findall(r"--([a-z0-9-]+): (#[0-9a-f]{6});", block)) for block in blocks)
     return {"light": light, "dark": dark, "print": printed}
@@ -236,7 +240,7 @@ def test_what_is_beyond_the_most_is_taken_together() -> None:
 
 def test_figures_of_all_sorts_have_three_digits() -> None:
     shown = {0.0: "0", 0.01234: "0.0123", 12.615: "12.6", 995_600.4: "995,600", float("nan"): "-"}
-    assert [tabulate.cell(value, tabulate.THREE_DIGITS).text for value in shown] == list(shown.values())
+    assert [tabulate.cell(value, THREE_DIGITS).text for value in shown] == list(shown.values())
 
 
 def test_absent_figures_are_shown_as_such_and_long_tables_are_cut() -> None:

@@ -14,7 +14,7 @@ import pytest
 from testbed.analysis.flows.attribution import directory, seen_flows, served_flows
 from testbed.analysis.plots import style
 from testbed.analysis.plots.placement_plot import NOBODY, flow_counts
-from testbed.analysis.plots.plots import PICTURES, compare, pictures, report
+from testbed.analysis.plots.plots import all_pictures, compare, pictures, report
 from testbed.analysis.run_data.loading import RunData, load
 from testbed.dyncast.policies import POLICIES
 from testbed.records.manifest import FidelityEntry
@@ -52,7 +52,7 @@ def _is_picture(path: Path) -> bool:
 
 
 def test_a_report_draws_every_picture_from_files(run_dir: Path, drawn: list[Path]) -> None:
-    assert [path.name for path in drawn] == list(PICTURES)
+    assert [path.name for path in drawn] == list(all_pictures())
     assert all(path.parent == run_dir and _is_picture(path) for path in drawn)
 
 
@@ -60,7 +60,7 @@ def test_an_empty_run_leaves_every_picture_out_and_says_why(tmp_path: Path) -> N
     run = load(write_tables(tmp_path / "run", {}, {}))
     (tmp_path / "rtp_quality.png").write_bytes(b"of an earlier report")
     drawn = pictures(run, tmp_path)
-    assert [picture.path for picture in drawn] == [None] * len(PICTURES)
+    assert [picture.path for picture in drawn] == [None] * len(all_pictures())
     assert all(picture.note.startswith(f"{picture.name} left out: ") for picture in drawn)
     assert not list(tmp_path.glob("*.png"))
     assert report(run.run_dir) == []
@@ -107,7 +107,7 @@ def _red_pixels(path: Path) -> int:
 def test_an_unfaithful_run_is_marked_visibly(run: RunData, drawn: list[Path], tmp_path: Path) -> None:
     """The mark is red, and a picture of a valid run has nothing of that red."""
     suspect = replace(run, manifest=replace(run.manifest, fidelity=FidelityEntry("suspect", ("late",))))
-    assert [_red_pixels(path) for path in drawn] == [0] * len(PICTURES)
+    assert [_red_pixels(path) for path in drawn] == [0] * len(all_pictures())
     assert all(_red_pixels(picture.path) > 100 for picture in pictures(suspect, tmp_path) if picture.path)
 
 

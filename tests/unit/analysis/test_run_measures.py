@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from testbed.analysis.measures.run_measures import BY_KEY, of_services
+from testbed.analysis.measures.run_measures import measures, of_services
 from testbed.analysis.run_data.loading import load
 from tests.analysis_data import Row, write_run, write_tables
 from tests.small_run import MANIFEST, call, flow
@@ -39,7 +39,7 @@ def test_requests_of_several_kinds_are_told_apart(tmp_path: Path) -> None:
 def test_a_run_without_flows_has_no_measures(tmp_path: Path) -> None:
     table = of_services(load(write_tables(tmp_path / "run", {}, {})))
     assert table.empty
-    assert list(table.columns) == ["offered", *BY_KEY]
+    assert list(table.columns) == ["offered", *measures()]
 
 
 def test_measures_of_a_whole_run_are_those_of_its_tables(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from testbed.analysis.dyncast.figures import of
 from testbed.analysis.flows.consistency import checks
 from testbed.analysis.measures.comparison import labels, measures
 from testbed.analysis.measures.summary import streams, summarise
@@ -130,14 +131,21 @@ def test_decisions_are_counted_per_d_router(tmp_path: Path) -> None:
         for node, age_s in (("x", 0.2), ("x", 0.4), ("y", ""))
     ]
     summary = summary_of(tmp_path, decisions=rows)
-    x = only(summary.decisions, d_router="x")
+    x = only(of(summary).decisions, d_router="x")
     assert (x["decisions"], x["metrics_age_mean_s"]) == (2, pytest.approx(0.3))
-    assert only(summary.decisions, d_router="y")["decisions"] == 1
+    assert only(of(summary).decisions, d_router="y")["decisions"] == 1
 
 
 def test_an_empty_run_has_an_empty_summary(tmp_path: Path) -> None:
     summary = summarise(load(write_tables(tmp_path / "run", {}, {})))
-    frames = (summary.services, summary.sites, summary.instances, summary.rtp, summary.decisions, summary.signalling)
+    frames = (
+        summary.services,
+        summary.sites,
+        summary.instances,
+        summary.rtp,
+        of(summary).decisions,
+        summary.signalling,
+    )
     assert all(frame.empty for frame in frames)
     assert failed(summary) == {}
     assert streams(summary.run).empty
@@ -213,9 +221,12 @@ def test_what_was_due_in_the_warm_up_does_not_count_but_is_checked(tmp_path: Pat
     assert row["completion_mean_ms"] == pytest.approx(answered.mean())
     assert summary.instances["flows"].sum() == summary.flows["instance"].notna().sum()
     decided = run.decisions[run.decisions["time_s"] >= run.start_s + 20.0]
-    assert summary.decisions["decisions"].sum() == len(decided)
-    assert (summary.judgement.decisions["time_s"] >= run.start_s + 20.0).all()
-    assert summary.judgement.steadiness["dispersion"].to_list() != whole.judgement.steadiness["dispersion"].to_list()
+    assert of(summary).decisions["decisions"].sum() == len(decided)
+    assert (of(summary).judgement.decisions["time_s"] >= run.start_s + 20.0).all()
+    assert (
+        of(summary).judgement.steadiness["dispersion"].to_list()
+        != of(whole).judgement.steadiness["dispersion"].to_list()
+    )
     assert only(summary.rtp, direction="echo")["streams"] == (counting["kind"] == "rtp_audio").sum()
     up = run.rtp[(run.rtp["direction"] == "up") & (run.rtp["first_s"] >= run.start_s + 20.0)]
     assert only(summary.rtp, direction="up")["streams"] == len(up) > 0

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from testbed import analysis, systems
+from testbed.analysis import dyncast
 from testbed.analysis.run_data.loading import RunDataError, load
 from testbed.cli.machine.checkout import ROOT
 from testbed.records.columns import NUMBER, TEXT, WHOLE, WORD, Table, number, word
@@ -99,8 +100,11 @@ def test_two_owners_of_a_table_are_refused(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_what_the_package_offers_is_there() -> None:
-    for name in ("compare", "judge", "load", "load_study", "summarise"):
+    for name in ("compare", "load", "load_study", "summarise"):
         assert callable(getattr(analysis, name))
         assert name in dir(analysis)
+    assert callable(dyncast.judge)
     with pytest.raises(AttributeError, match="no attribute 'lode'"):
         _ = analysis.lode
+    with pytest.raises(AttributeError, match="no attribute 'juge'"):
+        _ = dyncast.juge

@@ -15,11 +15,23 @@ from urllib.parse import quote
 import pandas as pd
 import yaml
 
-from testbed.analysis.html_report import study_pictures
-from testbed.analysis.html_report.page import Block, Cell, Figures, Folded, Note, Page, Section, Table, Tile, Verdict
-from testbed.analysis.html_report.sketches import Sketchbook
-from testbed.analysis.html_report.tabulate import ABSENT, cell, table
-from testbed.analysis.measures.run_measures import BY_KEY
+from testbed.analysis.html_report.blocks.page import (
+    Block,
+    Cell,
+    Figures,
+    Folded,
+    Note,
+    Page,
+    Section,
+    Table,
+    Tile,
+    Verdict,
+)
+from testbed.analysis.html_report.blocks.sketches import Sketchbook
+from testbed.analysis.html_report.blocks.tabulate import cell, table
+from testbed.analysis.html_report.study import pictures as study_pictures
+from testbed.analysis.measures.columns import ABSENT
+from testbed.analysis.measures.run_measures import measures
 from testbed.analysis.study import study_figures
 from testbed.analysis.study.study_figures import VERDICTS, StudyFigures
 
@@ -27,15 +39,6 @@ RUN_REPORT = "report.html"
 _MOST_REASONS = 8
 _MOST_RUNS = 1000
 _MOST_ROWS, _LEAST_ROWS = 1500, 20  # of all comparisons together, and of one
-# What is drawn, and shown without being asked for; the other measures are folded away.
-_FIRST = (
-    "completion_mean_ms",
-    "completion_p95_ms",
-    "unserved_percent",
-    "rtp_loss_percent",
-    "rtp_jitter_mean_ms",
-    "regret_mean_ms",
-)
 _TRUE = "The emulation was true to the scenario in all runs."
 _DOUBT = "Not every run was true to its scenario; what rests on such runs is marked."
 _HOW = (
@@ -124,18 +127,23 @@ def _setup(figures: StudyFigures, runs: pd.DataFrame) -> Iterator[Block]:
 
 
 def _service(book: Sketchbook, figures: StudyFigures, part: pd.DataFrame, most_rows: int) -> Iterator[Block]:
-    drawn = study_pictures.by_factor(book, figures, part, _FIRST)
+    first = _headlines()
+    drawn = study_pictures.by_factor(book, figures, part, first)
     if drawn:
         yield Figures(drawn)
     tables = {key: _comparison(figures, rows, str(key), most_rows) for key, rows in part.groupby("measure", sort=False)}
-    yield from (tables[key] for key in _FIRST if key in tables)
-    yield from (Folded(shown.caption, [shown]) for key, shown in tables.items() if key not in _FIRST)
+    yield from (tables[key] for key in first if key in tables)
+    yield from (Folded(shown.caption, [shown]) for key, shown in tables.items() if key not in first)
+
+
+def _headlines() -> list[str]:
+    return [key for key, measure in measures().items() if measure.is_headline]
 
 
 def _comparison(figures: StudyFigures, part: pd.DataFrame, key: str, most_rows: int) -> Table:
-    title, unit = BY_KEY[key].title, BY_KEY[key].unit
-    against = f"against {part['baseline'].iloc[0]} ({unit})"
-    numbers = ("seeds", f"mean ({unit})", "95 % interval", against, "95 % interval", "change")
+    measure = measures()[key]
+    against = f"against {part['baseline'].iloc[0]} ({measure.unit})"
+    numbers = ("seeds", f"mean ({measure.unit})", "95 % interval", against, "95 % interval", "change")
     headings = [*map(Cell, (*figures.factors, "policy")), *(Cell(name, True) for name in (*numbers, "runs in doubt"))]
     rows = [
         [
@@ -156,7 +164,7 @@ def _comparison(figures: StudyFigures, part: pd.DataFrame, key: str, most_rows: 
         notes.append(f"Seeds that only one side has, left out of differences: {'; '.join(unpaired)}.")
     if len(part) > most_rows:
         notes.append(f"{len(part) - most_rows:,} more rows: dyncast compare writes them all.")
-    return Table(title, headings, rows, " ".join(notes))
+    return Table(measure.title, headings, rows, " ".join(notes))
 
 
 def _interval(low: float, high: float) -> Cell:
@@ -168,11 +176,13 @@ def _doubtful(runs: int, of: int) -> Cell:
 
 
 def _runs(folder: Path, figures: StudyFigures, runs: pd.DataFrame) -> Iterator[Block]:
-    key = next((key for key in _FIRST if figures.runs[key].notna().any()), _FIRST[0])
+    first = _headlines()
+    key = next((key for key in first if figures.runs[key].notna().any()), first[0])
+    measure = measures()[key]
     values = figures.runs.pivot(index="run_dir", columns="service", values=key)
     named = (*figures.factors, "policy", "verdict", "seed")
     headings = [Cell("run"), *map(Cell, named[:-1]), Cell("seed", True)]
-    headings += [Cell(f"{service}: {BY_KEY[key].title} ({BY_KEY[key].unit})", True) for service in values.columns]
+    headings += [Cell(f"{service}: {measure.title} ({measure.unit})", True) for service in values.columns]
     rows = []
     for row in runs.head(_MOST_RUNS).to_dict("records"):
         of_services = (cell(value, ",.4g") for value in values.loc[row["run_dir"]])

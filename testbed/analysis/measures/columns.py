@@ -1,11 +1,45 @@
-"""Which columns of a run's figures a page shows, under which headings: one table each.
+"""Tables that people read: which columns of a frame they see, under which headings, how rounded.
 
-Owns headings, units and rounding. Computes nothing.
+One catalogue for the terminal and the page. Owns headings, units and how values are written. Computes nothing.
 """
 
 from __future__ import annotations
 
-from testbed.analysis.html_report.tabulate import THREE_DIGITS, Columns
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import pandas as pd
+
+ABSENT = "-"
+THREE_DIGITS = "3"  # a format of our own, for a column of all sorts of figures: at least three digits, no more decimals
+
+# Column of a frame → heading and format; without a format it is text.
+Columns = Mapping[str, tuple[str, str]]
+
+
+class TitledFrame(NamedTuple):
+    """A frame, and what is to be seen of it."""
+
+    title: str
+    frame: pd.DataFrame
+    columns: Columns
+
+
+def written(value: object, form: str) -> str:
+    """Write one value by a format; `d` takes whole numbers that came as floats."""
+    if pd.isna(value):
+        return ABSENT
+    if not form:
+        return str(value)
+    if form == THREE_DIGITS:
+        form = ",.0f" if abs(float(value)) >= 100 else ",.3g"  # type: ignore[arg-type]
+    return format(int(value) if form.endswith("d") else value, form)  # type: ignore[call-overload]
+
+
+def without(columns: Columns, *names: str) -> Columns:
+    """Return the columns but these, for where there is less room."""
+    return {name: column for name, column in columns.items() if name not in names}
+
 
 SERVICES: Columns = {
     "service": ("service", ""),
@@ -91,26 +125,6 @@ CALLS: Columns = {
     "calls_split": ("split over instances", ",d"),
     "split_percent": ("split (%)", ".1f"),
 }
-REGRET: Columns = {
-    "service": ("service", ""),
-    "decisions": ("decisions", ",d"),
-    "best_percent": ("best within 1 ms (%)", ".1f"),
-    "regret_mean_ms": ("regret, mean (ms)", ",.2f"),
-    "regret_p50_ms": ("p50 (ms)", ",.2f"),
-    "regret_p95_ms": ("p95 (ms)", ",.2f"),
-    "regret_p99_ms": ("p99 (ms)", ",.2f"),
-}
-STEADINESS: Columns = {
-    "service": ("service", ""),
-    "imbalance_mean": ("imbalance, mean", ".3f"),
-    "dispersion": ("dispersion of arrivals", ".2f"),
-    "swing": ("swing of load", ".3f"),
-}
-DECISIONS: Columns = {
-    "d_router": ("D-Router", ""),
-    "decisions": ("decisions", ",d"),
-    "metrics_age_mean_s": ("metrics' age, mean (s)", ".3f"),
-}
 FAULTS: Columns = {
     "number": ("number", ",d"),
     "fault": ("fault", ""),
@@ -129,7 +143,6 @@ SIGNALLING: Columns = {
     "bytes": ("bytes", ",d"),
     "bytes_per_s": ("bytes/s", ",.1f"),
 }
-COSTS: Columns = {"what": ("what", ""), "value": ("value", THREE_DIGITS), "unit": ("unit", "")}
 VIOLATIONS: Columns = {
     "service": ("service", ""),
     "src": ("source", ""),

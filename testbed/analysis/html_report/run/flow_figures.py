@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure as Canvas
 
-from testbed.analysis.html_report import sketches
-from testbed.analysis.html_report.page import Figure
-from testbed.analysis.html_report.sketches import Sketchbook
-from testbed.analysis.html_report.time_axis import TimeAxis
+from testbed.analysis.html_report.blocks import sketches
+from testbed.analysis.html_report.blocks.page import Figure
+from testbed.analysis.html_report.blocks.sketches import Sketchbook
+from testbed.analysis.html_report.blocks.time_axis import TimeAxis
 from testbed.analysis.plots import style
 from testbed.analysis.plots.completion_plot import quantile_guides
 from testbed.analysis.run_data.flow_kinds import is_request

@@ -116,7 +116,7 @@ class Page:
 def render(page: Page) -> str:
     """Return the page as HTML."""
     templates = jinja2.Environment(
-        loader=jinja2.PackageLoader(__package__),
+        loader=jinja2.PackageLoader("testbed.analysis.html_report"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

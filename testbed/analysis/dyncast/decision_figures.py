@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure as Canvas
 
-from testbed.analysis.decisions.evaluation import AS_GOOD_MS, Judgement
-from testbed.analysis.decisions.stability import WINDOW_S
-from testbed.analysis.html_report import sketches
-from testbed.analysis.html_report.page import Figure
-from testbed.analysis.html_report.sketches import Sketchbook
-from testbed.analysis.html_report.time_axis import TimeAxis
+from testbed.analysis.dyncast.evaluation import AS_GOOD_MS, Judgement
+from testbed.analysis.dyncast.stability import WINDOW_S
+from testbed.analysis.html_report.blocks import sketches
+from testbed.analysis.html_report.blocks.page import Figure
+from testbed.analysis.html_report.blocks.sketches import Sketchbook
+from testbed.analysis.html_report.blocks.time_axis import TimeAxis
 from testbed.analysis.plots import style
 
 _MOST_CURVES = 7

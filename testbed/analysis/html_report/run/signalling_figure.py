@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure as Canvas
 
-from testbed.analysis.html_report import sketches
-from testbed.analysis.html_report.flow_figures import most_first
-from testbed.analysis.html_report.page import Figure
-from testbed.analysis.html_report.sketches import Sketchbook
-from testbed.analysis.html_report.time_axis import TimeAxis
+from testbed.analysis.html_report.blocks import sketches
+from testbed.analysis.html_report.blocks.page import Figure
+from testbed.analysis.html_report.blocks.sketches import Sketchbook
+from testbed.analysis.html_report.blocks.time_axis import TimeAxis
+from testbed.analysis.html_report.run.flow_figures import most_first
 from testbed.analysis.plots import style
 from testbed.analysis.run_data.loading import RunData
 

@@ -18,7 +18,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import LogLocator
 
-from testbed.analysis.html_report.page import Figure
+from testbed.analysis.html_report.blocks.page import Figure
 from testbed.analysis.plots import style
 
 # Colours that stand for something until the style sheet says what it looks like.

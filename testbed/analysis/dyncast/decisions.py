@@ -10,9 +10,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from testbed.analysis.dyncast.two_step_decisions import as_one
 from testbed.analysis.flows.attribution import FLOW_KEY, flows_of
 from testbed.analysis.run_data.loading import RunData
-from testbed.analysis.run_data.two_step_decisions import as_one
 from testbed.dyncast.nodes.dns_steering import DNS_TTL
 
 _COLUMNS = ["time_s", "d_router", "service", "instance", "flow"]

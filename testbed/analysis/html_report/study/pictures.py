@@ -5,22 +5,25 @@ Owns how many there are. What a panel shows is `study_plot`'s.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 from matplotlib.figure import Figure as Canvas
 
-from testbed.analysis.html_report import sketches
-from testbed.analysis.html_report.page import Figure
-from testbed.analysis.html_report.sketches import Sketchbook
-from testbed.analysis.measures.run_measures import BY_KEY, Measure
+from testbed.analysis.html_report.blocks import sketches
+from testbed.analysis.html_report.blocks.page import Figure
+from testbed.analysis.html_report.blocks.sketches import Sketchbook
+from testbed.analysis.measures.run_measures import measures
 from testbed.analysis.study import study_plot
 from testbed.analysis.study.study_figures import StudyFigures
+from testbed.analysis.system import Measure
 
 _MOST_PICTURES, _MOST_IN_ALL = 24, 96  # of a service, and of all; the tables have everything
 _NOTE = "Means over seeds with 95 % confidence intervals."
 _DOUBT = "Ringed means rest on runs in doubt."
 
 
-def by_factor(book: Sketchbook, figures: StudyFigures, comparison: pd.DataFrame, keys: tuple[str, ...]) -> list[Figure]:
+def by_factor(book: Sketchbook, figures: StudyFigures, comparison: pd.DataFrame, keys: Sequence[str]) -> list[Figure]:
     """Draw those of the measures `keys` that a service has; takes its part of a comparison."""
     layout = study_plot.layout_of(figures, comparison)
     cases = list(study_plot.cases_of(comparison, layout.rows))
@@ -33,7 +36,7 @@ def by_factor(book: Sketchbook, figures: StudyFigures, comparison: pd.DataFrame,
         for name, of_case in cases:
             shown = of_case[of_case["measure"] == key]
             if not shown.empty and len(drawn) < most:
-                drawn.append(_picture(book, BY_KEY[key], name, shown, means, layout))
+                drawn.append(_picture(book, measures()[key], name, shown, means, layout))
     return drawn
 
 

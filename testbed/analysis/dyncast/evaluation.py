@@ -14,16 +14,16 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 
-from testbed.analysis.decisions.decisions import decided
-from testbed.analysis.decisions.expected_time import ExpectedTime, expected_times
-from testbed.analysis.decisions.stability import WINDOW_S, dispersion, imbalance, swing
-from testbed.analysis.decisions.steering_costs import costs, most_held
+from testbed.analysis.dyncast.decisions import decided
+from testbed.analysis.dyncast.expected_time import ExpectedTime, expected_times
+from testbed.analysis.dyncast.round_trips import RoundTrips
+from testbed.analysis.dyncast.sessions import Sessions, sessions_by_instance
+from testbed.analysis.dyncast.stability import WINDOW_S, dispersion, imbalance, swing
+from testbed.analysis.dyncast.steering_costs import costs, most_held
 from testbed.analysis.flows.attribution import seen_flows, served_flows
 from testbed.analysis.flows.consistency import classified
-from testbed.analysis.flows.sessions import Sessions, sessions_by_instance
 from testbed.analysis.run_data.loading import RunData
 from testbed.analysis.run_data.outages import Outage, outages
-from testbed.analysis.run_data.round_trips import RoundTrips
 
 AS_GOOD_MS = 1.0
 _NOBODY = Sessions(np.array([]), np.array([]), np.array([]))

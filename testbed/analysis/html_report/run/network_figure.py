@@ -13,9 +13,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
-from testbed.analysis.html_report import sketches
-from testbed.analysis.html_report.page import Figure
-from testbed.analysis.html_report.sketches import Sketchbook
+from testbed.analysis.html_report.blocks import sketches
+from testbed.analysis.html_report.blocks.page import Figure
+from testbed.analysis.html_report.blocks.sketches import Sketchbook
 from testbed.analysis.run_data.loading import RunData, RunDataError
 from topologies import yaml_form
 from topologies.drawing.labels import Labels

@@ -1,23 +1,17 @@
 """Tables of a page from data frames: headings with units, figures rounded, what is absent shown as such.
 
-Owns how values are written. Computes nothing.
+Owns how much of a long frame is shown. Computes nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import pandas as pd
 
-from testbed.analysis.html_report.page import Cell, Table
+from testbed.analysis.html_report.blocks.page import Cell, Table
+from testbed.analysis.measures.columns import ABSENT, Columns, written
 
 MOST_ROWS = 250
 _MOST_SHARES = 60  # rows of a table of shares, which may have many columns
-ABSENT = "-"
-THREE_DIGITS = "3"  # a format of our own, for a column of all sorts of figures: at least three digits, no more decimals
-
-# Column of a frame → heading and format; without a format it is text.
-Columns = Mapping[str, tuple[str, str]]
 
 
 def table(caption: str, frame: pd.DataFrame, columns: Columns, *, note: str = "", file: str = "") -> Table:
@@ -52,11 +46,5 @@ def shares(caption: str, counts: pd.DataFrame, heading: str, note: str = "") -> 
 
 
 def cell(value: object, form: str) -> Cell:
-    """Write one value by a format; `d` takes whole numbers that came as floats."""
-    if pd.isna(value):
-        return Cell(ABSENT, bool(form))
-    if not form:
-        return Cell(str(value))
-    if form == THREE_DIGITS:
-        form = ",.0f" if abs(float(value)) >= 100 else ",.3g"  # type: ignore[arg-type]
-    return Cell(format(int(value) if form.endswith("d") else value, form), True)  # type: ignore[call-overload]
+    """Write one value by a format."""
+    return Cell(written(value, form), bool(form))

@@ -6,12 +6,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
-from testbed.analysis.html_report import sketches
-from testbed.analysis.html_report.page import Figure
-from testbed.analysis.html_report.sketches import Sketchbook
+from testbed.analysis.html_report.blocks import sketches
+from testbed.analysis.html_report.blocks.page import Figure
+from testbed.analysis.html_report.blocks.sketches import Sketchbook
 from testbed.analysis.plots import style
+from testbed.analysis.run_data.flow_kinds import WAYS
 
-WAYS = {"echo": "there and back", "up": "to the instance"}
 _MOST_SERVICES = 4  # two curves each
 
 

@@ -13,11 +13,11 @@ from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from testbed.analysis.html_report import sketches
-from testbed.analysis.html_report.flow_figures import MOST_PICTURES
-from testbed.analysis.html_report.page import Figure
-from testbed.analysis.html_report.sketches import Sketchbook
-from testbed.analysis.html_report.time_axis import TimeAxis
+from testbed.analysis.html_report.blocks import sketches
+from testbed.analysis.html_report.blocks.page import Figure
+from testbed.analysis.html_report.blocks.sketches import Sketchbook
+from testbed.analysis.html_report.blocks.time_axis import TimeAxis
+from testbed.analysis.html_report.run.flow_figures import MOST_PICTURES
 from testbed.analysis.plots import style as plot_style
 from testbed.analysis.run_data.loading import RunData
 

@@ -1,0 +1,17 @@
+"""What Dyncast adds to the analysis of a run: its decisions judged, its state counted, its share of the report.
+
+For Python users: `judge` a run (docs/dyncast/judging.md).
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from testbed.analysis.dyncast.evaluation import judge as judge
+
+
+def __getattr__(name: str) -> Any:
+    if name != "judge":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from testbed.analysis.dyncast import evaluation  # pandas is heavy
+
+    return evaluation.judge

@@ -1,0 +1,1 @@
+"""What pages consist of: blocks and their templates, pictures, tables, the time axis of a run."""
