@@ -1,10 +1,11 @@
 """The systems that run on the testbed, and where the parts of each are found. The one list that names them.
 
-A system has up to three parts, each a module with one name that its readers look for:
+A system has up to four parts, each a module with one name that its readers look for:
 
     tables       TABLES     the tables that its processes write      light, for processes import it
     experiment   SYSTEM     keys, rules, plan, processes, load       `testbed.experiment.system` says what
     analysis     ANALYSIS   figures, pictures, report sections       from the files of a run alone
+    inspection   INSPECTION what its nodes show while a run is up    `dyncast inspect`
 
 Knows names only: a part is imported when somebody asks for it. A system from elsewhere calls `register` before its
 first scenario is read, and changes no line here.
@@ -16,8 +17,13 @@ import importlib
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Part = Literal["tables", "experiment", "analysis"]
-_LOOKED_FOR: dict[Part, str] = {"tables": "TABLES", "experiment": "SYSTEM", "analysis": "ANALYSIS"}
+Part = Literal["tables", "experiment", "analysis", "inspection"]
+_LOOKED_FOR: dict[Part, str] = {
+    "tables": "TABLES",
+    "experiment": "SYSTEM",
+    "analysis": "ANALYSIS",
+    "inspection": "INSPECTION",
+}
 
 
 @dataclass(frozen=True)
@@ -28,16 +34,22 @@ class Registration:
     tables: str | None = None
     experiment: str | None = None
     analysis: str | None = None
+    inspection: str | None = None
 
 
 _registered: dict[str, Registration] = {}
 
 
 def register(
-    name: str, *, tables: str | None = None, experiment: str | None = None, analysis: str | None = None
+    name: str,
+    *,
+    tables: str | None = None,
+    experiment: str | None = None,
+    analysis: str | None = None,
+    inspection: str | None = None,
 ) -> None:
     """Make a system known. The same again changes nothing; raises ValueError for another one of its name."""
-    registration = Registration(name, tables, experiment, analysis)
+    registration = Registration(name, tables, experiment, analysis, inspection)
     if _registered.setdefault(name, registration) != registration:
         raise ValueError(f"there is another system called {name!r}: {_registered[name]}")
 
@@ -55,4 +67,9 @@ def parts(kind: Part) -> dict[str, Any]:
     }
 
 
-register("dyncast", tables="testbed.dyncast_io.tables", analysis="testbed.analysis.dyncast.analysis")
+register(
+    "dyncast",
+    tables="testbed.dyncast_io.tables",
+    analysis="testbed.analysis.dyncast.analysis",
+    inspection="testbed.experiment.systems.dyncast.inspection",
+)

@@ -2,37 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import io
+import json
+import sys
+import types
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pytest
 from rich.console import Console
 
 from ryu_apps.dyncast.inspection.answers import Inspection
+from testbed import systems
 from testbed.cli.inspection import sections as cli_inspect
-from testbed.cli.inspection.sections import Asked
+from testbed.cli.inspection.sections import Asked, Up
 from testbed.dyncast.actions import Action, InstallAffinity, RemoveAffinity
 from testbed.dyncast.nodes import inspection
 from testbed.dyncast.nodes.d_router import DRouter
 from testbed.emulation.inspection.client import InspectionError
 from testbed.emulation.run_tag import RunTag
 from testbed.emulation.switches.bridges import RunningBridge
+from testbed.experiment.inspection import Node, SystemInspection
+from testbed.experiment.systems.dyncast.inspection import INSPECTION
 from tests.dyncast_samples import d_router, flow, informed, only, service
 
-UP = [
+BRIDGES = [
     RunningBridge(RunTag(tag), f"dy{tag}-b{number}", "netdev", name, ())
     for tag, names in {"00aa": ("denver", "chicago"), "00bb": ("chicago",)}.items()
     for number, name in enumerate(names)
 ]
+UP = [(INSPECTION, Node(str(bridge.tag), bridge.d_router, bridge)) for bridge in BRIDGES]
 
 
 def names(asked: Asked) -> list[tuple[str, str]]:
-    return [(str(bridge.tag), bridge.d_router) for bridge in asked.among(UP)]
+    return [(node.run, node.name) for _, node in asked.among(UP)]
 
 
 def test_words_are_sections_and_d_routers_in_any_order() -> None:
     asked = Asked.of(["flows", "chicago", "services"])
-    assert (asked.d_routers, asked.sections) == (("chicago",), ("services", "flows"))
+    assert (asked.nodes, asked.sections) == (("chicago",), ("services", "flows"))
     assert names(asked) == [("00aa", "chicago"), ("00bb", "chicago")]
     assert Asked.of([]).sections == ("services", "bindings", "weights", "neighbours")
 
@@ -51,7 +59,7 @@ def test_a_run_can_be_named() -> None:
         (Asked.of(["denver"], "00bb"), UP, "no D-Router 'denver'; there are: chicago (and "),
     ],
 )
-def test_what_is_not_there_is_said_with_what_is(asked: Asked, up: list[RunningBridge], said: str) -> None:
+def test_what_is_not_there_is_said_with_what_is(asked: Asked, up: Up, said: str) -> None:
     with pytest.raises(InspectionError) as refusal:
         asked.among(up)
     assert str(refusal.value).startswith(said)
@@ -70,8 +78,8 @@ def test_every_section_fits_its_table(monkeypatch: pytest.MonkeyPatch, mode: str
         found["counters"] = [{"direction": "local", "peer": "", "kind": "decisions", "messages": 1, "bytes": 0}]
         return found
 
-    monkeypatch.setattr("testbed.cli.inspection.sections.binding_tables.d_routers", lambda: UP)
-    monkeypatch.setattr("testbed.cli.inspection.sections.inspection.document", document)
+    monkeypatch.setattr("testbed.emulation.inspection.binding_tables.d_routers", lambda: BRIDGES)
+    monkeypatch.setattr("testbed.emulation.inspection.client.document", document)
     out = Console(record=True, width=250)
     asked = Asked.of(inspection.SECTIONS)
     assert cli_inspect.show(asked, as_json=False, all_flows=False, out=out, err=Console()) == 0
@@ -89,12 +97,44 @@ def test_who_does_not_answer_hides_nobody_else(
             raise InspectionError("D-Router denver of run 00aa: gone")
         return {"d_router": bridge.d_router}
 
-    monkeypatch.setattr("testbed.cli.inspection.sections.binding_tables.d_routers", lambda: UP)
-    monkeypatch.setattr("testbed.cli.inspection.sections.inspection.document", document)
+    monkeypatch.setattr("testbed.emulation.inspection.binding_tables.d_routers", lambda: BRIDGES)
+    monkeypatch.setattr("testbed.emulation.inspection.client.document", document)
     err = Console(record=True)
     assert cli_inspect.show(Asked.of([]), as_json=True, all_flows=False, out=Console(), err=err) == 1
     assert capsys.readouterr().out.count('"d_router": "chicago"') == 2
     assert "denver of run 00aa: gone" in err.export_text()
+
+
+class Clocks(SystemInspection):
+    kind, key = "clock", "clock"
+    sections = {"ticks": {"at": lambda row: row["time_s"], "tone": lambda row: row["tone"]}}
+    words = frozenset({"tone"})
+
+    def nodes(self) -> list[Node]:
+        return [Node("00aa", "tower"), Node("00aa", "hall")]
+
+    def document(self, node: Node, sections: Sequence[str], most_flows: int | None) -> dict[str, Any]:
+        assert (list(sections), most_flows) == (["ticks"], cli_inspect.FLOWS_SHOWN)
+        return {"run": node.run, "clock": node.name, "ticks": [{"time_s": 1.5, "tone": f"{node.name} strikes"}]}
+
+
+def test_a_system_from_elsewhere_is_looked_into_like_the_others(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(systems, "_registered", dict(systems._registered))
+    monkeypatch.setitem(sys.modules, "clock.inspection", types.SimpleNamespace(INSPECTION=Clocks()))
+    systems.register("clock", inspection="clock.inspection")
+    monkeypatch.setattr("testbed.emulation.inspection.binding_tables.d_routers", lambda: BRIDGES)
+    out = Console(record=True, width=120, file=io.StringIO())
+    assert cli_inspect.show(Asked.of(["ticks", "hall"]), as_json=False, all_flows=False, out=out, err=Console()) == 0
+    assert "ticks of hall (1)" in (text := out.export_text()) and "hall strikes" in text and "tower" not in text
+    assert cli_inspect.show(Asked.of(["ticks", "tower"]), as_json=True, all_flows=False, out=out, err=Console()) == 0
+    assert json.loads(capsys.readouterr().out)[0]["clock"] == "tower"
+    with pytest.raises(InspectionError, match="no D-Router or clock 'church'; there are: chicago, denver, hall, tower"):
+        cli_inspect.show(Asked.of(["church"]), as_json=True, all_flows=False, out=out, err=Console())
+    refusals = Console(record=True, width=120)
+    assert cli_inspect.reset(Asked.of(["tower"]), None, as_json=False, out=out, err=refusals) == 1
+    assert "clock tower keeps no bindings that could be reset" in refusals.export_text()
 
 
 # -- requests ----------------------------------------------------------------------------------------
