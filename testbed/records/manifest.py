@@ -147,6 +147,7 @@ class Manifest:
     rows: Mapping[str, int] | None = None
     links: Mapping[str, Any] | None = None
     captures: tuple[CaptureEntry, ...] | None = None
+    systems: Mapping[str, Mapping[str, Any]] | None = None  # what else they say of the run, by their names
     error: str | None = None
 
     @property
@@ -168,6 +169,10 @@ class Manifest:
     def link_counters(self) -> LinkCounters:
         """What each direction of each impaired link carried and lost."""
         return (self.links or {}).get("links") or {}
+
+    def of_system(self, name: str) -> Mapping[str, Any]:
+        """Return what a system says of the run beside the fields above."""
+        return (self.systems or {}).get(name, {})
 
     def with_durations(self, **durations_s: float) -> Manifest:
         """Return it with how long parts of the run took."""

@@ -114,6 +114,12 @@ def test_a_value_that_cannot_be_is_named_in_one_line(tmp_path: Path, key: str, v
     assert "\n" not in str(error.value)
 
 
+def test_a_system_from_elsewhere_says_what_it_wants_of_a_run(tmp_path: Path) -> None:
+    manifests.write(Manifest(systems={"clock": {"zones": ["CET"]}}), tmp_path)
+    manifest = manifests.read(tmp_path / manifests.NAME)
+    assert (manifest.of_system("clock"), manifest.of_system("sundial")) == ({"zones": ["CET"]}, {})
+
+
 def test_durations_add_up_to_those_before() -> None:
     manifest = Manifest().with_durations(network=1.0).with_durations(whole=5.0)
     assert manifest.durations_s == {"network": 1.0, "whole": 5.0}
