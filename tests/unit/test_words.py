@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from dataclasses import fields
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -14,7 +15,8 @@ import pytest
 
 from testbed.experiment.scenario.scenario import Scenario
 from testbed.experiment.study.study_keys import StudyKeys
-from testbed.records.tables import TABLES
+from testbed.records.manifest import Manifest
+from testbed.records.tables import catalogue
 
 ROOT = Path(__file__).parents[2]
 PRODUCT = ("testbed", "topologies", "traffic", "ryu_apps")
@@ -90,14 +92,14 @@ NOT_YET = {
     "homeward": 5,
     "indifferent": 1,
     "judge": 7,
-    "judged": 3,
+    "judged": 2,
     "judgement": 2,
     "mend": 1,
     "outlook": 9,
     "overtaken": 1,
     "reckoned": 1,
     "steadiness": 2,
-    "stray": 5,
+    "stray": 4,
     "succession": 1,
     "swing": 1,
     "tell": 1,
@@ -105,7 +107,7 @@ NOT_YET = {
     "tellers": 2,
     "telling": 4,
     "tells": 3,
-    "told": 22,
+    "told": 21,
     "unseen": 1,
     "at_hand": 1,
     "go_on": 1,
@@ -118,10 +120,11 @@ NOT_YET = {
 
 @cache
 def kept() -> frozenset[str]:
-    """Return the keys of scenarios and studies, and the columns of tables: they stay, so that files stay readable."""
+    """Return the keys of scenarios, studies and manifests, and the columns of tables: so files stay readable."""
     schemas = [Scenario.model_json_schema(), StudyKeys.model_json_schema()]
-    columns = (column for table in TABLES.values() for column in table)
-    return frozenset({*(key for schema in schemas for key in keys_of(schema)), *columns})
+    columns = (column for table in catalogue().values() for column in table.columns)
+    of_manifest = (field.name for field in fields(Manifest))
+    return frozenset({*(key for schema in schemas for key in keys_of(schema)), *columns, *of_manifest})
 
 
 def keys_of(schema: Any) -> Iterator[str]:

@@ -61,8 +61,8 @@ class ExpectedTime:
 def expected_times(run: RunData, flows: pd.DataFrame) -> dict[str, ExpectedTime]:
     """Return what is to be expected of each instance whose service, site and workers are known, by its name."""
     known = directory(run).dropna()
-    told = _told(run)
-    service_times_s = _service_times_s(run, flows, known["service"], told)
+    reported = _reported(run)
+    service_times_s = _service_times_s(run, flows, known["service"], reported)
     loads = {service: _load_per_session(run, flows, service) for service in known["service"].unique()}
     limits = {item.name: item.queue_limit for item in run.manifest.instances}
     return {
@@ -70,7 +70,7 @@ def expected_times(run: RunData, flows: pd.DataFrame) -> dict[str, ExpectedTime]
             service=row.service,
             site=row.site,
             workers=max(1, int(row.workers)),
-            queue_limit=_first(limits.get(name), told["queue_limit"].get(name), _NO_LIMIT),
+            queue_limit=_first(limits.get(name), reported["queue_limit"].get(name), _NO_LIMIT),
             service_time_s=service_times_s[str(name)],
             load_per_session=loads[row.service],
         )
@@ -82,7 +82,7 @@ def _first(*values: float | None) -> int:
     return int(next(value for value in values if value is not None and not pd.isna(value)))
 
 
-def _told(run: RunData) -> pd.DataFrame:
+def _reported(run: RunData) -> pd.DataFrame:
     """Return by instance what its reports said of it: `queue_limit`, and the mean of its `service_time_ms`."""
     names = {item.d_bid: item.name for item in run.manifest.instances if item.d_bid}
     reports = run.metrics[run.metrics["service_time_ms"] > 0]
@@ -91,7 +91,7 @@ def _told(run: RunData) -> pd.DataFrame:
 
 
 def _service_times_s(
-    run: RunData, flows: pd.DataFrame, service_of: pd.Series, told: pd.DataFrame
+    run: RunData, flows: pd.DataFrame, service_of: pd.Series, reported: pd.DataFrame
 ) -> Mapping[str, float]:
     """Return the mean service time of each instance.
 
@@ -102,7 +102,9 @@ def _service_times_s(
     requests = flows[is_request(flows)]
     work_ms = requests["work_ms"].groupby(requests["service"].astype(object)).mean()
     times_ms = {name: work_ms[service] / speeds[name] for name, service in service_of.items() if name in speeds}
-    return {name: float(times_ms.get(name, told["service_time_ms"].get(name, 0.0))) / 1e3 for name in service_of.index}
+    return {
+        name: float(times_ms.get(name, reported["service_time_ms"].get(name, 0.0))) / 1e3 for name in service_of.index
+    }
 
 
 def _load_per_session(run: RunData, flows: pd.DataFrame, service: str) -> float:

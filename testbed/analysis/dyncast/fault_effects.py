@@ -6,8 +6,8 @@ instance). Times count from the moment the fault was done, and end where the fau
 * Detected: of a fault of an instance, when the first D-Router heard that it is down or draining (of one that starts
   it: up); of any other, when the first ingress in reach lost the path to the pair's site, noticed that its control
   process is silent, or that its metrics expired.
-* All told, of a fault of an instance: when the last D-Router heard what became of it (of a migration: of both); of its
-  end, when the last one heard that it is undone.
+* Received by all, of a fault of an instance: when the last D-Router heard what became of it (of a migration: of both);
+  of its end, when the last one heard that it is undone.
 * Steered away: the last decision of an ingress for an instance in its reach; where the switch binds flows, when the
   last weight there became zero (none: it never did). A D-Router whose control process was killed does not count.
 """
@@ -47,11 +47,11 @@ def _steps(run: RunData) -> Iterator[dict[str, object]]:
     for fault, begin_s in done(run, "begin"):
         yield {"number": fault.number, "event": "begin", **known.effect(fault, begin_s, time_of(run, fault, "end"))}
     for fault, end_s in done(run, "end"):
-        told_all_s = _told_all_s(run, fault, end_s, float("inf"), begins=False)
-        yield {"number": fault.number, "event": "end", "time_to_tell_all_s": told_all_s}
+        received_by_all_s = _received_by_all_s(run, fault, end_s, float("inf"), begins=False)
+        yield {"number": fault.number, "event": "end", "time_to_tell_all_s": received_by_all_s}
 
 
-def _told_all_s(run: RunData, fault: FaultEntry, from_s: float, until_s: float, *, begins: bool) -> float | None:
+def _received_by_all_s(run: RunData, fault: FaultEntry, from_s: float, until_s: float, *, begins: bool) -> float | None:
     """Return how long until the last D-Router heard what became of an instance; None if one never did."""
     if not fault.instance:
         return None
@@ -89,7 +89,7 @@ class _Known:
         steering = {pair for pair in reach if pair[0] != mute}
         return {
             "time_to_detect_s": None if detected_s is None else detected_s - begin_s,
-            "time_to_tell_all_s": _told_all_s(self._run, fault, begin_s, until_s, begins=True),
+            "time_to_tell_all_s": _received_by_all_s(self._run, fault, begin_s, until_s, begins=True),
             "time_to_steer_away_s": None if starts_only else self._steered_after_s(steering, begin_s, until_s),
         }
 
@@ -128,9 +128,9 @@ class _Known:
         """Return, for each pair that had a weight in the switch at the begin, when it had none; inf: never."""
         weights = self._run.weights[self._run.weights["time_s"] <= until_s]
         found = []
-        for (d_router, _), told in weights.groupby(["d_router", "d_sid"], observed=True):
+        for (d_router, _), rows in weights.groupby(["d_router", "d_sid"], observed=True):
             d_bids = {d_bid for ingress, d_bid in addressed if ingress == d_router}
-            total = told["weight"].where(told["d_bid"].isin(d_bids), 0.0).groupby(told["time_s"]).sum()
+            total = rows["weight"].where(rows["d_bid"].isin(d_bids), 0.0).groupby(rows["time_s"]).sum()
             if not total[total.index <= begin_s].tail(1).any():
                 continue
             after = total[total.index > begin_s]

@@ -51,16 +51,16 @@ def _signalling(run: RunData, decisions: int) -> Iterator[tuple[str, str, float]
     duration_s = run.end_s - run.start_s
     if duration_s <= 0:
         return
-    told = sent[~sent.index.isin(_PROBES + _POLLS)].sum()
+    reports = sent[~sent.index.isin(_PROBES + _POLLS)].sum()
     for what, of_it in (
-        ("metrics", told),
+        ("metrics", reports),
         ("probes", sent[sent.index.isin(_PROBES)].sum()),
         ("polls of instances", sent[sent.index.isin(_POLLS)].sum()),
     ):
         yield what, "bytes/s", of_it["bytes"] / duration_s
         yield what, "messages/s", of_it["messages"] / duration_s
     if decisions:
-        yield "metrics", "bytes/decision", told["bytes"] / decisions
+        yield "metrics", "bytes/decision", reports["bytes"] / decisions
 
 
 def _completion(flows: pd.DataFrame) -> Iterator[tuple[str, str, float]]:

@@ -159,11 +159,11 @@ def _instances_counted_what_they_answered(run: RunData, flows: pd.DataFrame, see
             continue
         sampled = answered[answered["finished_s"] <= last.at[instance, "time_s"]]
         for outcome, counter in (("ok", "completed"), ("refused", "refused")):
-            told = int((sampled["outcome_class"] == outcome).sum())
-            compared += told
-            if last.at[instance, counter] < told:
+            answered = int((sampled["outcome_class"] == outcome).sum())
+            compared += answered
+            if last.at[instance, counter] < answered:
                 faults.append(
-                    f"{instance} counts {last.at[instance, counter]:,.0f} {counter}, clients {told:,} {outcome}"
+                    f"{instance} counts {last.at[instance, counter]:,.0f} {counter}, clients {answered:,} {outcome}"
                 )
     detail = f"{compared:,} answers within the counters of their instances"
     return Check("instances counted every answer that clients got", not faults, "; ".join(faults) or detail)

@@ -1,7 +1,6 @@
 """The report: one self-contained HTML file per run, and one per study.
 
-`page` says what a page consists of, and renders it · `sketches` draws pictures that follow the reader's colour scheme ·
-`tabulate` makes tables of data frames · the `*_figures` modules draw one thing each · `run_page` and `study_page` put
-them together · `files` finds out what a folder is and writes the file. Nothing in a page comes from elsewhere: no
-script, no font, no picture.
+`files` finds out what a folder is and writes the file · `run` and `study` put a page together, section by section, and
+draw its pictures · `blocks` says what a page consists of and renders it. Sections of systems come from their analysis.
+Nothing in a page comes from elsewhere: no script, no font, no picture.
 """

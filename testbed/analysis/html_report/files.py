@@ -1,6 +1,6 @@
 """Which page a folder gets, and the writing of it: `report.html` in the folder itself.
 
-Owns how a run's folder is told from a study's. A page is written whole or not at all.
+Owns how a run's folder differs from a study's. A page is written whole or not at all.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from testbed.records.tables import catalogue
 NAME = "report.html"
 _STUDY_FILES = {"study.yaml", "sweep.json"}
 
-Told = Callable[[int, int], object]
+Progress = Callable[[int, int], object]
 
 
 def _to_nobody(done: int, of: int) -> None:
@@ -46,23 +46,23 @@ def write_run(summary: Summary) -> Path:
     return _write(run_page(summary), summary.run.run_dir)
 
 
-def read_study(folder: Path, told: Told = _to_nobody) -> StudyFigures:
-    """Read the runs below a folder; `told` hears how many of how many. Raises RunDataError if none can be read."""
-    figures = study_figures.read([folder], told)
+def read_study(folder: Path, progress: Progress = _to_nobody) -> StudyFigures:
+    """Read the runs below a folder; `progress` takes how many of how many. Raises RunDataError if none can be read."""
+    figures = study_figures.read([folder], progress)
     if figures.runs.empty:
         why = f": {figures.skipped[0]}" if figures.skipped else ""
         raise RunDataError(f"{folder}: there is no finished run below{why}")
     return figures
 
 
-def write_runs(figures: StudyFigures, told: Told = _to_nobody) -> list[Path]:
+def write_runs(figures: StudyFigures, progress: Progress = _to_nobody) -> list[Path]:
     """Write the report of each run of a study into the run's folder. Raises RunDataError, OSError."""
     run_dirs = list(dict.fromkeys(figures.runs["run_dir"]))
     written = []
     for number, run_dir in enumerate(run_dirs):
-        told(number, len(run_dirs))
+        progress(number, len(run_dirs))
         written.append(write_run(summarise(load(run_dir))))
-    told(len(run_dirs), len(run_dirs))
+    progress(len(run_dirs), len(run_dirs))
     return written
 
 

@@ -67,8 +67,8 @@ def call_quality(run: RunData) -> pd.DataFrame:
 
 def by_service(quality: pd.DataFrame) -> pd.DataFrame:
     """Return `service`, `direction`, `streams`, `mos_mean`, `mos_p5`, `dissatisfied_percent`; takes `call_quality`."""
-    told = quality.assign(dissatisfied=100.0 * (quality["r_factor"] < SATISFIED_R))
-    groups = told.groupby(["service", "direction"], sort=True)
+    rated = quality.assign(dissatisfied=100.0 * (quality["r_factor"] < SATISFIED_R))
+    groups = rated.groupby(["service", "direction"], sort=True)
     return groups.agg(
         streams=("mos", "size"),
         mos_mean=("mos", "mean"),

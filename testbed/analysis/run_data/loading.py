@@ -56,8 +56,8 @@ class RunData:
     @cached_property
     def policy(self) -> str:
         """The policy; where the manifest does not say, the one that some system's tables tell of."""
-        told = (system.policy_of(self) for system in systems().values())
-        return self.manifest.policy or next(filter(None, told), "unknown policy")
+        known = (system.policy_of(self) for system in systems().values())
+        return self.manifest.policy or next(filter(None, known), "unknown policy")
 
     @cached_property
     def start_s(self) -> float:

@@ -108,8 +108,8 @@ def _worked_out(run_dir: Path) -> RunMeasures:
 
 def _variant(manifest: Manifest) -> dict[str, factors.Value]:
     """Return the name that the run's study gave what it set, if it did."""
-    told = (manifest.case or {}).get("settings")
-    name = told.get(VARIANT) if isinstance(told, dict) else None
+    settings = (manifest.case or {}).get("settings")
+    name = settings.get(VARIANT) if isinstance(settings, dict) else None
     return {VARIANT: name} if isinstance(name, str) else {}
 
 

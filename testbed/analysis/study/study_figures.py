@@ -83,8 +83,8 @@ class StudyFigures:
         return Baseline(POLICY, _USUAL_BASELINE)
 
 
-def read(folders: Sequence[Path], told: Callable[[int, int], object] | None = None) -> StudyFigures:
-    """Read all finished runs that lie in `folders` or below; `told` hears how many are done, of how many.
+def read(folders: Sequence[Path], progress: Callable[[int, int], object] | None = None) -> StudyFigures:
+    """Read all finished runs that lie in `folders` or below; `progress` takes how many are done, of how many.
 
     A run that cannot be read is left out, and `skipped` says why. Raises RunDataError for a folder that does not exist.
     """
@@ -97,8 +97,8 @@ def read(folders: Sequence[Path], told: Callable[[int, int], object] | None = No
             found.append((run_dir, run))
         else:
             skipped.append(f"{run_dir}: no flow was offered to any service")
-        if told is not None:
-            told(number, len(run_dirs))
+        if progress is not None:
+            progress(number, len(run_dirs))
     said = [_study_file(folder, skipped) for folder in folders]
     baseline = next((one.baseline for one in said if one.baseline is not None), None)
     indifferent = tuple(item for one in said for item in one.indifferent)

@@ -26,7 +26,7 @@ class Counted:
 
     cpu_share: float
     steal_share: float
-    stray_drops: StrayDrops
+    host_drops: StrayDrops
     switch_lost: int
     unclean: tuple[str, ...]
 
@@ -52,8 +52,8 @@ def assess(plan: Plan, load: Load, counted: Counted, links: dict[str, Any], work
         idle_links=load.idle_links,
         paths=load.idle_paths,
         control_delays_ms=baseline_measures.control_delays_ms(work, load.start_s),
-        stray_drops=counted.stray_drops.dropped,
-        received=counted.stray_drops.received,
+        stray_drops=counted.host_drops.dropped,
+        received=counted.host_drops.received,
     )
     for failure in command_configs.failed_loads(work):
         judged.fail(failure)

@@ -71,7 +71,7 @@ def _carry_out(plan: Plan, source: Path, folder: RunFolder, progress: Progress) 
         folder.manifest,
         fidelity=assess(plan, load, counted, links, folder.work).as_entry(),
         switch_lost_packets=counted.switch_lost,
-        stray_drops=dict(+counted.stray_drops.dropped),
+        stray_drops=dict(+counted.host_drops.dropped),
         links=links,
         captures=tuple(taken),
     )

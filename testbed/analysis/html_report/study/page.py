@@ -186,8 +186,8 @@ def _runs(folder: Path, figures: StudyFigures, runs: pd.DataFrame) -> Iterator[B
     rows = []
     for row in runs.head(_MOST_RUNS).to_dict("records"):
         of_services = (cell(value, ",.4g") for value in values.loc[row["run_dir"]])
-        told = (cell(row[name], "d" if name == "seed" else "") for name in named)
-        rows.append([_link(folder, Path(row["run_dir"])), *told, *of_services])
+        words = (cell(row[name], "d" if name == "seed" else "") for name in named)
+        rows.append([_link(folder, Path(row["run_dir"])), *words, *of_services])
     note = "" if all(row[0].href for row in rows) else _NO_REPORT
     yield Table("Runs", headings, rows, note)
     if figures.skipped:
