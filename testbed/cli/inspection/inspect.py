@@ -14,9 +14,9 @@ _WIDE = 180  # two IPv6 addresses and a D-SID side by side
 
 def _sections(incomplete: str) -> list[str]:
     """Complete the name of a section."""
-    from testbed.dyncast.nodes.inspection import SECTIONS
+    from testbed.cli.inspection.sections import all_sections
 
-    return [name for name in SECTIONS if name.startswith(incomplete)]
+    return [name for name in all_sections() if name.startswith(incomplete)]
 
 
 def inspect(

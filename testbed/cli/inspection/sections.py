@@ -37,7 +37,7 @@ class Asked:
     @classmethod
     def of(cls, words: Sequence[str], run: str | None = None) -> Asked:
         """Tell sections from nodes."""
-        known = _sections()
+        known = all_sections()
         overview = tuple(dict.fromkeys(name for system in systems() for name in system.overview))
         sections = tuple(section for section in known if section in words)
         return cls(tuple(word for word in words if word not in known), sections or overview, run)
@@ -54,7 +54,7 @@ class Asked:
         for name in self.nodes:
             if name not in names:
                 kinds = " or ".join(dict.fromkeys(system.kind for system in systems()))
-                there = f"{', '.join(names)} (and the sections {', '.join(_sections())})"
+                there = f"{', '.join(names)} (and the sections {', '.join(all_sections())})"
                 raise InspectionError(f"no {kinds} {name!r}; there are: {there}")
         return [(system, node) for system, node in of_run if not self.nodes or node.name in self.nodes]
 
@@ -97,7 +97,8 @@ def reset(asked: Asked, service: str | None, *, as_json: bool, out: Console, err
     return _told(failures, err)
 
 
-def _sections() -> list[str]:
+def all_sections() -> list[str]:
+    """Return the sections of all systems."""
     return list(dict.fromkeys(section for system in systems() for section in system.sections))
 
 
