@@ -69,6 +69,8 @@ def folder_of_commands(folder: Path, *names: str) -> str:
         ("--verbose run scenario.yaml --seed 3", "run"),
         ("run --help", "help"),
         ("--version", "help"),
+        ("--show-completion", "help"),
+        ("--install-completion", "help"),
         ("test -- -h", "test"),
     ],
 )
@@ -87,7 +89,7 @@ def test_a_bare_machine_lacks_every_package_and_the_tests_need_more(checkout, tm
     # Whether it lacks the library that the browser's driver wants is up to this very machine.
     assert (
         set(test) - set(demo) - {"libatomic1"}
-        == {"curl", "ffmpeg", "nginx", "shellcheck", "tcpdump", "tshark", "wrk"} | browser
+        == {"curl", "ffmpeg", "iperf3", "nginx", "shellcheck", "tcpdump", "tshark", "wrk"} | browser
     )
 
 
@@ -256,6 +258,44 @@ def test_without_root_and_not_installed_it_says_how_to_install(checkout):
     assert result.returncode == 1
     assert len(result.stderr.splitlines()) == 1
     assert "sudo" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["--version"], 0, "dyncast 1.2.3\n"),
+        (["--help"], 0, "It is not set up on this machine yet"),
+        ([], 0, "doctor    what this machine can do"),
+        (["run", "--help"], 0, "It is not set up on this machine yet"),
+        (["--install-completion"], 1, "not installed yet; once, as root: sudo"),
+    ],
+)
+@pytest.mark.parametrize("user", ["root", "nobody"])
+def test_words_about_itself_set_nothing_up(checkout, arguments, code, said, user):
+    if user == "root" and os.geteuid() != 0:
+        pytest.skip("capability root is missing")
+    (checkout / "testbed").mkdir()
+    (checkout / "testbed" / "__init__.py").write_text('__version__ = "1.2.3"\n')
+    command = [str(checkout / "dyncast"), *arguments]
+    if user == "nobody":
+        result = start(*command)
+    else:
+        result = subprocess.run(command, cwd="/", capture_output=True, text=True, timeout=30, check=False)
+    assert result.returncode == code
+    assert said in result.stdout + result.stderr
+    assert not (checkout / ".venv").exists()
+
+
+def test_a_shell_that_completes_before_anything_is_installed_gets_nothing(checkout):
+    command = [
+        "env",
+        "_DYNCAST_COMPLETE=complete_bash",
+        "COMP_WORDS=dyncast r",
+        "COMP_CWORD=1",
+        str(checkout / "dyncast"),
+    ]
+    result = start(*command)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
 
 
 def test_an_installed_one_starts_from_anywhere_and_through_a_symlink(checkout):

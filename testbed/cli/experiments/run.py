@@ -30,7 +30,7 @@ def run(
     \b
     Examples:
       sudo ./dyncast run docs/examples/first.yaml
-      sudo ./dyncast run docs/examples/first.yaml --set policy=closest --set duration_s=10 --seed 2
+      sudo ./dyncast run docs/examples/first.yaml --set policy=closest --seed 2
       sudo ./dyncast run docs/examples/faults.yaml --live --serve --port 8080
     """
     need_root("run")

@@ -44,7 +44,7 @@ def compare(
     \b
     Examples:
       dyncast compare results/policies-by-load
-      dyncast compare results/first --baseline dyncast --only-valid --out first-compared
+      dyncast compare results/first --baseline dyncast --only-valid
       dyncast compare results/sites --baseline "variant=two sites"
     """
     from rich.progress import Progress
