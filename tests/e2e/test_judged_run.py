@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import yaml
 
-from testbed.analysis.dyncast.decisions import decided
-from testbed.analysis.dyncast.evaluation import judge
-from testbed.analysis.dyncast.sessions import sessions_by_instance
+from testbed.analysis.dyncast.decisions.decisions import decided
+from testbed.analysis.dyncast.decisions.evaluation import judge
+from testbed.analysis.dyncast.decisions.sessions import sessions_by_instance
 from testbed.analysis.flows.attribution import seen_flows, served_flows
 from testbed.analysis.flows.consistency import classified
 from testbed.analysis.run_data.loading import load

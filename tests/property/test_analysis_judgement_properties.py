@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from testbed.analysis.dyncast.evaluation import judge
-from testbed.analysis.dyncast.sessions import Sessions
+from testbed.analysis.dyncast.decisions.evaluation import judge
+from testbed.analysis.dyncast.decisions.sessions import Sessions
 from testbed.analysis.run_data.loading import load
 from testbed.dyncast.metrics.levels import RawMetrics
 from testbed.dyncast.policies import Candidate

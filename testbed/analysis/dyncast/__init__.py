@@ -6,12 +6,12 @@ For Python users: `judge` a run (docs/dyncast/judging.md).
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from testbed.analysis.dyncast.evaluation import judge as judge
+    from testbed.analysis.dyncast.decisions.evaluation import judge as judge
 
 
 def __getattr__(name: str) -> Any:
     if name != "judge":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from testbed.analysis.dyncast import evaluation  # pandas is heavy
+    from testbed.analysis.dyncast.decisions import evaluation  # pandas is heavy
 
     return evaluation.judge

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
-from testbed.analysis.dyncast import fault_effects, figures, regret_plot, sections
+from testbed.analysis.dyncast import fault_effects, figures
 from testbed.analysis.dyncast.figures import DyncastFigures
 from testbed.analysis.dyncast.lost_instances import lost_instances
+from testbed.analysis.dyncast.report import regret_plot, sections
 from testbed.analysis.html_report.blocks.page import Tile
 from testbed.analysis.measures.columns import TitledFrame
 from testbed.analysis.measures.summary import Summary

@@ -18,7 +18,7 @@ from collections.abc import Collection, Iterator
 
 import pandas as pd
 
-from testbed.analysis.dyncast.two_step_decisions import as_one
+from testbed.analysis.dyncast.decisions.two_step_decisions import as_one
 from testbed.analysis.flows.fault_effects import done, pairs, time_of
 from testbed.analysis.run_data.loading import RunData
 from testbed.records.manifest import FaultEntry

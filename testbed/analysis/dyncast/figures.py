@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from testbed.analysis.dyncast.evaluation import Judgement, judge
-from testbed.analysis.dyncast.steering_costs import D_ROUTER, DISPATCHER
+from testbed.analysis.dyncast.decisions.evaluation import Judgement, judge
+from testbed.analysis.dyncast.decisions.steering_costs import D_ROUTER, DISPATCHER
 from testbed.analysis.measures.summary import Summary
 from testbed.analysis.run_data.loading import RunData
 from testbed.analysis.system import Measure

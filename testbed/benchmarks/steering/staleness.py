@@ -15,7 +15,7 @@ from multiprocessing import get_context
 from statistics import mean, median, quantiles
 from typing import NamedTuple
 
-from testbed.analysis.dyncast import stability
+from testbed.analysis.dyncast.decisions import stability
 from testbed.benchmarks.harness import Benchmark, Better, Goal, Row, Settings
 from testbed.benchmarks.steering.confidence import difference
 from testbed.dyncast import policies

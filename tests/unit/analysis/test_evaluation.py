@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from testbed.analysis.dyncast import regret_plot
-from testbed.analysis.dyncast.decisions import decided
-from testbed.analysis.dyncast.evaluation import Judgement, judge
-from testbed.analysis.dyncast.sessions import Sessions, sessions_by_instance
+from testbed.analysis.dyncast.decisions.decisions import decided
+from testbed.analysis.dyncast.decisions.evaluation import Judgement, judge
+from testbed.analysis.dyncast.decisions.sessions import Sessions, sessions_by_instance
+from testbed.analysis.dyncast.report import regret_plot
 from testbed.analysis.flows.attribution import seen_flows, served_flows
 from testbed.analysis.flows.consistency import classified
 from testbed.analysis.measures.summary import summarise

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from testbed.analysis.dyncast.evaluation import Judgement, judge
+from testbed.analysis.dyncast.decisions.evaluation import Judgement, judge
 from testbed.analysis.run_data.loading import load
 from testbed.benchmarks.steering.staleness import dispersion
 from testbed.dyncast.selection.session_model import SessionModel

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from testbed.analysis.dyncast.stability import dispersion, imbalance, swing
+from testbed.analysis.dyncast.decisions.stability import dispersion, imbalance, swing
 
 
 @pytest.mark.parametrize("instances", [2, 5, 10])

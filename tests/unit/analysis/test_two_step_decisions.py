@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from testbed.analysis.dyncast.two_step_decisions import as_one
+from testbed.analysis.dyncast.decisions.two_step_decisions import as_one
 
 
 def decisions(*rows: tuple[float, str, int, str | None, str]) -> pd.DataFrame:

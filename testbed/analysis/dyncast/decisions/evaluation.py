@@ -14,12 +14,12 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 
-from testbed.analysis.dyncast.decisions import decided
-from testbed.analysis.dyncast.expected_time import ExpectedTime, expected_times
-from testbed.analysis.dyncast.round_trips import RoundTrips
-from testbed.analysis.dyncast.sessions import Sessions, sessions_by_instance
-from testbed.analysis.dyncast.stability import WINDOW_S, dispersion, imbalance, swing
-from testbed.analysis.dyncast.steering_costs import costs, most_held
+from testbed.analysis.dyncast.decisions.decisions import decided
+from testbed.analysis.dyncast.decisions.expected_time import ExpectedTime, expected_times
+from testbed.analysis.dyncast.decisions.round_trips import RoundTrips
+from testbed.analysis.dyncast.decisions.sessions import Sessions, sessions_by_instance
+from testbed.analysis.dyncast.decisions.stability import WINDOW_S, dispersion, imbalance, swing
+from testbed.analysis.dyncast.decisions.steering_costs import costs, most_held
 from testbed.analysis.flows.attribution import seen_flows, served_flows
 from testbed.analysis.flows.consistency import classified
 from testbed.analysis.run_data.loading import RunData

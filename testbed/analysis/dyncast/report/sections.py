@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from testbed.analysis.dyncast import columns, decision_figures
-from testbed.analysis.dyncast.evaluation import Judgement
+from testbed.analysis.dyncast.decisions.evaluation import Judgement
 from testbed.analysis.dyncast.figures import of
+from testbed.analysis.dyncast.report import columns, decision_figures
 from testbed.analysis.html_report.blocks.page import Block, Figures, Tile
 from testbed.analysis.html_report.blocks.tabulate import table
 from testbed.analysis.html_report.run.report import RunReport

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure as Canvas
 
-from testbed.analysis.dyncast.evaluation import AS_GOOD_MS, Judgement
-from testbed.analysis.dyncast.stability import WINDOW_S
+from testbed.analysis.dyncast.decisions.evaluation import AS_GOOD_MS, Judgement
+from testbed.analysis.dyncast.decisions.stability import WINDOW_S
 from testbed.analysis.html_report.blocks import sketches
 from testbed.analysis.html_report.blocks.page import Figure
 from testbed.analysis.html_report.blocks.sketches import Sketchbook

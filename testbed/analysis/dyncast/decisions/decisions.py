@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from testbed.analysis.dyncast.two_step_decisions import as_one
+from testbed.analysis.dyncast.decisions.two_step_decisions import as_one
 from testbed.analysis.flows.attribution import FLOW_KEY, flows_of
 from testbed.analysis.run_data.loading import RunData
 from testbed.dyncast.nodes.dns_steering import DNS_TTL

@@ -7,7 +7,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
-from testbed.analysis.dyncast.evaluation import AS_GOOD_MS, judge
+from testbed.analysis.dyncast.decisions.evaluation import AS_GOOD_MS, judge
 from testbed.analysis.plots import style
 from testbed.analysis.run_data.loading import RunData
 

@@ -1,0 +1,1 @@
+"""Decisions of a run against an oracle: regret, balance and stability of load, what steering cost."""
