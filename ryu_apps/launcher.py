@@ -14,6 +14,7 @@ import sys
 from collections.abc import Sequence
 from types import FrameType
 
+import ryu_apps.dyncast.ingress  # noqa: F401  registers its option before options are parsed
 from ryu_apps.dyncast.config.control_process import ControlConfig
 from ryu_apps.openflow.framework import HANDLER_MODULE, app_manager, cfg, hub
 from testbed.runtime.lifecycle import ProcessFailure, run
@@ -30,8 +31,6 @@ def _control(settings: ControlConfig, path: str) -> None:
     _check_port(settings.openflow_port)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     hub.patch(thread=False)
-    import ryu_apps.dyncast.ingress  # noqa: F401  registers its option before options are parsed
-
     options = {
         "ofp-listen-host": _LISTEN_HOST,
         "ofp-tcp-listen-port": settings.openflow_port,

@@ -21,7 +21,7 @@ Each class stays in the module that raises it. Whatever does not derive from her
     │   a run, and the processes in it
     ├── RunError ── NoRoomError
     ├── RunTagError, SweepError
-    ├── LocalLimitError, ProcessFailure
+    ├── LocalLimitError, ProcessFailure, ForkError (OSError)
     │
     │   messages of others, which are answered or counted, and no reason to end
     ├── CodecError (ValueError) ── UnknownKind

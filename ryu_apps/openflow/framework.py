@@ -47,5 +47,16 @@ vlan = importlib.import_module(f"{NAME}.lib.packet.vlan")
 ipv4 = importlib.import_module(f"{NAME}.lib.packet.ipv4")
 ipv6 = importlib.import_module(f"{NAME}.lib.packet.ipv6")
 
+
+def _leave_the_hub_of_the_parent() -> None:
+    """Have a forked process make a hub of its own: one epoll set for both would wake the wrong one."""
+    eventlet_hubs = importlib.import_module("eventlet.hubs")
+    former = eventlet_hubs.get_hub()
+    former.poll.close()  # here and now: the number may be given to another file before it is collected
+    eventlet_hubs.use_hub()
+
+
+os.register_at_fork(after_in_child=_leave_the_hub_of_the_parent)
+
 BaseApp = app_manager.OSKenApp if NAME == "os_ken" else app_manager.RyuApp
 HANDLER_MODULE = f"{NAME}.controller.ofp_handler"

@@ -13,7 +13,7 @@ import subprocess
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,6 @@ from typing import TypeVar
 from weakref import WeakSet
 
 from testbed.emulation import cleanup, debug_shell, run_tag
-from testbed.emulation import tagged_processes as processes
 from testbed.emulation.cleanup import CleanReport
 from testbed.emulation.links.links import LinkEnd, LinkRequest, Links, create_links
 from testbed.emulation.machine import host_drops as stray_drops
@@ -30,7 +29,8 @@ from testbed.emulation.machine.capabilities import Backends
 from testbed.emulation.machine.host_drops import StrayDrops
 from testbed.emulation.mininet_nodes import EmulatedMininet
 from testbed.emulation.netns.iproute import run_batch
-from testbed.emulation.netns.namespaces import entered, path_of, with_resolver
+from testbed.emulation.netns.namespaces import entered, with_resolver
+from testbed.emulation.node_processes import NodeProcesses
 from testbed.emulation.run_tag import RunTag
 from testbed.emulation.switches import bridges, ct_zones, switch_sockets, tunnels
 from testbed.emulation.switches.bridges import Bridge
@@ -38,6 +38,7 @@ from testbed.emulation.wiring import HOST_INTERFACE, End, Wiring, link_label, of
 from testbed.errors import TestbedError
 from testbed.linux.port_reader import PortSource
 from testbed.net.addresses import Address, Network
+from testbed.runtime.forked_process import ForkedProcess
 from testbed.runtime.signals import deferred_signals, signals_as_exit
 from topologies.addressing import AddressPlan
 from topologies.spec import Role, Topology, unknown_name
@@ -84,7 +85,7 @@ class EmulatedNetwork:
         self._bridges: dict[str, Bridge] = dict(self._wiring.bridges)
         self._mininet: EmulatedMininet | None = None
         self._links: Links | None = None
-        self._children: list[subprocess.Popen[bytes]] = []
+        self._processes = NodeProcesses(tag, self.pid)
         self._resolver: Path | None = None
         self._progress: Callable[[str], None] = _silent
         self._signals = signals_as_exit()
@@ -194,26 +195,34 @@ class EmulatedNetwork:
         Its output goes to the end of `log_path`. `stop` ends it, if it still runs.
         """
         try:
-            log_path.parent.mkdir(parents=True, exist_ok=True)
-            with log_path.open("ab") as log:
-                child = subprocess.Popen(
-                    self._inside(node, argv),
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    env={**os.environ, **(env or {}), **self.tag.environment},
-                    pass_fds=tuple(pass_fds),
-                    start_new_session=True,
-                )
+            return self._processes.popen(node, argv, log_path=log_path, env=env or {}, pass_fds=pass_fds)
         except OSError as error:
             raise NetworkError(f"cannot start {name}: {error}") from error
-        self._children.append(child)
-        return child
+
+    def start_module(
+        self,
+        node: str | None,
+        module: str,
+        arguments: Sequence[str],
+        *,
+        name: str,
+        log_path: Path,
+        pass_fds: Collection[int] = (),
+    ) -> ForkedProcess:
+        """Start `python -m module ARGUMENTS` as `popen` would, from a warm parent: it starts in milliseconds."""
+        try:
+            return self._processes.start_module(node, module, arguments, log_path=log_path, pass_fds=pass_fds)
+        except OSError as error:
+            raise NetworkError(f"cannot start {name}: {error}") from error
+
+    def warm_up(self, modules: Collection[str], logs: Path) -> None:
+        """Have the parents of modules that will be started import them meanwhile."""
+        self._processes.warm_up(modules, logs)
 
     def run(self, node: str | None, argv: Sequence[str], timeout_s: float) -> subprocess.CompletedProcess[str]:
         """Run a command in a node's namespace to its end. Raises subprocess.TimeoutExpired after `timeout_s`."""
         return subprocess.run(
-            self._inside(node, [*self._resolving(node), *argv]),
+            self._processes.inside(node, [*self._resolving(node), *argv]),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -312,12 +321,6 @@ class EmulatedNetwork:
 
     # Construction and removal -------------------------------------------------------------------------------------
 
-    def _inside(self, node: str | None, argv: Sequence[str]) -> list[str]:
-        if node is None:
-            return list(argv)
-        # Not `mnexec -a`: it enters the mount namespace, too, and so leaves a chroot that the testbed may live in.
-        return ["nsenter", f"--net={path_of(self.pid(node))}", "--", *argv]
-
     def _resolving(self, node: str | None) -> list[str]:
         """Return what starts a command with the network's resolv.conf."""
         return [] if node is None or self._resolver is None else with_resolver(self._resolver)
@@ -355,17 +358,10 @@ class EmulatedNetwork:
         tunnels.connect(made.values())
 
     def _end_children(self) -> None:
-        running = [child.pid for child in self._children if child.poll() is None]
+        running = self._processes.running()
         if running:
             self._progress(f"ending {len(running)} processes")
-        known = [(pid, run_tag.start_ticks(pid)) for pid in running]
-        processes.end(
-            [processes.Process(pid, ticks) for pid, ticks in known if ticks is not None], grace_s=cleanup.GRACE_S
-        )
-        for child in self._children:
-            with suppress(subprocess.TimeoutExpired):
-                child.wait(timeout=0.1)
-        self._children.clear()
+        self._processes.end(cleanup.GRACE_S)
 
     def _close_links(self) -> None:
         if self._links is not None:

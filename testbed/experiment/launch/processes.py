@@ -10,7 +10,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Collection
 from contextlib import suppress
@@ -22,6 +21,7 @@ from testbed.errors import TestbedError
 from testbed.records.parts import set_aside
 from testbed.runtime.child_command import descendants, has_ended
 from testbed.runtime.document import ProcessConfig
+from testbed.runtime.forked_process import ForkedProcess
 
 _POLL_S = 0.05
 _GRACE_S = 8.0
@@ -34,7 +34,7 @@ class RunError(TestbedError):
 @dataclass
 class _Process:
     name: str
-    popen: subprocess.Popen[bytes]
+    child: ForkedProcess
     log_path: Path
     may_end: bool
     is_leaving: bool = False  # it was told to end, in the middle of the run
@@ -64,10 +64,10 @@ class Processes:
         config_path.write_text(json.dumps(config.to_document(), indent=1), encoding="utf-8")
         self._forget_former(name)
         log_path = self._logs / f"{name}.log"
-        popen = self._network.popen(
-            node, [sys.executable, "-m", module, str(config_path)], name=name, log_path=log_path, pass_fds=pass_fds
+        child = self._network.start_module(
+            node, module, [str(config_path)], name=name, log_path=log_path, pass_fds=pass_fds
         )
-        self._processes[name] = _Process(name, popen, log_path, may_end)
+        self._processes[name] = _Process(name, child, log_path, may_end)
 
     def _forget_former(self, name: str) -> None:
         """Make way for a process of the same name: wait for one that is leaving, keep what it wrote."""
@@ -107,20 +107,20 @@ class Processes:
     def check(self) -> None:
         """Raise RunError if a process has died that should live, or failed."""
         for process in self._processes.values():
-            code = process.popen.poll()
+            code = process.child.poll()
             if code is not None and (code != 0 or not process.may_end):
                 raise RunError(f"{process.name} ended with code {code}: {_last_line(process.log_path)}")
 
     def have_ended(self, names: Collection[str]) -> bool:
         """Tell whether all of these have ended."""
-        return all(self._processes[name].popen.poll() is not None for name in names)
+        return all(self._processes[name].child.poll() is not None for name in names)
 
     def end(self, names: Collection[str]) -> list[str]:
         """Ask processes to end and wait; return the names of those that had to be killed or failed."""
         chosen = [self._processes.pop(name) for name in names if name in self._processes]
         for process in chosen:
-            if process.popen.poll() is None:
-                process.popen.send_signal(signal.SIGTERM)
+            if process.child.poll() is None:
+                process.child.send_signal(signal.SIGTERM)
         deadline_s = time.monotonic() + _GRACE_S
         unclean = []
         for process in chosen:
@@ -132,52 +132,52 @@ class Processes:
     def is_running(self, name: str) -> bool:
         """Tell whether a process runs and was not told to end."""
         process = self._processes.get(name)
-        return process is not None and not process.is_leaving and process.popen.poll() is None
+        return process is not None and not process.is_leaving and process.child.poll() is None
 
     def kill(self, name: str) -> None:
         """Kill a process on purpose; what it wrote so far is kept, and `start` may start it again."""
         process = self._processes.pop(name)
-        _kill_with_children(process.popen)
+        _kill_with_children(process.child)
         set_aside(self._folder, name)
 
     def dismiss(self, name: str) -> None:
         """Ask a process to end in the middle of the run, and do not wait for it; `start` may start it again."""
         process = self._processes[name]
         process.may_end = process.is_leaving = True
-        process.popen.send_signal(signal.SIGTERM)
+        process.child.send_signal(signal.SIGTERM)
 
     def signal(self, name: str, number: signal.Signals) -> None:
         """Send a process a signal, if it runs."""
         process = self._processes.get(name)
-        if process is not None and process.popen.poll() is None:
-            process.popen.send_signal(number)
+        if process is not None and process.child.poll() is None:
+            process.child.send_signal(number)
 
     def names(self, prefix: str = "") -> list[str]:
         """Return the names of those that run, by prefix."""
         return [name for name in self._processes if name.startswith(prefix)]
 
 
-def _kill_with_children(popen: subprocess.Popen[bytes]) -> None:
+def _kill_with_children(child: ForkedProcess) -> None:
     """Kill a process and all that descends from it; halted first, it cannot tell what happens to them."""
-    popen.send_signal(signal.SIGSTOP)
+    child.send_signal(signal.SIGSTOP)
     deadline_s = time.monotonic() + _GRACE_S
-    while (children := descendants(popen.pid)) and time.monotonic() < deadline_s:
+    while (children := descendants(child.pid)) and time.monotonic() < deadline_s:
         for pid in children:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         if all(map(has_ended, children)):
             break
         time.sleep(_POLL_S)
-    popen.kill()
-    popen.wait()
+    child.kill()
+    child.wait()
 
 
 def _wait_or_kill(process: _Process, deadline_s: float) -> int:
     try:
-        return process.popen.wait(max(0.1, deadline_s - time.monotonic()))
+        return process.child.wait(max(0.1, deadline_s - time.monotonic()))
     except subprocess.TimeoutExpired:
-        process.popen.kill()
-        return process.popen.wait()
+        process.child.kill()
+        return process.child.wait()
 
 
 def _last_line(log_path: Path) -> str:

@@ -43,6 +43,10 @@ from testbed.experiment.scenario.scenario import Scenario
 from testbed.records.parts import whole_rows
 
 _READY_TIMEOUT_S = 60.0
+_CONTROL = "ryu_apps.launcher"
+_INSTANCE = "testbed.agents.instance"
+_METRIC_AGENT = "testbed.agents.metric_agent"
+_MODULES = (_CONTROL, _INSTANCE, _METRIC_AGENT)  # that nearly every run needs
 
 
 class Testbed:
@@ -77,6 +81,7 @@ class Testbed:
     def __enter__(self) -> Testbed:
         self.network.__enter__()
         try:
+            self.network.warm_up(_MODULES, self._logs)  # it happens on another core
             self.network.start(self._progress.phase)
             self.durations_s["network"] = round(self.network.startup_seconds or 0.0, 3)
             begun_s = time.monotonic()
@@ -130,7 +135,7 @@ class Testbed:
         for site in plan.sites:
             agent = process_configs.metric_agent(plan, site, self._folder, self._keys_folder)
             if agent is not None:
-                processes.start(plan.agent_node(site), "testbed.agents.metric_agent", agent)
+                processes.start(plan.agent_node(site), _METRIC_AGENT, agent)
 
     def _start_name_server(self) -> None:
         server = self._plan.name_server
@@ -150,7 +155,7 @@ class Testbed:
             self.processes.start(item.host, command_configs.INSTANCE_MODULE, command)
             return
         config = process_configs.instance(self._plan, item, number, self._folder)
-        self.processes.start(item.host, "testbed.agents.instance", config)
+        self.processes.start(item.host, _INSTANCE, config)
 
     def start_control(self, site: str) -> None:
         """Start the control process of a D-Router or Dispatcher, for the first time or again."""
@@ -174,7 +179,7 @@ class Testbed:
                     dispatchers=dispatcher_configs.told_to_cfn_node(plan, site, bridge.ports), measuring=measured,
                 )  # fmt: skip
             inherited = [in_band.fileno(), *measured.descriptors]
-            self.processes.start(None, "ryu_apps.launcher", config, pass_fds=inherited)
+            self.processes.start(None, _CONTROL, config, pass_fds=inherited)
 
     def inspect(self, site: str, section: str) -> list[dict[str, Any]]:
         """Return what a D-Router knows, as `dyncast inspect` shows it. Raises InspectionError if it does not answer."""

@@ -4,42 +4,46 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 from testbed.emulation.network import EmulatedNetwork
+from testbed.emulation.node_processes import NodeProcesses
+from testbed.emulation.run_tag import RunTag
 from testbed.experiment.launch.processes import Processes, RunError
 from testbed.records.writer import RecordWriter
 from testbed.runtime.document import ProcessConfig
+from testbed.runtime.forked_process import ForkedProcess
 from testbed.runtime.polling import wait_until
-
-_OBEDIENT = "trap 'exit 0' TERM; touch $0; while :; do sleep 0.01; done"
 
 
 class _Network:
-    """Start a shell that ends well when asked, whatever it should have been."""
+    """Start processes where this one is, as a network does in its nodes."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self.children: list[subprocess.Popen[bytes]] = []
+    def __init__(self) -> None:
+        self._started = NodeProcesses(RunTag("beef"), lambda _: os.getpid())
+        self.children: list[ForkedProcess] = []
 
-    def popen(self, _node: str | None, _argv: list[str], *, name: str, **_: Any) -> subprocess.Popen[bytes]:
-        ready = self._folder / f"{name}.ready"
-        self.children.append(subprocess.Popen(["sh", "-c", _OBEDIENT, str(ready)]))
-        return self.children[-1]
+    def start_module(
+        self, node: str | None, module: str, arguments: Sequence[str], *, name: str, log_path: Path, pass_fds: Any
+    ) -> ForkedProcess:
+        assert node and name
+        child = self._started.start_module(None, module, arguments, log_path=log_path, pass_fds=pass_fds)
+        self.children.append(child)
+        return child
+
+    def end(self) -> None:
+        self._started.end(grace_s=5)
 
 
 @pytest.fixture
-def network(tmp_path: Path) -> Iterator[_Network]:
-    network = _Network(tmp_path)
+def network() -> Iterator[_Network]:
+    network = _Network()
     yield network
-    for child in network.children:
-        child.kill()
-        child.wait()
+    network.end()
 
 
 @pytest.fixture
@@ -48,7 +52,7 @@ def processes(network: _Network, tmp_path: Path) -> Processes:
 
 
 def _start(processes: Processes, name: str = "render-1@east") -> None:
-    processes.start("host", "testbed.agents.instance", ProcessConfig(name, Path("out")))
+    processes.start("host", "tests.obedient_process", ProcessConfig(name, Path("out")))
     processes.wait_ready([name], 10)
 
 
