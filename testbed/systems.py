@@ -1,7 +1,8 @@
 """The systems that run on the testbed, and where the parts of each are found. The one list that names them.
 
-A system has up to four parts, each a module with one name that its readers look for:
+A system has up to five parts, each a module with one name that its readers look for:
 
+    roles        ROLES      roles of nodes in a network (`topologies.roles`)
     tables       TABLES     the tables that its processes write      light, for processes import it
     experiment   SYSTEM     keys, rules, plan, processes, load       `testbed.experiment.system` says what
     analysis     ANALYSIS   figures, pictures, report sections       from the files of a run alone
@@ -17,8 +18,9 @@ import importlib
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Part = Literal["tables", "experiment", "analysis", "inspection"]
+Part = Literal["roles", "tables", "experiment", "analysis", "inspection"]
 _LOOKED_FOR: dict[Part, str] = {
+    "roles": "ROLES",
     "tables": "TABLES",
     "experiment": "SYSTEM",
     "analysis": "ANALYSIS",
@@ -31,6 +33,7 @@ class Registration:
     """A system by its name, with the modules of its parts; a system may lack any."""
 
     name: str
+    roles: str | None = None
     tables: str | None = None
     experiment: str | None = None
     analysis: str | None = None
@@ -43,13 +46,14 @@ _registered: dict[str, Registration] = {}
 def register(
     name: str,
     *,
+    roles: str | None = None,
     tables: str | None = None,
     experiment: str | None = None,
     analysis: str | None = None,
     inspection: str | None = None,
 ) -> None:
     """Make a system known. The same again changes nothing; raises ValueError for another one of its name."""
-    registration = Registration(name, tables, experiment, analysis, inspection)
+    registration = Registration(name, roles, tables, experiment, analysis, inspection)
     if _registered.setdefault(name, registration) != registration:
         raise ValueError(f"there is another system called {name!r}: {_registered[name]}")
 
@@ -69,7 +73,9 @@ def parts(kind: Part) -> dict[str, Any]:
 
 register(
     "dyncast",
+    roles="testbed.dyncast.roles",
     tables="testbed.dyncast_io.tables",
+    experiment="testbed.experiment.systems.dyncast.system",
     analysis="testbed.analysis.dyncast.analysis",
     inspection="testbed.experiment.systems.dyncast.inspection",
 )

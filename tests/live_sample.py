@@ -12,10 +12,11 @@ from types import TracebackType
 
 from testbed.experiment.live.flow_rates import FLUSH_S
 from testbed.experiment.live.state import LiveReader, LiveState
-from testbed.experiment.plan.plan import Plan, make_plan
 from testbed.experiment.progress import InstanceLoad
 from testbed.experiment.scenario import file as scenario_file
+from testbed.experiment.systems.dyncast.plan.plan import DyncastPlan
 from testbed.records.writer import RecordWriter
+from tests.scenarios import dyncast_plan
 
 START_S = 5000.0
 FAULTS = [
@@ -26,16 +27,16 @@ FAULTS = [
 _STEP_S = 0.05
 
 
-def demo_plan(**changes: object) -> Plan:
+def demo_plan(**changes: object) -> DyncastPlan:
     """Return the plan of the demo, with faults."""
     with importlib.resources.as_file(importlib.resources.files("testbed.experiment") / "scenarios/demo.yaml") as source:
-        return make_plan(scenario_file.load(source, {"faults": FAULTS, **changes}), source)
+        return dyncast_plan(scenario_file.load(source, {"faults": FAULTS, **changes}), source)
 
 
 class SampleRun:
     """Write into `work` and read from it."""
 
-    def __init__(self, plan: Plan, work: Path, seed: int = 1) -> None:
+    def __init__(self, plan: DyncastPlan, work: Path, seed: int = 1) -> None:
         self._plan = plan
         self._rng = random.Random(seed)
         self._now_s = START_S

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from ryu_apps.dyncast.config.control_process import SwitchConfig
-from testbed.experiment.plan.plan import Plan, make_plan
+from testbed.experiment.plan.plan import make_plan
 from testbed.experiment.scenario.file import parse
+from testbed.experiment.scenario.scenario import Scenario
+from testbed.experiment.systems.dyncast.plan.plan import DyncastPlan
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "docs" / "examples"
 EXAMPLE_SCENARIOS = sorted(path for path in EXAMPLES.rglob("*.yaml") if path.parent.name != "studies")
@@ -40,6 +42,11 @@ def small_document(**changes: Any) -> dict[str, Any]:
     } | changes  # fmt: skip
 
 
-def small_plan(**changes: Any) -> Plan:
+def dyncast_plan(scenario: Scenario, source: Path) -> DyncastPlan:
+    """Return the plan of a scenario, with Dyncast's part of it."""
+    return DyncastPlan.of(make_plan(scenario, source))
+
+
+def small_plan(**changes: Any) -> DyncastPlan:
     """Return the plan of the small scenario."""
-    return make_plan(parse(small_document(**changes), "small.yaml"), Path("small.yaml"))
+    return dyncast_plan(parse(small_document(**changes), "small.yaml"), Path("small.yaml"))

@@ -10,12 +10,12 @@ from typing import Any
 
 from testbed.emulation.relay.impairment import Impairment, LinkDirection
 from testbed.emulation.wiring import link_label
-from testbed.experiment.plan.plan import Plan, make_plan
 from testbed.experiment.scenario import file as scenario_file
+from testbed.experiment.systems.dyncast.plan.plan import DyncastPlan
 from testbed.queueing.work_queue import WorkQueue
 from testbed.rtp.statistics import StreamStatistics
 from tests.analysis_data import Row, write_tables
-from tests.scenarios import EXAMPLES
+from tests.scenarios import EXAMPLES, dyncast_plan
 from topologies import yaml_form
 
 START_S = 1000.0
@@ -23,9 +23,9 @@ STAMP_S = 0.0002
 _PACKET_S = 0.02
 
 
-def theory_plan(**overrides: object) -> Plan:
+def theory_plan(**overrides: object) -> DyncastPlan:
     source = EXAMPLES / "theory.yaml"
-    return make_plan(scenario_file.load(source, overrides), source)
+    return dyncast_plan(scenario_file.load(source, overrides), source)
 
 
 def write(run_dir: Path, *, hidden_speed: float = 1.0, seed: int = 3, manifest: dict[str, Any] | None = None,
@@ -59,7 +59,9 @@ def manifest_of(run_dir: Path) -> dict[str, Any]:
     return document
 
 
-def _serve(plan: Plan, name: str, service: str, hidden_speed: float, rng: Random, tables: dict[str, list[Row]]) -> None:
+def _serve(
+    plan: DyncastPlan, name: str, service: str, hidden_speed: float, rng: Random, tables: dict[str, list[Row]]
+) -> None:
     keys = next(item.keys for item in plan.instances if item.name == name)
     workload = next(item for item in plan.scenario.workloads if item.service == service)
     (client,) = plan.clients_of(workload)
@@ -88,7 +90,7 @@ def _serve(plan: Plan, name: str, service: str, hidden_speed: float, rng: Random
         tables["affinity"].append({**key, "instance": name, "first_s": time_s, "last_s": time_s})
 
 
-def _call(plan: Plan, rng: Random, tables: dict[str, list[Row]]) -> dict[str, Any]:
+def _call(plan: DyncastPlan, rng: Random, tables: dict[str, list[Row]]) -> dict[str, Any]:
     """Make the calls of `voice`; return the statistics of the only link on their way that does anything."""
     workload = next(item for item in plan.scenario.workloads if item.name == "calls")
     (client,), (instance,) = plan.clients_of(workload), [i for i in plan.instances if i.service == "voice"]

@@ -20,7 +20,8 @@ from ipaddress import (
     IPv6Network,
 )
 
-from topologies.spec import Role, Topology, TopologyError
+from topologies.roles import Kind
+from topologies.spec import Topology, TopologyError
 
 _MOST_SITES = 254
 _FIRST_HOST = 10
@@ -55,7 +56,7 @@ class SiteAddresses:
 
 @dataclass(frozen=True)
 class Station:
-    """Whom D-Routers send steered packets to: the host of instances, or the D-Router, of a site."""
+    """Whom edge routers send steered packets to: a host that serves, or the edge router, of a site."""
 
     node: str
     site: str
@@ -69,7 +70,7 @@ class AddressPlan:
     def __init__(self, topology: Topology) -> None:
         self.topology = topology
         self._index = {node.name: number for number, node in enumerate(topology.nodes, 1)}
-        d_routers = topology.with_role(Role.D_ROUTER)
+        d_routers = topology.of_kind(Kind.EDGE)
         if len(d_routers) > _MOST_SITES:
             raise TopologyError(
                 f"topology {topology.name!r} has {len(d_routers)} sites, but there are addresses for {_MOST_SITES}"
@@ -103,10 +104,10 @@ class AddressPlan:
         return _mac(self._index[node] << 16 | self._index[peer])
 
     def stations(self) -> list[Station]:
-        """Return all hosts of instances, and all D-Routers by the address that others know them by."""
+        """Return all hosts that serve, and all edge routers by the address that others know them by."""
         hosts = []
-        for node in self.topology.with_role(Role.INSTANCE):
-            site, addresses = self.topology.d_router_of(node.name), self.host(node.name)
+        for node in (node for node in self.topology.nodes if node.role.serves):
+            site, addresses = self.topology.site_of(node.name), self.host(node.name)
             hosts.append(Station(node.name, site, self.mac(node.name, site), (addresses.ipv4.ip, addresses.ipv6.ip)))
         d_routers = [Station(name, name, of.mac, (of.gateway4.ip,)) for name, of in self._sites.items()]
         return hosts + d_routers
@@ -125,7 +126,7 @@ class AddressPlan:
             raise TopologyError(f"{what}: {address} is no address clients can reach; take one like {like}")
         for host, interfaces in self._hosts.items():
             if address in (interfaces.ipv4.ip, interfaces.ipv6.ip):
-                site = self.topology.d_router_of(host)
+                site = self.topology.site_of(host)
                 raise TopologyError(
                     f"{what}: {address} is the address of host {host!r} at site {site!r}; "
                     f"take an address outside, like {like}"
@@ -159,7 +160,7 @@ class AddressPlan:
         found = {}
         for node in self.topology.nodes:
             if node.role.is_host:
-                d_router = self.topology.d_router_of(node.name)
+                d_router = self.topology.site_of(node.name)
                 site = self._sites[d_router]
                 offset = used[d_router] = used.get(d_router, _FIRST_HOST - 1) + 1
                 if offset >= _FIRST_HOST + _MOST_HOSTS_PER_SITE:

@@ -15,7 +15,8 @@ from itertools import pairwise
 import networkx as nx
 
 from topologies.addressing import AddressPlan
-from topologies.spec import Role, Topology, unknown_name
+from topologies.roles import Kind
+from topologies.spec import Topology, unknown_name
 
 # A link's weight is one integer of three fields: delay in ns, then one hop, then the draw. The fields are wide enough
 # for the sum along any path.
@@ -68,7 +69,7 @@ def path_delay_ms(topology: Topology, a: str, b: str) -> float:
 
 def _prefixes(topology: Topology, plan: AddressPlan, router: str) -> list[IPv4Network | IPv6Network]:
     prefixes: list[IPv4Network | IPv6Network] = [item.network for item in plan.router_id(router)]
-    if topology.node(router).role is Role.D_ROUTER:
+    if topology.node(router).role.kind is Kind.EDGE:
         prefixes += [plan.site(router).prefix4, plan.site(router).prefix6]
     return prefixes
 

@@ -1,9 +1,8 @@
 """What a network is: frozen descriptions of nodes, links, D-Routers and hosts.
 
 Owns the vocabulary of a topology and its consistency. Knows nothing of Mininet, addresses or
-processes. The roles are those of draft-li-rtgwg-dyncast-architecture figure 1: infrastructure
-routers carry IP only; D-Routers sit at edge sites; clients and service instances hang off D-Routers. A Dispatcher
-(figure 1 of draft-li-rtgwg-cfn-dyncast-architecture) may stand between clients and their D-Router.
+processes. Routers carry IP only; edge routers sit at sites, and hosts hang off them; an access switch may stand
+between clients and their edge router. Which roles of each kind there are is `roles`' business.
 """
 
 from __future__ import annotations
@@ -12,33 +11,17 @@ import difflib
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from enum import Enum
 from functools import cached_property
 from typing import NoReturn
 
 import networkx as nx
 
 from testbed.errors import InputError
+from topologies.roles import CLIENT, ROUTER, Kind, Role, of_sites
 
 
 class TopologyError(InputError):
     """A topology that cannot be built, with the reason and the way out in one line."""
-
-
-class Role(str, Enum):
-    """What a node is in figure 1 of the Dyncast architecture."""
-
-    ROUTER = "router"
-    D_ROUTER = "d_router"
-    DISPATCHER = "dispatcher"
-    CLIENT = "client"
-    INSTANCE = "instance"
-    AGENT = "agent"
-
-    @property
-    def is_host(self) -> bool:
-        """Tell what lives in a site's own network (client, instance, metric agent, Dispatcher) from routers."""
-        return self in (Role.CLIENT, Role.INSTANCE, Role.AGENT, Role.DISPATCHER)
 
 
 @dataclass(frozen=True)
@@ -73,7 +56,7 @@ class Node:
     """One node; `latitude`/`longitude` in degrees where known, for pictures and geographic delay."""
 
     name: str
-    role: Role = Role.ROUTER
+    role: Role = ROUTER
     latitude: float | None = None
     longitude: float | None = None
 
@@ -85,7 +68,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Link:
-    """An undirected link between two named nodes. A host's one link goes to its D-Router."""
+    """An undirected link between two named nodes. A host's one link goes to its edge router."""
 
     a: str
     b: str
@@ -97,7 +80,7 @@ class Topology:
     """A checked network. `demands` maps (from, to) router names to a demand in the source's own unit.
 
     Raises TopologyError on duplicate names, links to unknown nodes, a host that does not hang off
-    exactly one D-Router, or a disconnected network.
+    exactly one edge router, or a disconnected network.
     """
 
     name: str
@@ -131,7 +114,7 @@ class Topology:
             if node.role.is_host:
                 problem = _misplaced(node.role, [by_name[name].role for name in graph[node.name]])
                 if problem is not None:
-                    raise TopologyError(f"topology {self.name!r}: {node.role.value} {node.name!r} must have {problem}")
+                    raise TopologyError(f"topology {self.name!r}: {node.role.name} {node.name!r} must have {problem}")
         if not nx.is_connected(graph):
             parts = sorted((sorted(part) for part in nx.connected_components(graph)), key=len)
             raise TopologyError(
@@ -156,18 +139,22 @@ class Topology:
 
     def with_role(self, role: Role) -> tuple[Node, ...]:
         """Return the nodes of one role, in order."""
-        return tuple(node for node in self.nodes if node.role is role)
+        return tuple(node for node in self.nodes if node.role == role)
 
-    def d_router_of(self, host: str) -> str:
-        """Return the D-Router a host hangs off, by itself or behind a Dispatcher."""
-        return self._next_hop(self.dispatcher_of(host) or host, Role.D_ROUTER) or self._unlinked(host)
+    def of_kind(self, kind: Kind) -> tuple[Node, ...]:
+        """Return the nodes of one kind, in order."""
+        return tuple(node for node in self.nodes if node.role.kind is kind)
 
-    def dispatcher_of(self, host: str) -> str | None:
-        """Return the Dispatcher a client is behind; None if it hangs off its D-Router."""
-        return self._next_hop(host, Role.DISPATCHER)
+    def site_of(self, host: str) -> str:
+        """Return the edge router that a host hangs off, by itself or behind an access switch."""
+        return self._next_hop(self.switch_of(host) or host, Kind.EDGE) or self._unlinked(host)
 
-    def _next_hop(self, name: str, role: Role) -> str | None:
-        return next((peer.name for peer in self._neighbours.get(name, ()) if peer.role is role), None)
+    def switch_of(self, host: str) -> str | None:
+        """Return the access switch that a client is behind; None if it hangs off its edge router."""
+        return self._next_hop(host, Kind.SWITCH)
+
+    def _next_hop(self, name: str, kind: Kind) -> str | None:
+        return next((peer.name for peer in self._neighbours.get(name, ()) if peer.role.kind is kind), None)
 
     @cached_property
     def _neighbours(self) -> Mapping[str, list[Node]]:
@@ -179,7 +166,7 @@ class Topology:
         return found
 
     def _unlinked(self, host: str) -> NoReturn:
-        raise TopologyError(f"topology {self.name!r}: {host!r} has no link to a D-Router")
+        raise TopologyError(f"topology {self.name!r}: {host!r} has no link to a {of_sites().title}")
 
     def extended(self, nodes: Iterable[Node], links: Iterable[Link]) -> Topology:
         """Return a checked copy with more nodes and links."""
@@ -188,12 +175,13 @@ class Topology:
 
 def _misplaced(role: Role, neighbours: list[Role]) -> str | None:
     """Return what a host must have instead of these neighbours; None if it may have them."""
-    if role is Role.DISPATCHER:
-        others = [neighbour for neighbour in neighbours if neighbour is not Role.CLIENT]
-        return None if others == [Role.D_ROUTER] else "exactly one link to a D-Router, and else to clients only"
-    if role is Role.CLIENT and neighbours == [Role.DISPATCHER]:
+    edge = of_sites().title
+    kinds = [neighbour.kind for neighbour in neighbours if not (role.kind is Kind.SWITCH and neighbour == CLIENT)]
+    if role.kind is Kind.SWITCH:
+        return None if kinds == [Kind.EDGE] else f"exactly one link to a {edge}, and else to clients only"
+    if role == CLIENT and kinds == [Kind.SWITCH]:
         return None
-    return None if neighbours == [Role.D_ROUTER] else "exactly one link, to a D-Router"
+    return None if kinds == [Kind.EDGE] else f"exactly one link, to a {edge}"
 
 
 def unknown_name(what: str, name: str, known: Iterable[str]) -> TopologyError:

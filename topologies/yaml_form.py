@@ -21,7 +21,9 @@ from typing import Any
 
 import yaml
 
-from topologies.spec import Link, LinkSpec, Node, Role, Topology, TopologyError, unknown_name
+from topologies.roles import ROUTER
+from topologies.roles import known as known_roles
+from topologies.spec import Link, LinkSpec, Node, Topology, TopologyError, unknown_name
 
 _TOP = ("name", "nodes", "links", "demands")
 _NODE = ("name", "role", "latitude", "longitude")
@@ -55,7 +57,7 @@ def dump(topology: Topology) -> str:
         "nodes": [
             {
                 "name": node.name,
-                "role": node.role.value,
+                "role": node.role.name,
                 **({} if node.latitude is None else {"latitude": node.latitude}),
                 **({} if node.longitude is None else {"longitude": node.longitude}),
             }
@@ -94,16 +96,16 @@ def _node(item: Any, place: str) -> Node:
     if isinstance(item, str):
         return Node(item)
     keys = _mapping(item, place, _NODE)
-    role = keys.get("role", Role.ROUTER.value)
-    roles = [known.value for known in Role]
-    if role not in roles:
+    role = keys.get("role", ROUTER.name)
+    roles = {known.name: known for known in known_roles()}
+    if not isinstance(role, str) or role not in roles:
         raise TopologyError(f"{place}.role: {role!r} is none of {', '.join(roles)}")
     degrees = {
         key: _number(keys[key], f"{place}.{key}") for key in ("latitude", "longitude") if keys.get(key) is not None
     }
     name = _text(keys, "name", place)
     try:
-        return Node(name, Role(role), **degrees)
+        return Node(name, roles[role], **degrees)
     except TopologyError as error:
         raise TopologyError(f"{place}: {error}") from error
 

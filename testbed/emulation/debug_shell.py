@@ -70,7 +70,7 @@ def _described(network: EmulatedNetwork) -> str:
     lines = [f"run {network.tag} stands; its namespaces:", ""]
     for name, node in nodes.items():
         addresses = f"  {network.plan.host(name).ipv4.ip}" if node.role.is_host else ""
-        lines.append(f"  {name:{width}}  {node.role.value:10}  process {network.pid(name)}{addresses}")
+        lines.append(f"  {name:{width}}  {node.role.name:10}  process {network.pid(name)}{addresses}")
     lines += ["", "its bridges:", ""]
     lines += [f"  {name:{width}}  {bridge.name}" for name, bridge in network.bridges.items()]
     example = next(iter(nodes))

@@ -41,7 +41,8 @@ from testbed.net.addresses import Address, Network
 from testbed.runtime.forked_process import ForkedProcess
 from testbed.runtime.signals import deferred_signals, signals_as_exit
 from topologies.addressing import AddressPlan
-from topologies.spec import Role, Topology, unknown_name
+from topologies.roles import Kind
+from topologies.spec import Topology, unknown_name
 
 Input = TypeVar("Input")
 
@@ -303,7 +304,7 @@ class EmulatedNetwork:
             ranges_of_family = [network for network in ranges if network.version == version]
             commands = "".join(f"{line}\n" for line in refusal_commands(of_family, ranges_of_family))
             # A rule does not say its family by itself.
-            d_routers = [node.name for node in self.topology.with_role(Role.D_ROUTER)]
+            d_routers = [node.name for node in self.topology.of_kind(Kind.EDGE)]
             self._in_each_node(partial(_ip, version=version), dict.fromkeys(d_routers, commands))
 
     def use_resolver(self, path: Path) -> None:

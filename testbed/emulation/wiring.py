@@ -19,8 +19,9 @@ from testbed.emulation.switches.bridges import UPLINK_PORT, Bridge
 from testbed.emulation.switches.tunnels import UNDERLAY_MTU_BYTES, Tunnel
 from testbed.net.addresses import Address, Network
 from topologies.addressing import AddressPlan
+from topologies.roles import Kind
 from topologies.routing import Route, routes
-from topologies.spec import Link, LinkSpec, Node, Role, Topology
+from topologies.spec import Link, LinkSpec, Node, Topology
 
 HOST_INTERFACE = "eth0"
 UPLINK_INTERFACE = "uplink"
@@ -154,7 +155,7 @@ class _Planner:
         bridges: dict[str, Bridge] = {}
         root_port = count()
         stations = self.plan.stations() if self.has_tunnels else []
-        for number, d_router in enumerate(self.topology.with_role(Role.D_ROUTER)):
+        for number, d_router in enumerate(self.topology.of_kind(Kind.EDGE)):
             hosts = [name for name in self.neighbours[d_router.name] if self.nodes[name].role.is_host]
             ports = {
                 host: UPLINK_PORT + 1 + index for index, host in enumerate(sorted(hosts, key=self.number.__getitem__))
@@ -176,7 +177,7 @@ class _Planner:
                 tunnel_port=tunnel_port,
                 stations={item.mac: item.addresses for item in stations if item.site == d_router.name},
             )
-        for number, dispatcher in enumerate(self.topology.with_role(Role.DISPATCHER), len(bridges)):
+        for number, dispatcher in enumerate(self.topology.of_kind(Kind.SWITCH), len(bridges)):
             ports = self._dispatcher_ports(dispatcher.name)
             bridges[dispatcher.name] = Bridge(
                 name=tag.bridge(number),
@@ -190,7 +191,7 @@ class _Planner:
 
     def _dispatcher_ports(self, dispatcher: str) -> dict[str, int]:
         """Return the ports of a Dispatcher's bridge: to its CFN node, to its own namespace, to its clients."""
-        d_router = self.topology.d_router_of(dispatcher)
+        d_router = self.topology.site_of(dispatcher)
         clients = sorted(set(self.neighbours[dispatcher]) - {d_router}, key=self.number.__getitem__)
         return {name: UPLINK_PORT + index for index, name in enumerate([d_router, dispatcher, *clients])}
 
@@ -224,7 +225,7 @@ class _Planner:
 
     def _uplinks(self) -> Iterable[Wire]:
         for name, bridge in self.bridges.items():
-            if self.nodes[name].role is Role.DISPATCHER:
+            if self.nodes[name].role.kind is Kind.SWITCH:
                 inside, port = self._host_end(name), bridge.ports[name]
             else:
                 inside, port = End(name, UPLINK_INTERFACE, self.plan.site(name).mac), UPLINK_PORT
@@ -242,16 +243,16 @@ class _Planner:
         return End(name, self._router_interface(peer), self.plan.mac(name, peer))
 
     def _host_end(self, host: str) -> End:
-        return End(host, HOST_INTERFACE, self.plan.mac(host, self.topology.d_router_of(host)))
+        return End(host, HOST_INTERFACE, self.plan.mac(host, self.topology.site_of(host)))
 
     # Configuration ------------------------------------------------------------------------------------------------
 
     def _interfaces(self, node: Node) -> list[Interface]:
         if node.role.is_host:
-            mac = self.plan.mac(node.name, self.topology.d_router_of(node.name))
+            mac = self.plan.mac(node.name, self.topology.site_of(node.name))
             return [Interface(node.name, HOST_INTERFACE, mac, tuple(self.plan.host(node.name)))]
         found = []
-        if node.role is Role.D_ROUTER:
+        if node.role.kind is Kind.EDGE:
             site = self.plan.site(node.name)
             found.append(Interface(node.name, UPLINK_INTERFACE, site.mac, (site.gateway4, site.gateway6)))
         for peer in self._router_peers(node.name):
@@ -270,7 +271,7 @@ class _Planner:
             yield f"link set dev {interface.name} up"
 
     def _host_routes(self, host: Node) -> Iterable[str]:
-        site = self.plan.site(self.topology.d_router_of(host.name))
+        site = self.plan.site(self.topology.site_of(host.name))
         yield f"route add default via {site.gateway4.ip}"
         yield f"route add ::/0 via {site.gateway6.ip}"
 

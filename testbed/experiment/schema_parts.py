@@ -1,10 +1,12 @@
-"""What the parts of a scenario's schema are made of: the base of all keys, names, links, random times.
+"""What the parts of a scenario's schema are made of: the base of all keys, names, links, random times, hints.
 
 The descriptions are the documentation.
 """
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Collection
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -12,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from topologies.spec import LinkSpec
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=40)]
+FILE_NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$"
 
 
 class Part(BaseModel):
@@ -61,3 +64,11 @@ class DistributionKeys(Part):
             needs = f"needs {', '.join(sorted(wanted))}" if wanted else "takes mean_ms only"
             raise ValueError(f"{self.distribution} {needs}")
         return self
+
+
+def check_known(key: str, name: str, known: Collection[str]) -> None:
+    """Raise ValueError, naming the key and a near name, for a name that does not exist."""
+    if name not in known:
+        near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(sorted(known))}"
+        raise ValueError(f"{key}: {name!r} does not exist; {hint}")

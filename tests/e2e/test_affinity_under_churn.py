@@ -31,7 +31,6 @@ from testbed.benchmarks.instruments.wire import packet_socket
 from testbed.emulation.netns.namespaces import socket_in
 from testbed.emulation.wiring import HOST_INTERFACE
 from testbed.experiment.faults.injector import Breaker
-from testbed.experiment.plan.plan import make_plan
 from testbed.experiment.progress import Silent
 from testbed.experiment.scenario.file import load as load_scenario
 from testbed.net.flow_key import UDP
@@ -39,6 +38,7 @@ from testbed.records.parts import whole_rows
 from testbed.records.writer import RecordWriter
 from testbed.runtime.polling import wait_until
 from tests.affinity_audit import Life, moves, violations, visits
+from tests.scenarios import dyncast_plan
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(240)]
 
@@ -138,7 +138,7 @@ def standing(size: Size, mode: str, folder: Path) -> Iterator[CountingTestbed]:
     (folder / "star.yaml").write_text(yaml.safe_dump(topology))
     path = folder / "churn.yaml"
     path.write_text(yaml.safe_dump(document))
-    with CountingTestbed(make_plan(load_scenario(path), path), folder) as testbed:
+    with CountingTestbed(dyncast_plan(load_scenario(path), path), folder) as testbed:
         yield testbed
 
 

@@ -11,6 +11,7 @@ import pytest
 from testbed.analysis.flows.attribution import moved_flows, seen_flows
 from testbed.analysis.flows.consistency import checks
 from testbed.analysis.run_data.loading import load
+from testbed.experiment.systems.dyncast.launch.running import RunningDyncast
 from tests.e2e.test_draft_figures import Results, address, asked, plan_of, standing
 from tests.machine import dyncast
 
@@ -48,8 +49,8 @@ def test_the_dispatcher_has_the_entries_and_the_cfn_node_none(tmp_path: Path) ->
             for client in ("client-1", "client-2")
             for d_sid, egress in (("203.0.113.1", "CFN-node-2"), ("203.0.113.3", "CFN-node-3"))
         }
-        assert sum(row["flows_bound"] for row in testbed.inspect(_NODE, "services")) == 0
-        assert sum(row["flows_bound"] for row in testbed.inspect(_DISPATCHER, "services")) == 6
+        assert sum(row["flows_bound"] for row in RunningDyncast.of(testbed).inspect(_NODE, "services")) == 0
+        assert sum(row["flows_bound"] for row in RunningDyncast.of(testbed).inspect(_DISPATCHER, "services")) == 6
 
 
 @WAYS

@@ -17,16 +17,17 @@ import yaml
 
 from testbed.analysis.flows.consistency import checks
 from testbed.analysis.run_data.loading import RunData, load
-from testbed.experiment.faults.operations import TestbedHands
+from testbed.experiment.faults.operations import TestbedOperations
 from testbed.experiment.launch.processes import RunError
 from testbed.experiment.launch.testbed import Testbed
-from testbed.experiment.plan.plan import Plan, make_plan
 from testbed.experiment.scenario.file import parse
+from testbed.experiment.systems.dyncast.launch.running import RunningDyncast
+from testbed.experiment.systems.dyncast.plan.plan import DyncastPlan
 from testbed.records.parts import whole_rows
 from testbed.runtime.child_command import descendants, has_ended
 from testbed.runtime.polling import wait_until
 from tests.machine import dyncast, unchanged
-from tests.scenarios import EXAMPLES
+from tests.scenarios import EXAMPLES, dyncast_plan
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(120)]
 
@@ -80,15 +81,15 @@ def document() -> dict[str, Any]:
     }  # fmt: skip
 
 
-Held = tuple[Testbed, TestbedHands, Path]
+Held = tuple[Testbed, TestbedOperations, Path]
 
 
 @pytest.fixture(scope="module")
 def held(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Held]:
     folder = tmp_path_factory.mktemp("testbed")
-    plan: Plan = make_plan(parse(document(), "programs"), folder / "programs.yaml")
+    plan: DyncastPlan = dyncast_plan(parse(document(), "programs"), folder / "programs.yaml")
     with unchanged(), Testbed(plan, folder, folder / "logs") as testbed:
-        yield testbed, TestbedHands(plan, testbed), folder
+        yield testbed, TestbedOperations(plan, testbed), folder
 
 
 def _ask(testbed: Testbed, address: str) -> tuple[str, str]:
@@ -119,8 +120,8 @@ def test_datagrams_are_answered_by_one_instance_that_the_switch_chose(held: Held
 
 
 def test_sessions_are_counted_and_a_draining_instance_gets_no_more(held: Held) -> None:
-    testbed, hands, folder = held
-    activity = hands.activity("web-1@east")
+    testbed, operations, folder = held
+    activity = operations.activity("web-1@east")
     assert activity is not None and (activity.sessions, activity.started) == (0, 2)
     hold = testbed.network.popen(
         "client-1@east",
@@ -130,22 +131,22 @@ def test_sessions_are_counted_and_a_draining_instance_gets_no_more(held: Held) -
     )  # fmt: skip
 
     def sessions() -> list[int]:
-        found = [hands.activity(f"web-1@{site}") for site in ("east", "west")]
+        found = [operations.activity(f"web-1@{site}") for site in ("east", "west")]
         return [item.sessions for item in found if item]
 
     wait_until(lambda: sorted(sessions()) == [0, 1], 10, "the connection to be a session")
     hold.kill()
     hold.wait()
     wait_until(lambda: sessions() == [0, 0], 10, "the connection to be gone")
-    assert hands.set_state("web-1@east", "draining") == ""
+    assert operations.set_state("web-1@east", "draining") == ""
 
     def is_draining() -> bool:
-        rows = testbed.inspect("east", "bindings")
+        rows = RunningDyncast.of(testbed).inspect("east", "bindings")
         return any(row["service"] == "web" and row["egress"] == "east" and row["state"] == "draining" for row in rows)
 
     wait_until(is_draining, 10, "the D-Router to know")
     assert {_ask(testbed, "203.0.113.10")[0] for _ in range(3)} == {"web-1@west"}
-    assert hands.set_state("web-1@east", "up") == ""
+    assert operations.set_state("web-1@east", "up") == ""
 
 
 def _program(folder: Path, instance: str) -> int:
@@ -158,13 +159,13 @@ def _program(folder: Path, instance: str) -> int:
 
 
 def test_a_crash_takes_the_program_along_and_it_serves_again_when_started_anew(held: Held) -> None:
-    testbed, hands, folder = held
+    testbed, operations, folder = held
     program = _program(folder, "web-1@west")
-    hands.kill("web-1@west")
+    operations.kill("web-1@west")
     assert has_ended(program)
-    assert hands.start_instance("web-1@west") == ""
+    assert operations.start_instance("web-1@west") == ""
     testbed.processes.wait_ready(["web-1@west"], 20)
-    wait_until(lambda: hands.who_lacks("web-1@west") == "", 10, "D-Routers to know it")
+    wait_until(lambda: operations.who_lacks("web-1@west") == "", 10, "D-Routers to know it")
     wait_until(lambda: _ask(testbed, "203.0.113.10")[0] == "web-1@west", 10, "an answer from it")
 
 

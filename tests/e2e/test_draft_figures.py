@@ -15,12 +15,12 @@ import pytest
 from testbed.analysis.flows.consistency import checks
 from testbed.analysis.run_data.loading import load
 from testbed.experiment.launch.testbed import Testbed
-from testbed.experiment.plan.plan import Plan, make_plan
 from testbed.experiment.scenario.file import load as load_scenario
+from testbed.experiment.systems.dyncast.plan.plan import DyncastPlan
 from testbed.records.parts import whole_rows
 from testbed.runtime.polling import wait_until
 from tests.machine import dyncast
-from tests.scenarios import EXAMPLES
+from tests.scenarios import EXAMPLES, dyncast_plan
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(240)]
 
@@ -45,17 +45,17 @@ class Results:
             return list(csv.DictReader(stream))
 
 
-def plan_of(name: str, settings: dict[str, Any] | None = None) -> Plan:
+def plan_of(name: str, settings: dict[str, Any] | None = None) -> DyncastPlan:
     path = FIGURES / f"{name}.yaml"
-    return make_plan(load_scenario(path, settings), path)
+    return dyncast_plan(load_scenario(path, settings), path)
 
 
-def address(plan: Plan, host: str) -> str:
+def address(plan: DyncastPlan, host: str) -> str:
     return str(plan.addresses.host(host).ipv4.ip)
 
 
 @contextmanager
-def standing(plan: Plan, folder: Path) -> Iterator[Testbed]:
+def standing(plan: DyncastPlan, folder: Path) -> Iterator[Testbed]:
     with Testbed(plan, folder, folder / "logs") as testbed:
         yield testbed
 

@@ -22,6 +22,7 @@ from testbed.emulation.machine.capabilities import Capability, probe
 from testbed.emulation.netns.namespaces import entered, socket_in
 from testbed.emulation.switches.tunnels import DST_PORT
 from testbed.experiment.launch.testbed import Testbed
+from testbed.experiment.systems.dyncast.launch.running import RunningDyncast
 from testbed.runtime.polling import wait_until
 from tests.machine import dyncast, start_dyncast, unchanged
 from tests.scenarios import EXAMPLES, small_plan
@@ -38,6 +39,10 @@ _ETH_HEADER, _VXLAN_HEADER = 14, 8
 
 def vxlan() -> Capability:
     return probe().row("vxlan")
+
+
+def _inspect(testbed: Testbed, site: str, section: str) -> list[dict[str, Any]]:
+    return RunningDyncast.of(testbed).inspect(site, section)
 
 
 @pytest.fixture(scope="module")
@@ -211,7 +216,7 @@ def test_the_ingress_binds_flows_to_the_site_and_the_egress_to_an_instance(testb
         assert len(d_bids) == 2
         assert {row["egress"] for row in by_router["middle"]} == {"middle"}
         for site, told in (("east", {None}), ("middle", d_bids)):
-            flows = [row for row in testbed.inspect(site, "flows") if row["src_port"] in ports]
+            flows = [row for row in _inspect(testbed, site, "flows") if row["src_port"] in ports]
             assert {row["d_bid"] for row in flows if row["d_sid"] == d_sid} == told
 
 
@@ -221,13 +226,15 @@ def test_a_control_process_that_comes_back_keeps_flows_where_they_are(testbed: T
         port = ours.getsockname()[1]
 
         def bound(site: str) -> list[Any]:
-            return [(row["d_bid"], row["egress"]) for row in testbed.inspect(site, "flows") if row["src_port"] == port]
+            return [
+                (row["d_bid"], row["egress"]) for row in _inspect(testbed, site, "flows") if row["src_port"] == port
+            ]
 
         before = bound("east"), bound("middle")[0][0]
         for site in ("east", "middle"):
             testbed.processes.kill(f"control@{site}")
             echoed(ours, rtp(2))  # the switch goes on by itself
-            testbed.start_control(site)
+            RunningDyncast.of(testbed).start_control(site)
             testbed.processes.wait_ready([f"control@{site}"], 60)
         assert (bound("east"), bound("middle")[0][0]) == before
         echoed(ours, rtp(3))
@@ -244,7 +251,7 @@ def test_a_flow_that_only_comes_home_stays_bound_at_both_and_an_idle_one_ends_at
 
         def ages_s() -> list[float]:
             """For how long the flow has been bound, at each D-Router where it is."""
-            rows = [row for site in ("east", "middle") for row in testbed.inspect(site, "flows")]
+            rows = [row for site in ("east", "middle") for row in _inspect(testbed, site, "flows")]
             return [row["age_s"] for row in rows if row["d_sid"] == BRIEF and row["src_port"] == port]
 
         # What the instance's socket would send, were it not for its clients to speak first.
@@ -269,7 +276,10 @@ def test_when_an_instance_dies_the_egress_binds_its_flows_anew(testbed: Testbed)
         port = ours.getsockname()[1]
 
         def bound(site: str) -> str | None:
-            return next((row["d_bid"] for row in testbed.inspect(site, "flows") if row["src_port"] == port), "nowhere")
+            return next(
+                (row["d_bid"] for row in _inspect(testbed, site, "flows") if row["src_port"] == port),
+                "nowhere",
+            )
 
         wait_until(lambda: bound("middle") != "nowhere", 20, "the binding")
         dead = bound("middle")

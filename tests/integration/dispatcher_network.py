@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from testbed.dyncast import roles
 from testbed.emulation.inspection import client as inspection
 from tests.integration.ingress_network import (
     CLIENT,
@@ -22,7 +23,7 @@ from tests.integration.ingress_network import (
     controlled,
     topology,
 )
-from topologies.spec import Link, LinkSpec, Node, Role, Topology
+from topologies.spec import Link, LinkSpec, Node, Topology
 
 DISPATCHER = "gate"
 DELAY_MS = 2.0  # each way between the two
@@ -33,7 +34,7 @@ def with_dispatcher() -> Topology:
     plain = topology()
     links = [link for link in plain.links if CLIENT not in (link.a, link.b)]
     own = (Link(DISPATCHER, HOME, LinkSpec(delay_ms=DELAY_MS)), Link(CLIENT, DISPATCHER))
-    return Topology("dispatcher", (*plain.nodes, Node(DISPATCHER, Role.DISPATCHER)), (*links, *own))
+    return Topology("dispatcher", (*plain.nodes, Node(DISPATCHER, roles.DISPATCHER)), (*links, *own))
 
 
 class DispatcherControl(Control):

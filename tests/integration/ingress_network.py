@@ -26,6 +26,7 @@ from testbed.dyncast.messages import codec
 from testbed.dyncast.messages.codec import report_of
 from testbed.dyncast.messages.reports import Report
 from testbed.dyncast.metrics.levels import RawMetrics, State
+from testbed.dyncast.roles import D_ROUTER, INSTANCE
 from testbed.emulation import run_tag
 from testbed.emulation.inspection import client as inspection
 from testbed.emulation.machine.capabilities import choose_backends, probe, start_open_vswitch
@@ -35,8 +36,9 @@ from testbed.net.flow_key import THREE_TUPLE
 from testbed.records.parts import whole_rows
 from testbed.runtime.polling import wait_until
 from tests.integration import echo_server
+from topologies import roles
 from topologies.addressing import AddressPlan
-from topologies.spec import Link, Node, Role, Topology
+from topologies.spec import Link, Node, Topology
 
 HOME, EAST, WEST = "home", "east", "west"
 CLIENT, NEIGHBOUR = "client", "neighbour"  # both at home
@@ -61,10 +63,10 @@ def topology() -> Topology:
     return Topology(
         "ingress",
         (
-            *(Node(name, Role.D_ROUTER) for name in (HOME, EAST, WEST)),
-            Node(CLIENT, Role.CLIENT),
-            Node(NEIGHBOUR, Role.CLIENT),
-            *(Node(name, Role.INSTANCE) for name in INSTANCES.values()),
+            *(Node(name, D_ROUTER) for name in (HOME, EAST, WEST)),
+            Node(CLIENT, roles.CLIENT),
+            Node(NEIGHBOUR, roles.CLIENT),
+            *(Node(name, INSTANCE) for name in INSTANCES.values()),
         ),
         (
             Link(HOME, EAST),

@@ -18,8 +18,8 @@ from testbed.dyncast.metrics.levels import State
 from testbed.dyncast_io import keys_file
 from testbed.emulation import run_tag
 from testbed.emulation.netns.namespaces import entered, socket_in
-from testbed.experiment.launch.process_configs import IN_BAND_PORT
 from testbed.experiment.launch.testbed import Testbed
+from testbed.experiment.systems.dyncast.launch.process_configs import IN_BAND_PORT
 from testbed.records.parts import whole_rows
 from testbed.runtime.polling import wait_until
 from tests.machine import unchanged

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from testbed.dyncast.roles import D_ROUTER, INSTANCE
 from testbed.emulation import run_tag
 from testbed.emulation.links.link_measure import MeasuredDirection, chance_of_losses
 from testbed.emulation.machine.capabilities import (
@@ -27,7 +28,8 @@ from testbed.emulation.network import EmulatedNetwork
 from testbed.emulation.switches import bridges
 from testbed.runtime.polling import wait_until
 from topologies.addressing import AddressPlan
-from topologies.spec import Link, LinkSpec, Node, Role, Topology
+from topologies.roles import CLIENT
+from topologies.spec import Link, LinkSpec, Node, Topology
 
 pytestmark = pytest.mark.root
 
@@ -60,10 +62,10 @@ def impaired() -> Topology:
     return Topology(
         "impaired",
         (
-            Node("east", Role.D_ROUTER),
-            Node("west", Role.D_ROUTER),
-            Node("client", Role.CLIENT),
-            Node("instance", Role.INSTANCE),
+            Node("east", D_ROUTER),
+            Node("west", D_ROUTER),
+            Node("client", CLIENT),
+            Node("instance", INSTANCE),
         ),
         (Link("client", "east", SPEC), Link("east", "west", SPEC), Link("instance", "west", SPEC)),
     )

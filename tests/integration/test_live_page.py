@@ -76,7 +76,7 @@ def test_the_page_moves_with_the_run(browser: Browser, tmp_path: Path) -> None:
         watched.at(4)
         watched.wait("document.querySelectorAll('#map .site').length === 5 && state !== null")
         titles = watched.page.locator("#map g > title").all_text_contents()
-        assert {f"{node.name} ({node.role.value.replace('d_router', 'D-Router')})" for node in PLAN.topology.nodes} == {
+        assert {f"{node.name} ({node.role.name.replace('d_router', 'D-Router')})" for node in PLAN.topology.nodes} == {
             title for title in titles if title.endswith(")")
         }
         assert watched.text("#scenario") == "demo" and watched.text("#phase") == "traffic: 7 clients"

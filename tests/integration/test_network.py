@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from testbed.dyncast.roles import D_ROUTER, INSTANCE
 from testbed.emulation import cleanup, run_tag
 from testbed.emulation import tagged_processes as processes
 from testbed.emulation.machine.capabilities import Backends, choose_backends, probe
@@ -23,7 +24,8 @@ from testbed.emulation.run_tag import RunTag
 from testbed.emulation.switches import bridges
 from testbed.runtime.polling import wait_until
 from topologies.addressing import AddressPlan
-from topologies.spec import Link, LinkSpec, Node, Role, Topology, TopologyError
+from topologies.roles import CLIENT, ROUTER
+from topologies.spec import Link, LinkSpec, Node, Topology, TopologyError
 
 pytestmark = pytest.mark.root
 
@@ -36,13 +38,13 @@ def two_sites() -> Topology:
     return Topology(
         "two-sites",
         (
-            Node("east", Role.D_ROUTER),
-            Node("middle", Role.ROUTER),
-            Node("west", Role.D_ROUTER),
-            Node("client east", Role.CLIENT),  # a name that is no interface name
-            Node("instance@east", Role.INSTANCE),
-            Node("client-west", Role.CLIENT),
-            Node("instance@west", Role.INSTANCE),
+            Node("east", D_ROUTER),
+            Node("middle", ROUTER),
+            Node("west", D_ROUTER),
+            Node("client east", CLIENT),  # a name that is no interface name
+            Node("instance@east", INSTANCE),
+            Node("client-west", CLIENT),
+            Node("instance@west", INSTANCE),
         ),
         (
             Link("east", "middle", _CORE),
@@ -97,7 +99,7 @@ def test_every_host_reaches_every_host_with_at_least_the_configured_delay(
         for target in hosts:
             if source == target:
                 continue
-            across = network.topology.d_router_of(source) != network.topology.d_router_of(target)
+            across = network.topology.site_of(source) != network.topology.site_of(target)
             assert min(ping_ms(network, source, addresses(network, target)[family])) >= (20.0 if across else 0.0)
 
 
@@ -174,7 +176,7 @@ def test_a_bridge_has_the_ports_it_says(network: EmulatedNetwork) -> None:
         assert set(bridge.ports) == {
             node.name
             for node in network.topology.nodes
-            if node.role.is_host and network.topology.d_router_of(node.name) == d_router
+            if node.role.is_host and network.topology.site_of(node.name) == d_router
         }
         identities.add(bridge.datapath_id)
         # The port of a host is the one its frames come in by.
@@ -364,7 +366,7 @@ def test_clean_removes_a_killed_run_and_spares_a_live_one(
 def test_addresses_lie_in_their_site(network: EmulatedNetwork) -> None:
     for host in network.topology.nodes:
         if host.role.is_host:
-            site = network.plan.site(network.topology.d_router_of(host.name))
+            site = network.plan.site(network.topology.site_of(host.name))
             ipv4, ipv6 = addresses(network, host.name)
             assert ipaddress.ip_address(ipv4) in site.prefix4
             assert ipaddress.ip_address(ipv6) in site.prefix6

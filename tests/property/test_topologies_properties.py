@@ -6,9 +6,11 @@ import networkx as nx
 from hypothesis import given
 from hypothesis import strategies as st
 
+from testbed.dyncast.roles import D_ROUTER
 from topologies import routing, yaml_form
 from topologies.addressing import AddressPlan
-from topologies.spec import Link, LinkSpec, Node, Role, Topology, TopologyError
+from topologies.roles import CLIENT, ROUTER
+from topologies.spec import Link, LinkSpec, Node, Topology, TopologyError
 
 # Few delays, many ties.
 _DELAYS_MS = st.sampled_from([0.0, 0.001, 1.0, 1.001, 2.0])
@@ -18,15 +20,15 @@ _DELAYS_MS = st.sampled_from([0.0, 0.001, 1.0, 1.001, 2.0])
 def _networks(draw: st.DrawFn) -> Topology:
     """Draw a connected network of routers and D-Routers, some with hosts."""
     size = draw(st.integers(2, 9))
-    nodes = [Node(f"n{n}", draw(st.sampled_from([Role.ROUTER, Role.D_ROUTER]))) for n in range(size)]
+    nodes = [Node(f"n{n}", draw(st.sampled_from([ROUTER, D_ROUTER]))) for n in range(size)]
     pairs = {(draw(st.integers(0, n - 1)), n) for n in range(1, size)}
     pairs |= set(
         draw(st.lists(st.tuples(st.integers(0, size - 1), st.integers(0, size - 1)).filter(lambda p: p[0] < p[1])))
     )
     links = [Link(f"n{a}", f"n{b}", LinkSpec(delay_ms=draw(_DELAYS_MS))) for a, b in sorted(pairs)]
-    for node in [node for node in nodes if node.role is Role.D_ROUTER]:
+    for node in [node for node in nodes if node.role is D_ROUTER]:
         if draw(st.booleans()):
-            nodes.append(Node(f"host-{node.name}", Role.CLIENT))
+            nodes.append(Node(f"host-{node.name}", CLIENT))
             links.append(Link(node.name, f"host-{node.name}"))
     return Topology("drawn", tuple(nodes), tuple(links))
 
@@ -85,7 +87,7 @@ _SPECS = st.builds(
 def test_yaml_keeps_everything(
     names: list[str], specs: list[LinkSpec], places: list[tuple[float, float] | None], demand: float
 ) -> None:
-    nodes = tuple(Node(name, Role.ROUTER, *(place or (None, None))) for name, place in zip(names, places, strict=False))
+    nodes = tuple(Node(name, ROUTER, *(place or (None, None))) for name, place in zip(names, places, strict=False))
     links = tuple(Link(a, b, spec) for a, b, spec in zip(names, names[1:], specs, strict=False))
     topology = Topology(names[0], nodes, links, {(names[0], names[1]): demand})
     assert yaml_form.parse(yaml_form.dump(topology), "dumped") == topology

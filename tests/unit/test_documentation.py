@@ -13,7 +13,7 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from testbed.experiment.scenario.scenario import Scenario
+from testbed.experiment.scenario import composition
 from testbed.experiment.study.study_keys import StudyKeys
 from tests import floor_plan
 
@@ -72,7 +72,9 @@ def test_every_example_is_listed_by_its_description_where_it_has_one() -> None:
         assert row["words"] == yaml.safe_load(example.read_text(encoding="utf-8")).get("description", row["words"])
 
 
-@pytest.mark.parametrize(("keys", "page"), [(Scenario, "scenario.schema.json"), (StudyKeys, "study.schema.json")])
+@pytest.mark.parametrize(
+    ("keys", "page"), [(composition.schema(), "scenario.schema.json"), (StudyKeys, "study.schema.json")]
+)
 def test_the_schemas_that_editors_read_are_those_of_today(keys: type[BaseModel], page: str) -> None:
     option = "--study " if keys is StudyKeys else ""
     assert schema(page) == keys.model_json_schema(), f"write it again: ./dyncast schema {option}>docs/{page}"

@@ -10,7 +10,8 @@ import math
 import networkx as nx
 import numpy as np
 
-from topologies.spec import Node, Role, Topology
+from topologies.roles import CLIENT, ROUTER, Kind
+from topologies.spec import Node, Topology
 
 Place = tuple[float, float]
 Places = dict[str, Place]
@@ -29,27 +30,32 @@ def layout(topology: Topology) -> Places:
     infrastructure = [node for node in topology.nodes if not node.role.is_host]
     if any(node.latitude is None or node.longitude is None for node in infrastructure):
         return _by_hops(topology)
-    shared = [node for node in infrastructure if node.role is Role.D_ROUTER and _stands_on_neighbour(topology, node)]
+    shared = [node for node in infrastructure if node.role.kind is Kind.EDGE and _stands_on_neighbour(topology, node)]
     places = _on_map([node for node in infrastructure if node not in shared], _map_area(topology))
     for node in shared:
         places[node.name] = _beside(topology, node.name, places, _SITE_DISTANCE)
-    for role in (Role.DISPATCHER, Role.INSTANCE, Role.CLIENT, Role.AGENT):
-        for node in topology.with_role(role):
-            places[node.name] = _beside(topology, node.name, places, _HOST_DISTANCE)
+    for node in sorted((node for node in topology.nodes if node.role.is_host), key=_turn):
+        places[node.name] = _beside(topology, node.name, places, _HOST_DISTANCE)
     return places
+
+
+def _turn(host: Node) -> int:
+    """Return when a host is placed: what others hang off first, then what serves, then clients."""
+    role = host.role
+    return 0 if role.kind is Kind.SWITCH else 1 if role.serves else 2 if role == CLIENT else 3
 
 
 def _stands_on_neighbour(topology: Topology, node: Node) -> bool:
     neighbours = (topology.node(name) for name in topology.graph()[node.name])
     return any(
-        peer.role is Role.ROUTER and (peer.latitude, peer.longitude) == (node.latitude, node.longitude)
+        peer.role == ROUTER and (peer.latitude, peer.longitude) == (node.latitude, node.longitude)
         for peer in neighbours
     )
 
 
 def _map_area(topology: Topology) -> float:
     hosts = sum(node.role.is_host for node in topology.nodes)
-    routers, sites = len(topology.with_role(Role.ROUTER)), len(topology.with_role(Role.D_ROUTER))
+    routers, sites = len(topology.with_role(ROUTER)), len(topology.of_kind(Kind.EDGE))
     return max(_LEAST_AREA, routers * _ROUTER_AREA + sites * _SITE_AREA + hosts * _HOST_AREA)
 
 
@@ -90,7 +96,7 @@ def _by_hops(topology: Topology) -> Places:
     lengths = dict(nx.all_pairs_dijkstra_path_length(graph, weight="length"))
     wanted = np.array([[lengths[a][b] for b in names] for a in names])
     points = _across(_least_stress(wanted))
-    first = points[names.index(next((node.name for node in topology.with_role(Role.CLIENT)), names[0]))]
+    first = points[names.index(next((node.name for node in topology.with_role(CLIENT)), names[0]))]
     if first[0] > 0:  # clients to the left, as the drafts draw them
         points = points * (-1.0, 1.0)
     return {name: (float(x), float(y)) for name, (x, y) in zip(names, points, strict=True)}

@@ -6,6 +6,7 @@ from pathlib import Path
 from testbed import experiment
 from testbed.experiment.plan.plan import make_plan
 from testbed.experiment.scenario import file
+from testbed.experiment.systems.dyncast.plan.plan import DyncastPlan
 
 scenario = experiment.build(
     name="mine",
@@ -16,7 +17,7 @@ scenario = experiment.build(
     clients=[{"site": "east", "count": 2}],
     workloads=[{"name": "jobs", "service": "render", "clients": ["east"], "arrivals": {"rate_per_s": 40}}],
 )
-plan = make_plan(scenario, Path("mine.yaml"))
+plan = DyncastPlan.of(make_plan(scenario, Path("mine.yaml")))
 print("instances:", ", ".join(f"{item.name} at {item.d_bid}" for item in plan.instances))
 print(
     "clients:  ", ", ".join(f"{client.name} at {plan.addresses.host(client.name).ipv4.ip}" for client in plan.clients)

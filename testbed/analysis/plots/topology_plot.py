@@ -15,7 +15,8 @@ from matplotlib.collections import LineCollection
 from testbed.analysis.plots.style import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, canvas
 from topologies.drawing.labels import Labels
 from topologies.drawing.layout import Places, layout
-from topologies.spec import Role, Topology
+from topologies.roles import CLIENT, Kind, Role
+from topologies.spec import Topology
 
 _MOST_LABELLED_LINKS = 40
 _MOST_LABELLED_NODES = 120
@@ -29,7 +30,6 @@ _BOLD_WIDER = {"normal": 1.0, "bold": 1.15}
 class _Look:
     """How nodes of a role are drawn: told apart by shape as well as by colour."""
 
-    name: str
     marker: str
     colour: str
     area_pt2: float
@@ -37,14 +37,14 @@ class _Look:
     weight: str = "normal"
 
 
-_LOOKS = {
-    Role.D_ROUTER: _Look("D-Router (edge site)", "s", BLUE, 110, 8.5, "bold"),
-    Role.DISPATCHER: _Look("CFN Dispatcher", "h", SKY, 90, 8),
-    Role.ROUTER: _Look("router", "o", GREY, 60, 8),
-    Role.INSTANCE: _Look("service instance", "D", GREEN, 50, 7),
-    Role.CLIENT: _Look("client", "^", ORANGE, 65, 7),
-    Role.AGENT: _Look("metric agent", "P", PURPLE, 60, 7),
-}
+_EDGE = _Look("s", BLUE, 110, 8.5, "bold")
+_SWITCH = _Look("h", SKY, 90, 8)
+_ROUTER = _Look("o", GREY, 60, 8)
+_SERVER = _Look("D", GREEN, 50, 7)
+_CLIENT = _Look("^", ORANGE, 65, 7)
+_OTHER = _Look("P", PURPLE, 60, 7)
+_LOOKS = (_EDGE, _SWITCH, _ROUTER, _SERVER, _CLIENT, _OTHER)  # in the order of the legend
+_OF_KIND = {Kind.EDGE: _EDGE, Kind.SWITCH: _SWITCH, Kind.ROUTER: _ROUTER}
 
 
 def draw(topology: Topology, path: Path) -> None:
@@ -68,12 +68,22 @@ def draw(topology: Topology, path: Path) -> None:
         for text in texts:
             text.write(axes)
         note = "numbers on links: one-way delay in ms" if _shows_delays(topology) else None
-        axes.legend(loc="upper left", bbox_to_anchor=(0, 0), ncols=len(Role), title=note, alignment="left")
+        axes.legend(loc="upper left", bbox_to_anchor=(0, 0), ncols=len(_LOOKS), title=note, alignment="left")
+
+
+def _look(role: Role) -> _Look:
+    return _OF_KIND.get(role.kind) or (_SERVER if role.serves else _CLIENT if role == CLIENT else _OTHER)
+
+
+def _roles(topology: Topology) -> list[Role]:
+    """Return the roles that nodes have, in the order of the legend."""
+    found = dict.fromkeys(node.role for node in topology.nodes)
+    return sorted(found, key=lambda role: _LOOKS.index(_look(role)))
 
 
 def _census(topology: Topology) -> str:
-    counts = [(look.name.partition(" (")[0], len(topology.with_role(role))) for role, look in _LOOKS.items()]
-    return ", ".join(f"{count} {name}{'' if count == 1 else 's'}" for name, count in counts if count)
+    counts = [(role.title, len(topology.with_role(role))) for role in _roles(topology)]
+    return ", ".join(f"{count} {name}{'' if count == 1 else 's'}" for name, count in counts)
 
 
 def _shows_delays(topology: Topology) -> bool:
@@ -81,14 +91,13 @@ def _shows_delays(topology: Topology) -> bool:
 
 
 def _draw_nodes(axes: Axes, topology: Topology, places: Places) -> None:
-    for role, look in _LOOKS.items():
-        nodes = topology.with_role(role)
-        if nodes:
-            x, y = zip(*(places[node.name] for node in nodes), strict=True)
-            axes.scatter(
-                x, y, s=look.area_pt2, marker=look.marker, color=look.colour, edgecolors="white", zorder=3,
-                label=look.name,
-            )  # fmt: skip
+    for role in _roles(topology):
+        look = _look(role)
+        x, y = zip(*(places[node.name] for node in topology.with_role(role)), strict=True)
+        axes.scatter(
+            x, y, s=look.area_pt2, marker=look.marker, color=look.colour, edgecolors="white", zorder=3,
+            label=role.legend,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -109,11 +118,12 @@ class _Text:
 
 
 def _node_texts(topology: Topology, places: Places, labels: Labels) -> list[_Text]:
-    """Label D-Routers first, then routers, then hosts: who comes first finds more room."""
+    """Label sites first, then routers, then hosts: who comes first finds more room."""
     if len(topology.nodes) > _MOST_LABELLED_NODES:
         return []
     texts = []
-    for role, look in _LOOKS.items():
+    for role in _roles(topology):
+        look = _look(role)
         for node in topology.with_role(role):
             # At a site, render-1@berlin is render-1.
             name = node.name.partition("@")[0] if role.is_host else node.name

@@ -47,8 +47,8 @@ class Configured:
         return tuple(self._hop(a, b) for a, b in pairwise(nodes))
 
     def _to_d_router(self, host: str) -> list[str]:
-        dispatcher = self.topology.dispatcher_of(host)
-        return [host, *([dispatcher] if dispatcher else []), self.topology.d_router_of(host)]
+        dispatcher = self.topology.switch_of(host)
+        return [host, *([dispatcher] if dispatcher else []), self.topology.site_of(host)]
 
     def _hop(self, a: str, b: str) -> Hop:
         link = self._links[frozenset((a, b))]

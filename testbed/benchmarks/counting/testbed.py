@@ -12,28 +12,20 @@ from testbed.benchmarks.counting.flow_ledger import FlowLedger
 from testbed.benchmarks.counting.instance import LOAD_PATH, CountingConfig, ledger_path
 from testbed.emulation.netns import namespaces
 from testbed.experiment.launch.testbed import Testbed
-from testbed.experiment.plan.plan import Plan, PlannedInstance
-from testbed.experiment.scenario.service_keys import ADMIN_PORT
+from testbed.experiment.systems.dyncast.keys.service import ADMIN_PORT
+from testbed.experiment.systems.dyncast.launch.running import RunningDyncast
+from testbed.experiment.systems.dyncast.plan.plan import DyncastPlan, PlannedInstance
 
 
-class CountingTestbed(Testbed):
-    """Use it like a `Testbed`; `plan` has one client host, by whose ports flows are told apart."""
-
-    def __init__(self, plan: Plan, folder: Path) -> None:
-        super().__init__(plan, folder, folder / "logs")
-        self.plan = plan
-        self.folder = folder
-
-    def __enter__(self) -> CountingTestbed:
-        super().__enter__()
-        return self
+class CountingDyncast(RunningDyncast):
+    """Dyncast with instances that count."""
 
     def start_instance(self, name: str, load: int | None = None) -> None:
         """Start a counting instance, for the first time or again; `load`: sessions that it reports from the first."""
-        item = self._instance(name)
+        item = next(item for item in self.plan.instances if item.name == name)
         config = CountingConfig(
             name=name,
-            out_dir=self.folder,
+            out_dir=self.testbed.folder,
             seed=self.plan.scenario.seed,
             http_port=self.plan.scenario.services[item.service].service_port,
             admin_port=ADMIN_PORT,
@@ -41,7 +33,25 @@ class CountingTestbed(Testbed):
             queue_limit=item.keys.queue_limit,
             load=load,
         )
-        self.processes.start(item.host, "testbed.benchmarks.counting.instance", config)
+        self.testbed.processes.start(item.host, "testbed.benchmarks.counting.instance", config)
+
+
+class CountingTestbed(Testbed):
+    """Use it like a `Testbed`; `plan` has one client host, by whose ports flows are told apart."""
+
+    plan: DyncastPlan
+
+    def __init__(self, plan: DyncastPlan, folder: Path) -> None:
+        super().__init__(plan, folder, folder / "logs")
+        self.dyncast = self.running["dyncast"] = CountingDyncast(self)
+
+    def __enter__(self) -> CountingTestbed:
+        super().__enter__()
+        return self
+
+    def start_instance(self, name: str, load: int | None = None) -> None:
+        """Start a counting instance, for the first time or again; `load`: sessions that it reports from the first."""
+        self.dyncast.start_instance(name, load)
 
     def set_load(self, name: str, sessions: int) -> float:
         """Have an instance report so many sessions; return since when it does. Raises OSError if it does not answer."""

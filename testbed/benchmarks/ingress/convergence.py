@@ -21,14 +21,17 @@ from testbed.benchmarks.counting.instance import UDP_PORT
 from testbed.benchmarks.counting.testbed import CountingTestbed
 from testbed.benchmarks.harness import Benchmark, Better, Goal, Row, Settings, Skipped
 from testbed.benchmarks.instruments.trickle import trickle
+from testbed.dyncast.roles import D_ROUTER
 from testbed.emulation.machine.capabilities import probe
-from testbed.experiment.plan.plan import Plan, make_plan
+from testbed.experiment.plan.plan import make_plan
 from testbed.experiment.scenario.file import parse
+from testbed.experiment.systems.dyncast.plan.plan import DyncastPlan
 from testbed.records.parts import whole_rows
 from testbed.runtime.polling import wait_until
 from topologies import yaml_form
+from topologies.roles import ROUTER
 from topologies.routing import path_delay_ms
-from topologies.spec import Link, LinkSpec, Node, Role, Topology
+from topologies.spec import Link, LinkSpec, Node, Topology
 
 D_SID = "203.0.113.10"
 DELAYS_MS = {"near": 2.0, "middle": 10.0, "far": 40.0}  # of the ingresses' links
@@ -172,12 +175,12 @@ def _topology() -> Topology:
     delays_ms = {**DELAYS_MS, SITE: _SITE_DELAY_MS, OTHER: _SITE_DELAY_MS}
     return Topology(
         "star",
-        (Node("core", Role.ROUTER), *(Node(site, Role.D_ROUTER) for site in delays_ms)),
+        (Node("core", ROUTER), *(Node(site, D_ROUTER) for site in delays_ms)),
         tuple(Link(site, "core", LinkSpec(delay_ms=delay_ms)) for site, delay_ms in delays_ms.items()),
     )
 
 
-def planned(folder: Path, metrics: Mapping[str, Any]) -> Plan:
+def planned(folder: Path, metrics: Mapping[str, Any]) -> DyncastPlan:
     """Return the plan of the network with its ingresses and instances; `metrics` are keys of a scenario."""
     (folder / "star.yaml").write_text(yaml_form.dump(_topology()), encoding="utf-8")
     document = {
@@ -188,7 +191,7 @@ def planned(folder: Path, metrics: Mapping[str, Any]) -> Plan:
         "clients": [{"site": site} for site in DELAYS_MS],
         "metrics": dict(metrics),
     }
-    return make_plan(parse(document, "convergence"), folder / "convergence.yaml")
+    return DyncastPlan.of(make_plan(parse(document, "convergence"), folder / "convergence.yaml"))
 
 
 BENCHMARK = Benchmark("convergence", "from a change at an instance until every D-Router decides by it", _run)

@@ -19,8 +19,9 @@ from testbed.emulation.machine.capabilities import probe
 from testbed.emulation.network import EmulatedNetwork
 from testbed.experiment import demo
 from testbed.experiment.launch.testbed import Testbed
-from testbed.experiment.plan import plan
+from testbed.experiment.plan.plan import make_plan
 from testbed.experiment.scenario import file as scenario_file
+from testbed.experiment.systems.dyncast.plan.plan import DyncastPlan
 from testbed.records.parts import whole_rows
 from testbed.runtime.polling import wait_until
 
@@ -60,11 +61,11 @@ def _run(settings: Settings) -> Iterator[Row]:
             "metrics.interval_s": _REPORT_INTERVAL_S,
         }
         scenario = scenario_file.load(_SCENARIO, overrides)
-        planned = plan.make_plan(scenario, _SCENARIO)
+        planned = DyncastPlan.of(make_plan(scenario, _SCENARIO))
         with Testbed(planned, Path(folder), Path(folder, "logs")) as testbed:
             client = next(item.name for item in planned.clients if item.site == _INGRESS)
             hosts = tuple(item.host for item in planned.instances if item.service == _SERVICE)
-            d_sid = str(scenario.services[_SERVICE].d_sid)
+            d_sid = str(planned.scenario.services[_SERVICE].d_sid)
             flood = Flood(_DemoEdge(testbed.network, client, hosts), _INGRESS, to=d_sid, port=9)
             for _ in range(1 if settings.quick else settings.rounds):
                 begun_s = time.monotonic()

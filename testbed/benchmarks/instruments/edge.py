@@ -25,13 +25,15 @@ from testbed.dyncast.messages import codec
 from testbed.dyncast.messages.codec import report_of
 from testbed.dyncast.messages.reports import Report
 from testbed.dyncast.metrics.levels import RawMetrics, State
+from testbed.dyncast.roles import D_ROUTER, INSTANCE
 from testbed.emulation import run_tag
 from testbed.emulation.machine.capabilities import choose_backends, probe, start_open_vswitch
 from testbed.emulation.netns.namespaces import socket_in
 from testbed.emulation.network import EmulatedNetwork
 from testbed.runtime.polling import wait_until, wait_until_still
 from topologies.addressing import AddressPlan
-from topologies.spec import Link, Node, Role, Topology
+from topologies.roles import CLIENT
+from topologies.spec import Link, Node, Topology
 
 D_SID = "203.0.113.10"
 UDP_PORT = 5004
@@ -235,9 +237,9 @@ def _topology(ingresses: Sequence[str], instances: Sequence[str]) -> Topology:
     return Topology(
         "edge",
         (
-            *(Node(name, Role.D_ROUTER) for name in (*ingresses, *EGRESSES)),
-            *(Node(_client(ingress), Role.CLIENT) for ingress in ingresses),
-            *(Node(instance, Role.INSTANCE) for instance in instances),
+            *(Node(name, D_ROUTER) for name in (*ingresses, *EGRESSES)),
+            *(Node(_client(ingress), CLIENT) for ingress in ingresses),
+            *(Node(instance, INSTANCE) for instance in instances),
         ),
         (
             *(Link(ingress, egress) for ingress in ingresses for egress in EGRESSES),

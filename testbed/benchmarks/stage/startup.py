@@ -18,6 +18,7 @@ from mininet.net import Mininet
 from mininet.node import Host, OVSSwitch
 
 from testbed.benchmarks.harness import Benchmark, Better, Goal, Row, Settings, Skipped, compare
+from testbed.dyncast.roles import D_ROUTER
 from testbed.emulation import cleanup, run_tag
 from testbed.emulation.machine.capabilities import Backends, CapabilityError, choose_backends, probe
 from testbed.emulation.mininet_nodes import allow_many_files
@@ -25,7 +26,8 @@ from testbed.emulation.network import EmulatedNetwork
 from testbed.emulation.run_tag import RunTag
 from testbed.emulation.wiring import Wiring, wire
 from topologies.addressing import AddressPlan
-from topologies.spec import Link, Node, Role, Topology
+from topologies.roles import CLIENT
+from topologies.spec import Link, Node, Topology
 
 _GOALS: Mapping[int, Goal | None] = {12: Goal(1.3, Better.LOWER), 50: None, 100: Goal(0.6, Better.LOWER)}
 _RUN_KEY = "dyncast-run"  # as `bridges` marks its own
@@ -43,7 +45,7 @@ class _Line:
         self._backends = backends
         self._topology = Topology(
             f"line of {length}",
-            (*(Node(name, Role.D_ROUTER) for name in d_routers), *(Node(name, Role.CLIENT) for name in clients)),
+            (*(Node(name, D_ROUTER) for name in d_routers), *(Node(name, CLIENT) for name in clients)),
             (*(Link(a, b) for a, b in pairwise(d_routers)), *map(Link, clients, d_routers)),
         )
         self._plan = AddressPlan(self._topology)

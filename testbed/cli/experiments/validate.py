@@ -14,13 +14,17 @@ def validate(scenario: ScenarioPath, settings: Settings = [], seed: Seed = None)
       dyncast validate docs/examples/first.yaml
       dyncast validate docs/examples/first.yaml --set policy=least_loaded
     """
-    from testbed.experiment.launch import command_configs
-    from topologies.spec import Role
+    from testbed.experiment.execution import captures
+    from testbed.experiment.system import systems
+    from topologies.roles import Kind
 
     plan = planned(scenario, settings, seed)
-    command_configs.check_programs(plan, scenario)
-    routers = len(plan.topology.with_role(Role.ROUTER))
+    captures.check_machine(plan, scenario)
+    for system in systems():
+        system.check_machine(plan, scenario)
+    instances = sum(len(system.instances(plan)) for system in systems())
+    routers = len(plan.topology.of_kind(Kind.ROUTER))
     terminal.output().print(
-        f"{scenario}: good. {routers} routers, {len(plan.sites)} sites, {len(plan.instances)} instances, "
+        f"{scenario}: good. {routers} routers, {len(plan.sites)} sites, {instances} instances, "
         f"{len(plan.clients)} clients, {len(plan.topology.links)} links, {plan.scenario.duration_s:g} s."
     )

@@ -26,8 +26,8 @@ def schema(
 
         sys.stdout.write(documentation.as_markdown())
         return
-    from testbed.experiment.scenario.scenario import Scenario
+    from testbed.experiment.scenario import composition
     from testbed.experiment.study.study_keys import StudyKeys
 
-    keys = StudyKeys if of_study else Scenario
+    keys = StudyKeys if of_study else composition.schema()
     sys.stdout.write(json.dumps(keys.model_json_schema(), indent=2) + "\n")

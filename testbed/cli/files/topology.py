@@ -35,8 +35,7 @@ def topology(
       dyncast topology sndlib/abilene --plot --out abilene.png
       dyncast topology sndlib/abilene --yaml > mine.yaml
     """
-    from topologies import catalogue, yaml_form
-    from topologies.spec import Role
+    from topologies import catalogue, roles, yaml_form
 
     shown = terminal.output()
     if name is None:
@@ -49,9 +48,9 @@ def topology(
         return
     delays = [link.spec.delay_ms for link in found.links]
     span = f" of {min(delays):g} to {max(delays):g} ms one way" if delays else ""
-    counts = {role: len(found.with_role(role)) for role in Role}
-    roles = ", ".join(f"{count} {role.value.replace('d_r', 'D-R')}s" for role, count in counts.items() if count)
-    shown.print(f"{found.name}: {roles}; {len(delays)} links{span}; {len(found.demands)} demands")
+    counts = {role: len(found.with_role(role)) for role in roles.known()}
+    census = ", ".join(f"{count} {role.name.replace('d_r', 'D-R')}s" for role, count in counts.items() if count)
+    shown.print(f"{found.name}: {census}; {len(delays)} links{span}; {len(found.demands)} demands")
     if plot:
         from testbed.analysis.plots import topology_plot
 

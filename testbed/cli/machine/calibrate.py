@@ -1,6 +1,6 @@
 """`dyncast calibrate`: what load this machine carries; and the warning of `dyncast run` when a scenario asks for more.
 
-Owns the command's options and what it says; the search is `testbed.experiment.calibration`'s business.
+Owns the command's options and what it says; the search is `testbed.experiment.systems.dyncast.calibration`'s business.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from testbed.cli.options import need_root
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from testbed.experiment.calibration import Carried
     from testbed.experiment.plan.plan import Plan
+    from testbed.experiment.systems.dyncast.calibration import Carried
 
 
 def calibrate(
@@ -39,9 +39,9 @@ def calibrate(
     """
     from rich.text import Text
 
-    from testbed.experiment import calibration
     from testbed.experiment.execution import ownership
     from testbed.experiment.progress import Terminal
+    from testbed.experiment.systems.dyncast import calibration
 
     need_root("calibrate")
     shown = terminal.output()
@@ -66,7 +66,7 @@ def _line(unit: str, found: Carried) -> str:
 
 def warn(plan: Plan, results: Path, err: Console) -> None:
     """Say if a scenario asks for more than was carried here; a calibration that cannot be read is said, too."""
-    from testbed.experiment import calibration
+    from testbed.experiment.systems.dyncast import calibration
 
     try:
         lines = calibration.warnings(plan, results / calibration.FILE)

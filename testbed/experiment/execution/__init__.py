@@ -1,1 +1,1 @@
-"""One run from begin to end: load, baseline measures, captures, collected records."""
+"""One run from begin to end: preparation, load, captures, assessment, collected records."""

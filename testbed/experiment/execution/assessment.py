@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from testbed.emulation.machine.host_drops import StrayDrops
 from testbed.emulation.wiring import link_label
-from testbed.experiment.execution import baseline_measures
 from testbed.experiment.execution.environment import CpuTimes
 from testbed.experiment.execution.load import Load, overload_tolerant_hosts
 from testbed.experiment.fidelity import fidelity
 from testbed.experiment.fidelity.verdict import Fidelity
-from testbed.experiment.launch import command_configs
 from testbed.experiment.launch.testbed import Testbed
-from testbed.experiment.plan.plan import Plan
 
 
 @dataclass(frozen=True)
@@ -31,38 +25,27 @@ class Counted:
     unclean: tuple[str, ...]
 
 
-def end_processes(plan: Plan, testbed: Testbed, load: Load, cpu_before: CpuTimes) -> Counted:
+def end_processes(testbed: Testbed, load: Load, cpu_before: CpuTimes) -> Counted:
     """End all processes; return what was counted, of the drops before their end changes them."""
     busy, steal = CpuTimes.now().shares_since(cpu_before)
-    drops = testbed.network.stray_drops(overload_tolerant_hosts(plan)).since(load.drops_before)
+    drops = testbed.network.stray_drops(overload_tolerant_hosts(testbed.plan)).since(load.drops_before)
     unclean = testbed.processes.end(load.processes) + testbed.end_processes()
     return Counted(busy, steal, drops, testbed.network.lost_at_switches(), tuple(unclean))
 
 
-def assess(plan: Plan, load: Load, counted: Counted, links: dict[str, Any], work: Path) -> Fidelity:
-    """Return the verdict on a run; `links`: the final statistics of the link backend, `work`: what processes wrote."""
+def assess(testbed: Testbed, load: Load, counted: Counted, links: dict[str, Any]) -> Fidelity:
+    """Return the verdict on a run: of the machine, and of each system. `links`: the final statistics of the backend."""
     judged = fidelity.judge(
-        generators=dict(_sending(load.generators, work)),
         links=links,
         switch_lost=counted.switch_lost,
         cpu_share=counted.cpu_share,
         steal_share=counted.steal_share,
         unclean=list(counted.unclean),
-        link_specs={link_label(link): link.spec for link in plan.topology.links},
-        idle_links=load.idle_links,
-        paths=load.idle_paths,
-        control_delays_ms=baseline_measures.control_delays_ms(work, load.start_s),
+        link_specs={link_label(link): link.spec for link in testbed.plan.topology.links},
+        idle_links=testbed.measured_links,
         stray_drops=counted.host_drops.dropped,
         received=counted.host_drops.received,
     )
-    for failure in command_configs.failed_loads(work):
-        judged.fail(failure)
+    for running in testbed.running.values():
+        running.assess(judged, load.start_s)
     return judged
-
-
-def _sending(generators: tuple[str, ...], work: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield how true each generator was to each of its workloads."""
-    for name in generators:
-        document = json.loads((work / f"{name}.generator.json").read_text(encoding="utf-8"))
-        for workload, summary in document["workloads"].items():
-            yield f"{name}/{workload}", summary["sending"]

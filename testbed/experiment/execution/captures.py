@@ -6,6 +6,7 @@ Owns tcpdump's life, and what it says that it kept and lost. Reads no packets: t
 from __future__ import annotations
 
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -17,7 +18,8 @@ from pathlib import Path
 from testbed.emulation.network import EmulatedNetwork
 from testbed.experiment.launch.processes import RunError
 from testbed.experiment.plan.plan import Plan
-from testbed.experiment.scenario.command_keys import CaptureKeys
+from testbed.experiment.scenario.capture_keys import CaptureKeys
+from testbed.experiment.scenario.file import ScenarioError
 from testbed.records.manifest import CaptureEntry
 
 _READY_TIMEOUT_S = 10.0
@@ -37,6 +39,12 @@ class _Capture:
     path: Path
     log_path: Path
     popen: subprocess.Popen[bytes]
+
+
+def check_machine(plan: Plan, source: Path) -> None:
+    """Raise ScenarioError, naming the scenario's source, if captures cannot be taken on this machine."""
+    if plan.scenario.captures and shutil.which("tcpdump") is None:
+        raise ScenarioError(f"{source}: captures: tcpdump is not on PATH; install it: apt-get install tcpdump")
 
 
 @contextmanager

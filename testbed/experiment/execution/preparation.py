@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from testbed.experiment.execution.run_folder import RunFolder
-from testbed.experiment.launch import workload_files
 from testbed.experiment.launch.testbed import Testbed
 from testbed.experiment.plan.plan import Plan
 from testbed.experiment.progress import Progress
 from testbed.experiment.scenario import file as scenario_file
 from topologies import yaml_form
-from traffic.config import WorkloadConfig
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A testbed to be entered, and the workload configurations by client host."""
+    """A testbed to be entered, and how many processes will offer the load."""
 
     testbed: Testbed
-    workloads: Mapping[str, list[WorkloadConfig]]
+    load_processes: int
 
 
 def prepare(plan: Plan, base: Path, folder: RunFolder, progress: Progress) -> Prepared:
@@ -31,5 +28,5 @@ def prepare(plan: Plan, base: Path, folder: RunFolder, progress: Progress) -> Pr
     """
     (folder.path / "scenario.yaml").write_text(scenario_file.dump(plan.scenario), encoding="utf-8")
     (folder.path / "topology.yaml").write_text(yaml_form.dump(plan.topology), encoding="utf-8")
-    workloads = workload_files.write(plan, folder.work / "workloads", base)
-    return Prepared(Testbed(plan, folder.work, folder.logs, progress), workloads)
+    testbed = Testbed(plan, folder.work, folder.logs, progress)
+    return Prepared(testbed, sum(running.prepare_load(base) for running in testbed.running.values()))

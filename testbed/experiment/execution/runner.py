@@ -12,16 +12,15 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from testbed.analysis.flows import fault_effects
 from testbed.experiment.execution import captures, collect, environment, run_folder
 from testbed.experiment.execution.assessment import assess, end_processes
 from testbed.experiment.execution.load import offer_load, start_load
 from testbed.experiment.execution.planned_manifest import planned
 from testbed.experiment.execution.preparation import prepare
 from testbed.experiment.execution.run_folder import RunFolder
-from testbed.experiment.launch import command_configs
 from testbed.experiment.plan.plan import Plan
 from testbed.experiment.progress import Progress
+from testbed.experiment.system import systems
 from testbed.records.manifest import FINISHED, Manifest
 
 Case = Mapping[str, Any]
@@ -43,7 +42,9 @@ def run(
     `case`: what the manifest says of the study that the run belongs to. Raises RunError, NoRoomError if the disk is too
     full, or the adapters' errors, each in one line.
     """
-    command_configs.check_programs(plan, source)
+    captures.check_machine(plan, source)
+    for system in systems():
+        system.check_machine(plan, source)
     begun_at = datetime.now(timezone.utc).isoformat(timespec="seconds")
     manifest = planned(plan, case, begun_at, environment.describe())
     run_dir = run_folder.create(results / (folder or plan.scenario.name), manifest)
@@ -61,15 +62,15 @@ def _carry_out(plan: Plan, source: Path, folder: RunFolder, progress: Progress) 
         folder.manifest = folder.manifest.with_durations(**testbed.durations_s)
         cpu_before = environment.CpuTimes.now()
         with captures.taken(plan, testbed.network, folder.captures) as taken:
-            load = start_load(plan, testbed, prepared.workloads, folder)
+            load = start_load(testbed, prepared.load_processes)
             folder.manifest = replace(folder.manifest, start_s=load.start_s)
-            offer_load(plan, testbed, load, folder, progress)
+            offer_load(testbed, load, folder, progress)
         progress.phase("ending the run")
-        counted = end_processes(plan, testbed, load, cpu_before)
+        counted = end_processes(testbed, load, cpu_before)
     links = testbed.network.links.statistics()  # the final ones, now that the links are closed
     folder.manifest = replace(
         folder.manifest,
-        fidelity=assess(plan, load, counted, links, folder.work).as_entry(),
+        fidelity=assess(testbed, load, counted, links).as_entry(),
         switch_lost_packets=counted.switch_lost,
         stray_drops=dict(+counted.host_drops.dropped),
         links=links,
@@ -79,12 +80,11 @@ def _carry_out(plan: Plan, source: Path, folder: RunFolder, progress: Progress) 
 
 
 def _collect(plan: Plan, folder: RunFolder, progress: Progress) -> None:
-    """Make the tables of what processes wrote; of faults, also what they did to the flows."""
+    """Make the tables of what processes wrote; have systems work out what only all tables together say."""
     progress.phase("collecting the tables")
     folder.manifest = replace(folder.manifest, rows=collect.collect(folder.work, folder.path, plan))
-    if plan.faults:
-        progress.phase("working out what the faults did")
-        folder.write_manifest()
-        fault_effects.complete(folder.path)
+    folder.write_manifest()
+    for system in systems():
+        system.conclude(plan, folder.path, progress)
     folder.manifest = replace(folder.manifest, status=FINISHED)
     folder.remove_work()

@@ -1,119 +1,61 @@
 """Break things while the load goes on, at their times, and write down when each was done.
 
-`Schedule` is pure: which faults begin or end by now. `Breaker` performs them on a testbed, through what processes and
-links offer anyway, and writes `faults` rows. What takes several steps (`migration`) is carried on with in between.
-What a fault did to the flows is the analysis's business.
+`Breaker` performs the faults of links itself, and passes all others to the system whose kind they are, and writes
+`faults` rows. What a fault did to the flows is the analysis's business.
 """
 
 from __future__ import annotations
 
-import signal
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
 
-from testbed.experiment.faults.migration import Migration
-from testbed.experiment.faults.operations import Hands, TestbedHands
+from testbed.experiment.faults.operations import Operations, TestbedOperations
+from testbed.experiment.faults.steps import Happening, Schedule, Step
 from testbed.experiment.launch.testbed import Testbed
-from testbed.experiment.plan.fault_plan import PlannedFault
-from testbed.experiment.plan.plan import Plan
 from testbed.experiment.progress import Progress
+from testbed.experiment.system import systems
 from testbed.records.writer import RecordWriter
 
 _WORDS = {"begin": "", "end": " ends"}
 
-Event = Literal["begin", "end"]
 
-
-@dataclass(frozen=True)
-class Step:
-    """The begin or the end of a fault, `due_s` after the start of the load."""
-
-    due_s: float
-    event: Event
-    fault: PlannedFault
-
-
-class Schedule:
-    """The steps of all faults in order; each is handed out once."""
-
-    def __init__(self, faults: Sequence[PlannedFault]) -> None:
-        steps = [Step(fault.at_s, "begin", fault) for fault in faults]
-        steps += [Step(fault.until_s, "end", fault) for fault in faults if fault.until_s is not None]
-        # What ends makes way for what begins at the same moment.
-        self._waiting = sorted(steps, key=lambda step: (step.due_s, step.event == "begin", step.fault.number))
-
-    def due(self, elapsed_s: float) -> list[Step]:
-        """Return the steps that are due by now."""
-        due = [step for step in self._waiting if step.due_s <= elapsed_s]
-        self._waiting = self._waiting[len(due) :]
-        return due
-
-
-def perform(step: Step, hands: Hands) -> str:
-    """Perform a step; return what there is to remark."""
-    fault, begins = step.fault, step.event == "begin"
-    if fault.links:
-        remarks = [(hands.cut if begins else hands.mend)(*link) for link in fault.links]
-    elif fault.kind == "instance_drain":
-        remarks = [hands.set_state(fault.instance, "draining" if begins else "up")]
-    elif fault.kind == "agent_silent":
-        remarks = [hands.signal(f"dma@{fault.site}", signal.SIGSTOP if begins else signal.SIGCONT)]
-    elif fault.kind == "control_killed":
-        remarks = [hands.kill(f"control@{fault.site}") if begins else hands.start_control(fault.site)]
-    elif fault.kind == "instance_crash":
-        remarks = [hands.kill(fault.instance) if begins else hands.start_instance(fault.instance)]
-    else:
-        starts = (fault.kind == "instance_start") == begins
-        remarks = [(hands.start_instance if starts else hands.dismiss)(fault.instance)]
-    return "; ".join(filter(None, remarks))
-
-
-def migration(step: Step) -> Migration:
-    """Return the move that a step of a `migrate` begins: there, or at its end back again."""
-    fault = step.fault
-    if step.event == "begin":
-        return Migration(fault.instance, fault.to, fault.quiet_s)
-    return Migration(fault.to, fault.instance, fault.quiet_s)
+def perform(step: Step, operations: Operations) -> str:
+    """Cut links, or mend them; return what there is to remark."""
+    deed = operations.cut if step.event == "begin" else operations.mend
+    return "; ".join(filter(None, [deed(*link) for link in step.fault.links]))
 
 
 class Breaker:
     """Perform the faults of a plan on a testbed whose load starts at `start_s`."""
 
-    def __init__(self, plan: Plan, testbed: Testbed, records: RecordWriter, progress: Progress, start_s: float) -> None:
-        self._schedule = Schedule(plan.faults)
-        self._hands = TestbedHands(plan, testbed)
+    def __init__(self, testbed: Testbed, records: RecordWriter, progress: Progress, start_s: float) -> None:
+        self._schedule = Schedule(testbed.plan.faults)
+        self._operations = TestbedOperations(testbed)
+        self._running = testbed.running
+        self._owners = {kind: testbed.running[system.name] for system in systems() for kind in system.fault_kinds}
         self._records = records
         self._progress = progress
         self._start_s = start_s
-        self._migrations: dict[int, tuple[PlannedFault, Migration]] = {}
 
     def go_on(self) -> None:
         """Perform what is due by now."""
         for step in self._schedule.due(time.monotonic() - self._start_s):
-            self._write(step.fault, step.event, self._perform(step), self._start_s + step.due_s)
-        for fault, moving in self._migrations.values():
-            happened = moving.go_on(time.monotonic(), self._hands)
-            if happened is not None:
-                self._write(fault, *happened)
+            self._write(Happening(step.fault, step.event, self._perform(step)), self._start_s + step.due_s)
+        for running in self._running.values():
+            for happening in running.go_on(time.monotonic()):
+                self._write(happening)
 
     def close(self) -> None:
         """Have processes that are halted go on, for a halted one cannot end; say what is unfinished."""
-        self._hands.release()
-        for fault, moving in self._migrations.values():
-            unfinished = moving.unfinished()
-            if unfinished is not None:
-                self._write(fault, *unfinished)
+        for running in self._running.values():
+            for happening in running.end_faults():
+                self._write(happening)
 
     def _perform(self, step: Step) -> str:
-        if step.fault.kind != "migrate":
-            return perform(step, self._hands)
-        moving = migration(step)
-        self._migrations[step.fault.number] = step.fault, moving
-        return moving.begin(self._hands)
+        owner = self._owners.get(step.fault.kind)
+        return perform(step, self._operations) if owner is None else owner.perform(step)
 
-    def _write(self, fault: PlannedFault, event: str, detail: str, due_s: float | None = None) -> None:
+    def _write(self, happening: Happening, due_s: float | None = None) -> None:
+        fault, event, detail = happening
         done_s = time.monotonic()
         self._records.write(
             "faults",

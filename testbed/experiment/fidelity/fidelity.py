@@ -32,12 +32,12 @@ _NAMED = 3  # places of such drops that a reason names
 
 def judge(
     *,
-    generators: dict[str, dict[str, Any]],
     links: dict[str, Any],
     switch_lost: int,
     cpu_share: float,
     steal_share: float,
     unclean: list[str],
+    generators: Mapping[str, Mapping[str, Any]] = {},
     link_specs: Mapping[str, LinkSpec] = {},
     idle_links: Sequence[MeasuredDirection] = (),
     paths: Sequence[IdlePath] = (),
@@ -77,7 +77,23 @@ def judge(
     )  # fmt: skip
     judge_links(fidelity, links, link_specs)
     _judge_stray_drops(fidelity, stray_drops, received)
-    _judge_control(fidelity, control_delays_ms)
+    assess_control(fidelity, control_delays_ms)
+    assess_generators(fidelity, generators)
+    fidelity.above("cpu_share", cpu_share, CPU_SUSPECT, None, f"all cores were {cpu_share:.0%} busy")
+    fidelity.above("steal_share", steal_share, STEAL_SUSPECT, None, f"{steal_share:.0%} of the time was stolen")
+    for name in unclean:
+        fidelity.fail(f"{name} did not end cleanly")
+    return fidelity
+
+
+def percentile(values: Sequence[float], percent: float) -> float:
+    """Return the value that `percent` of the values do not exceed."""
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)]
+
+
+def assess_generators(fidelity: Fidelity, generators: Mapping[str, Mapping[str, Any]]) -> None:
+    """Judge how true generators were to their schedules."""
     requested = sum(sending["requested"] for sending in generators.values())
     achieved = sum(sending["achieved"] for sending in generators.values())
     if requested:
@@ -92,20 +108,9 @@ def judge(
             "generator_lateness_p99_ms", p99_ms, GENERATOR_LATENESS_SUSPECT_MS, LATENESS_INVALID_MS,
             f"generators sent 1 % of their flows or packets more than {p99_ms:.2f} ms late",
         )  # fmt: skip
-    fidelity.above("cpu_share", cpu_share, CPU_SUSPECT, None, f"all cores were {cpu_share:.0%} busy")
-    fidelity.above("steal_share", steal_share, STEAL_SUSPECT, None, f"{steal_share:.0%} of the time was stolen")
-    for name in unclean:
-        fidelity.fail(f"{name} did not end cleanly")
-    return fidelity
 
 
-def percentile(values: Sequence[float], percent: float) -> float:
-    """Return the value that `percent` of the values do not exceed."""
-    ordered = sorted(values)
-    return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)]
-
-
-def _judge_control(fidelity: Fidelity, delays_ms: Mapping[str, Sequence[float]]) -> None:
+def assess_control(fidelity: Fidelity, delays_ms: Mapping[str, Sequence[float]]) -> None:
     """Judge the control process that was worst: it decides for its own ingress alone."""
     p99s_ms = [(percentile(delays, 99), name) for name, delays in delays_ms.items() if delays]
     if p99s_ms:

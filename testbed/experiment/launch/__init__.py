@@ -1,1 +1,1 @@
-"""From a plan to running processes: configurations, files, keys, sockets, life cycle."""
+"""A testbed that stands: network, processes and their life cycle; what each system does on it."""

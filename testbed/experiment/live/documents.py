@@ -12,6 +12,7 @@ from typing import Any
 from testbed.experiment.live.drawing import drawn
 from testbed.experiment.live.state import LiveFault, LiveState
 from testbed.experiment.plan.plan import Plan
+from testbed.experiment.system import policy_of, systems
 from topologies import routing
 
 Document = dict[str, Any]
@@ -20,20 +21,20 @@ Document = dict[str, Any]
 def network(plan: Plan) -> Document:
     """Return the drawing of a plan's network, and what else is fixed for the run."""
     topology, scenario = plan.topology, plan.scenario
+    instances = [item for system in systems() for item in system.instances(plan)]
     places = drawn(topology)
     ingresses = dict.fromkeys(client.site for client in plan.clients)
-    egresses = dict.fromkeys(item.site for item in plan.instances)
+    egresses = dict.fromkeys(item.site for item in instances)
     return {
         "scenario": scenario.name,
         "description": scenario.description,
-        "policy": scenario.policy,
+        "policy": policy_of(scenario),
         "seed": scenario.seed,
         "duration_s": scenario.duration_s,
-        "nodes": [{"name": node.name, "role": node.role.value, **asdict(places[node.name])} for node in topology.nodes],
+        "nodes": [{"name": node.name, "role": node.role.name, **asdict(places[node.name])} for node in topology.nodes],
         "links": [{"a": link.a, "b": link.b, "delay_ms": link.spec.delay_ms} for link in topology.links],
         "instances": [
-            {"name": item.name, "host": item.host, "site": item.site, "workers": item.keys.workers}
-            for item in plan.instances
+            {"name": item.name, "host": item.host, "site": item.site, "workers": item.workers} for item in instances
         ],
         "clients": [{"name": client.name, "site": client.site} for client in plan.clients],
         "paths": {a: {b: routing.path(topology, a, b) for b in egresses} for a in ingresses},

@@ -14,11 +14,12 @@ import numpy as np
 
 from topologies.drawing.labels import Labels
 from topologies.drawing.layout import Places, layout
-from topologies.spec import Role, Topology
+from topologies.roles import Kind
+from topologies.spec import Topology
 
 _PER_INCH = 100
 _RADIUS_IN = 0.13  # between a host's and a site's
-_SIZES_PT = {Role.D_ROUTER: 10.0, Role.ROUTER: 8.0}
+_SIZES_PT = {Kind.EDGE: 10.0, Kind.ROUTER: 8.0}
 _SIZE_PT = 7.5
 _MOST_LABELLED = 150
 _MOST_HOSTS_FITTED = 100
@@ -37,18 +38,18 @@ class Drawn:
 
 
 def drawn(topology: Topology) -> dict[str, Drawn]:
-    """Place every node of a topology. D-Routers are labelled first: who comes first finds more room."""
+    """Place every node of a topology. Sites are labelled first: who comes first finds more room."""
     places = _places(topology)
     left, top = min(x for x, _ in places.values()), max(y for _, y in places.values())
     lines = np.array([(places[link.a], places[link.b]) for link in topology.links]).reshape(-1, 2, 2)
     labels = Labels(np.array(list(places.values())), _RADIUS_IN, lines)
     found = {}
-    for node in sorted(topology.nodes, key=lambda node: (node.role is not Role.D_ROUTER, node.role.is_host)):
+    for node in sorted(topology.nodes, key=lambda node: (node.role.kind is not Kind.EDGE, node.role.is_host)):
         x, y = places[node.name]
         label = node.name.partition("@")[0] if node.role.is_host else node.name
-        if node.role is not Role.D_ROUTER and len(topology.nodes) > _MOST_LABELLED:
+        if node.role.kind is not Kind.EDGE and len(topology.nodes) > _MOST_LABELLED:
             label = ""
-        at_x, at_y = labels.beside((x, y), label, _SIZES_PT.get(node.role, _SIZE_PT)) if label else (x, y)
+        at_x, at_y = labels.beside((x, y), label, _SIZES_PT.get(node.role.kind, _SIZE_PT)) if label else (x, y)
         found[node.name] = Drawn(
             _pixels(x - left), _pixels(top - y), label, label_dx=_pixels(at_x - x), label_dy=_pixels(y - at_y)
         )
@@ -65,7 +66,7 @@ def _places(topology: Topology) -> Places:
     places = layout(Topology(topology.name, outside, links))
     placed: Counter[str] = Counter()
     for name in hosts:
-        site = topology.d_router_of(name)
+        site = topology.site_of(name)
         radius, angle = 0.4 + 0.1 * math.sqrt(placed[site]), placed[site] * _GOLDEN_ANGLE
         placed[site] += 1
         places[name] = places[site][0] + radius * math.cos(angle), places[site][1] + radius * math.sin(angle)

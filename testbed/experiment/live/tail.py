@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
@@ -65,3 +66,9 @@ class Tail:
         rows = csv.reader(io.StringIO((lines + newline).decode("utf-8", "replace"), newline=""))
         columns = self._columns
         return [dict(zip(columns, row, strict=True)) for row in rows if len(row) == len(columns) and row != columns]
+
+
+def all_rows(tails: Iterable[Tail]) -> Iterator[Mapping[str, str]]:
+    """Yield what was written to all of these since the last time."""
+    for tail in tails:
+        yield from tail.rows()

@@ -18,6 +18,7 @@ from rich.text import Text
 from testbed.experiment.live.state import LiveFault, LiveState
 from testbed.experiment.plan.plan import Plan
 from testbed.experiment.progress import InstanceLoad
+from testbed.experiment.system import systems
 
 _PLAIN_EVERY_S = 10.0
 _BAR = 16
@@ -33,6 +34,7 @@ class LiveTerminal:
 
     def __init__(self, plan: Plan, console: Console) -> None:
         self._plan = plan
+        self._names = [item.name for system in systems() for item in system.instances(plan)]
         self._console = console
         self._styles = {site: _SITE_STYLES[number % len(_SITE_STYLES)] for number, site in enumerate(plan.sites)}
         self._display: Live | None = None
@@ -96,7 +98,7 @@ class LiveTerminal:
         table.add_column("busy workers, queue", no_wrap=True)
         for heading in ("util.", "open", "done", "refused"):
             table.add_column(heading, justify="right", no_wrap=True)
-        names = [item.name for item in self._plan.instances]
+        names = self._names
         if len(names) > most:  # the busiest, in the order of the scenario
             busiest = sorted(names, key=lambda name: _pressure(state.loads.get(name)), reverse=True)[: most - 1]
             names = [name for name in names if name in busiest]
@@ -109,7 +111,7 @@ class LiveTerminal:
             table.add_row(
                 Text(name), _load_bar(load), f"{load.utilisation:.0%}", str(load.sessions), str(load.completed), refused
             )
-        left_out = len(self._plan.instances) - len(names)
+        left_out = len(self._names) - len(names)
         return Group(table, Text(f"and {left_out} less busy", style="dim")) if left_out else table
 
     def _ingresses(self, state: LiveState, ingresses: Sequence[str], most: int) -> RenderableType:

@@ -1,1 +1,1 @@
-"""From a scenario to a checked plan: topology, addresses, instances, name server, faults. Pure."""
+"""From a scenario to a checked plan: topology, addresses, clients, faults, and the part of each system."""

@@ -1,1 +1,1 @@
-"""The scenario: its schema by section, its file, and the rules between sections."""
+"""The scenario: its schema by section, put together with that of systems; its file, and its rules."""

@@ -1,67 +1,47 @@
 """The scenario's `faults:`: what breaks, when, and when it is mended.
 
-Owns the keys and what each kind of fault needs. Whether the names exist is `fault_plan`'s business.
+Owns the keys, the kinds of fault of links, and the check that a fault has the keys of its kind. Systems add kinds and
+keys. Whether the names exist is `plan`'s business.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
 
 from pydantic import Field, model_validator
+from typing_extensions import Self
 
 from testbed.experiment.schema_parts import Part
 
-FaultKind = Literal[
-    "instance_crash",
-    "instance_stop",
-    "instance_start",
-    "instance_drain",
-    "migrate",
-    "link_down",
-    "partition",
-    "egress_unreachable",
-    "agent_silent",
-    "control_killed",
-]
-_NEEDS: dict[str, set[str]] = {
-    "instance_crash": {"instance"},
-    "instance_stop": {"instance"},
-    "instance_start": {"instance"},
-    "instance_drain": {"instance"},
-    "migrate": {"instance", "to"},
-    "link_down": {"link"},
-    "partition": {"nodes"},
-    "egress_unreachable": {"site"},
-    "agent_silent": {"site"},
-    "control_killed": {"site"},
-}
+_OF_ALL = {"kind", "at_s", "until_s"}
+
+
+@dataclass(frozen=True)
+class FaultKind:
+    """A kind of fault: what it does, the keys that it needs, and those that it may have."""
+
+    meaning: str
+    needs: frozenset[str]
+    takes: frozenset[str] = frozenset()
 
 
 class FaultKeys(Part):
     """Something that breaks while the load goes on. Routes stay as they are: nothing finds a way around a dead link."""
 
-    kind: FaultKind
-    """What happens.
+    kinds: ClassVar[Mapping[str, FaultKind]] = {
+        "link_down": FaultKind("the link loses everything, both ways", frozenset({"link"})),
+        "partition": FaultKind("so do all links between `nodes` and the rest", frozenset({"nodes"})),
+        "egress_unreachable": FaultKind("so do all links of a site but those to its own hosts", frozenset({"site"})),
+    }
 
-    instance_crash: the instance's process is killed; started again at until_s. instance_stop: it ends in good order.
-    instance_start: it does not run before at_s. instance_drain: it says that it takes no new flows, until until_s.
-    migrate: `to` starts, which did not run before; when all D-Routers know it, `instance` drains, and stops once it is
-    quiet; at until_s, back again. link_down: the link loses everything, both ways. partition: so do all links between
-    `nodes` and the rest. egress_unreachable: so do all links of a site but those to its own hosts. agent_silent: the
-    site's D-MA is halted, and goes on at until_s. control_killed: the control process of the site's D-Router is killed,
-    and started again at until_s.
-    """
+    kind: str
+    """What happens."""
     at_s: float = Field(ge=0)
     """When, in seconds from the start of the load."""
     until_s: float | None = Field(None, gt=0)
     """When it is undone; none: never."""
-    instance: str | None = None
-    """Instance, named as results name it: render-1@east."""
-    to: str | None = None
-    """migrate: instance of the same service that takes over."""
-    quiet_s: float | None = Field(None, ge=0)
-    """migrate: `instance` stops when nothing began or went on there for so long. Default: twice the affinity timeout of
-    its service, a second and one poll of its D-MA; then no D-Router has a flow bound to it."""
     link: tuple[str, str] | None = None
     """link_down: the two nodes that it connects."""
     nodes: tuple[str, ...] | None = Field(None, min_length=1)
@@ -69,15 +49,23 @@ class FaultKeys(Part):
     site: str | None = None
     """Site, which is the name of its D-Router; control_killed: or a CFN Dispatcher."""
 
+    @classmethod
+    def of(cls, keys: FaultKeys) -> Self:
+        """Return a fault with the keys of a system, typed."""
+        assert isinstance(keys, cls)
+        return keys
+
     @model_validator(mode="after")
     def _keys_fit(self) -> FaultKeys:
-        given = {key for key in ("instance", "to", "link", "nodes", "site") if getattr(self, key) is not None}
-        needs = _NEEDS[self.kind]
-        if given != needs:
-            listed = ", ".join(sorted(given)) or "nothing"
-            raise ValueError(f"{self.kind} takes {' and '.join(sorted(needs))}; given: {listed}")
-        if self.quiet_s is not None and self.kind != "migrate":
-            raise ValueError(f"{self.kind} takes no quiet_s; migrate does")
+        kind = self.kinds[self.kind]
+        given = {key for key in type(self).model_fields if key not in _OF_ALL and getattr(self, key) is not None}
+        optional = {key for other in self.kinds.values() for key in other.takes}
+        if given - optional != kind.needs:
+            listed = ", ".join(sorted(given - optional)) or "nothing"
+            raise ValueError(f"{self.kind} takes {' and '.join(sorted(kind.needs))}; given: {listed}")
+        for key in sorted(given & optional - kind.takes):
+            takers = " and ".join(name for name, other in self.kinds.items() if key in other.takes)
+            raise ValueError(f"{self.kind} takes no {key}; {takers} does")
         if self.until_s is not None and self.until_s <= self.at_s:
             raise ValueError(f"until_s ({self.until_s:g}) must be after at_s ({self.at_s:g})")
         return self

@@ -6,6 +6,7 @@ Owns the wording of errors. Touches no machine.
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,11 +14,8 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from testbed.errors import InputError
-from testbed.experiment.scenario.rules.commands import check_commands
-from testbed.experiment.scenario.rules.learnt_services import check_learnt
+from testbed.experiment.scenario import composition, rules
 from testbed.experiment.scenario.scenario import Scenario
-
-_RULES = (check_learnt, check_commands)
 
 _Keys = TypeVar("_Keys", bound=BaseModel)
 
@@ -55,10 +53,9 @@ def read(path: Path) -> dict[str, Any]:
 
 def parse(document: dict[str, Any], source: str) -> Scenario:
     """Check a document; `source` names it in errors. Raises ScenarioError in one line."""
-    scenario = checked(Scenario, document, source)
+    scenario = checked(composition.schema(), document, source)
     try:
-        for rule in _RULES:
-            rule(scenario)
+        rules.check(scenario)
     except ValueError as error:
         raise ScenarioError(f"{source}: {error}") from error
     return scenario
@@ -115,10 +112,11 @@ def override(document: dict[str, Any], key: str, value: Any, said: str, source: 
 def _worded(error: ValidationError, keys: type[BaseModel]) -> str:
     problem = error.errors()[0]
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    place = _place(problem["loc"])
+    location = [part for part in problem["loc"] if not str(part).startswith(composition.CHOICE)]
+    place = _place(location)
     if problem["type"] == "extra_forbidden":
-        fields = _fields_at(problem["loc"][:-1], keys)
-        near = difflib.get_close_matches(str(problem["loc"][-1]), fields, n=1, cutoff=0.5)
+        fields = _fields_at(location[:-1], keys)
+        near = difflib.get_close_matches(str(location[-1]), fields, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(fields)}"
         return f"{place}: unknown key; {hint}{more}"
     message = problem["msg"].removeprefix("Value error, ")
@@ -127,7 +125,7 @@ def _worded(error: ValidationError, keys: type[BaseModel]) -> str:
     return f"{place}: {message}{shown}{more}" if place else f"{message}{more}"
 
 
-def _place(location: tuple[Any, ...]) -> str:
+def _place(location: Sequence[Any]) -> str:
     text = ""
     for part in location:
         if isinstance(part, int):
@@ -137,7 +135,7 @@ def _place(location: tuple[Any, ...]) -> str:
     return text
 
 
-def _fields_at(location: tuple[Any, ...], keys: type[BaseModel]) -> list[str]:
+def _fields_at(location: Sequence[Any], keys: type[BaseModel]) -> list[str]:
     """Return the keys the schema knows at a place, for the hint on a mistyped one."""
     schema = keys.model_json_schema()
     here = schema
@@ -153,6 +151,9 @@ def _fields_at(location: tuple[Any, ...], keys: type[BaseModel]) -> list[str]:
 
 
 def _dereferenced(here: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    if "oneOf" in here:
+        kinds = [_dereferenced(kind, schema) for kind in here["oneOf"]]
+        return {"properties": {name: key for kind in kinds for name, key in kind.get("properties", {}).items()}}
     for option in here.get("anyOf", []):
         if "$ref" in option:
             here = option

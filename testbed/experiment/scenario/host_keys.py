@@ -1,16 +1,13 @@
-"""The scenario's `sites:`, `instances:` and `clients:`: what is attached to the network, and where.
+"""The scenario's `sites:` and `clients:`: what is attached to the network, and where.
 
 Whether the places exist is `plan`'s business. The descriptions are the documentation.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from pydantic import Field
 
-from pydantic import Field, model_validator
-
-from testbed.experiment.scenario.command_keys import ApplicationKeys
-from testbed.experiment.schema_parts import DistributionKeys, LinkKeys, Name, Part
+from testbed.experiment.schema_parts import LinkKeys, Part
 
 
 class SiteKeys(Part):
@@ -22,46 +19,6 @@ class SiteKeys(Part):
     """The link between the two."""
 
 
-class InstanceKeys(ApplicationKeys):
-    """Service instances of one kind at one place."""
-
-    service: str
-    """Name of the service."""
-    site: str | None = None
-    """Edge site to put them at."""
-    host: str | None = None
-    """Or: the instance host of the topology that runs it."""
-    count: int = Field(1, ge=1, le=200)
-    """How many, each on a host of its own."""
-    workers: int = Field(1, ge=1, le=1024)
-    """Requests (or RTP packets) served at once; kind command: sessions that the program serves at once, as policies
-    are told."""
-    queue_limit: int = Field(50, ge=0)
-    """Requests that wait for a worker before more are refused; kind command: sessions that can wait, as policies are
-    told."""
-    speed: float = Field(1.0, gt=0)
-    """Work takes work / speed."""
-    service_time: DistributionKeys = DistributionKeys(mean_ms=50.0)
-    """Work of a request that brings none of its own; kind command: its mean is what policies are told, unless the
-    program tells (metrics.values.service_time_ms)."""
-    packet_time: DistributionKeys = DistributionKeys(distribution="constant", mean_ms=0.1)
-    """Work of one RTP packet."""
-    mode: Literal["clock", "burn"] = "clock"
-    """clock: service is modelled by waiting. burn: real CPU, under `cpu_limit`."""
-    cpu_limit: float | None = Field(None, gt=0)
-    """burn, and kind command: cores the instance may use."""
-    link: LinkKeys = LinkKeys()
-    """Link between the instance and its D-Router."""
-
-    @model_validator(mode="after")
-    def _placed(self) -> InstanceKeys:
-        if (self.site is None) == (self.host is None):
-            raise ValueError("say either site or host")
-        if self.host is not None and self.count != 1:
-            raise ValueError("a host of the topology runs one instance; leave out count")
-        return self
-
-
 class ClientKeys(Part):
     """Client hosts at a site."""
 
@@ -70,6 +27,9 @@ class ClientKeys(Part):
     count: int = Field(1, ge=1, le=200)
     """How many hosts."""
     link: LinkKeys = LinkKeys()
-    """Link between each client and its D-Router, or its Dispatcher."""
-    dispatcher: Name | None = None
-    """CFN Dispatcher that they are behind; one that the topology does not have is put between them and the site."""
+    """Link between each client and its site, or what it is behind."""
+
+    @property
+    def behind(self) -> str | None:
+        """The switch of a system that they are behind, if they do not hang off their site itself."""
+        return None

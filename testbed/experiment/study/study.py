@@ -21,7 +21,8 @@ from testbed.experiment.plan.plan import make_plan, topology_reference
 from testbed.experiment.scenario import file as scenario_file
 from testbed.experiment.scenario.file import ScenarioError
 from testbed.experiment.scenario.scenario import Scenario
-from testbed.experiment.study.study_keys import Step, StudyKeys
+from testbed.experiment.study.study_keys import OWN_KEYS, Step, StudyKeys
+from testbed.experiment.system import systems
 
 # What a run takes beside its traffic, until one has been measured: start, the way of the last flows, stop, tables.
 USUAL_OVERHEAD_S = 10.0
@@ -63,8 +64,9 @@ def load(path: Path) -> Study:
     for steps in _combinations(keys):
         varied = {key: value for step in steps for key, value in step.told.items()}
         scenario = _scenario(document, keys, steps, _named(varied, path, source), path, source)
-        if "policy" in varied and all(service.policy is not None for service in scenario.services.values()):
-            raise ScenarioError(f"{path}: policies: each service of {source} has a policy of its own; leave those out")
+        for key in varied:
+            for why in filter(None, (system.unheeded(scenario, key) for system in systems())):
+                raise ScenarioError(f"{path}: {OWN_KEYS.get(key, key)}: {why.format(scenario=source)}")
         by_setting.append((varied, scenario, digest_of.files_of(scenario, source.parent)))
     # Seeds are outermost: whenever a study ends early, all that it compares has had about the same number of runs.
     cases = tuple(

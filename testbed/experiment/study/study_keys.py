@@ -18,7 +18,7 @@ from testbed.experiment.schema_parts import Name, Part
 from testbed.records.manifest import VARIANT
 
 _MOST_SEEDS = 1000
-_OWN_KEYS = {"policy": "policies", "seed": "seeds", "name": "name", "description": "description"}
+OWN_KEYS = {"policy": "policies", "seed": "seeds", "name": "name", "description": "description"}
 
 
 class Step(NamedTuple):
@@ -74,8 +74,8 @@ class StudyKeys(Part):
         for step in self.variant_steps or [Step({})]:
             stated = [*fixed, *(("variants", key) for key in step.settings)]
             for place, key in stated:
-                if key in _OWN_KEYS:
-                    raise ValueError(f"{place}.{key}: a study has a key of its own for that: {_OWN_KEYS[key]}")
+                if key in OWN_KEYS:
+                    raise ValueError(f"{place}.{key}: a study has a key of its own for that: {OWN_KEYS[key]}")
             for (place, key), (other_place, other) in combinations(stated, 2):
                 if f"{other}.".startswith(f"{key}.") or f"{key}.".startswith(f"{other}."):
                     raise ValueError(f"{other_place}.{other}: is or overlaps {place}.{key}; state it once")

@@ -1,1 +1,1 @@
-"""Each steering system's part of an experiment, one folder per system."""
+"""Each system's part of an experiment, one folder per system; `testbed.systems` lists them."""

@@ -23,8 +23,8 @@ from testbed.dyncast.metrics import wire_fields
 from testbed.dyncast.metrics.levels import RawMetrics, State
 from testbed.dyncast.nodes.d_router import DRouter
 from testbed.dyncast.nodes.d_router_config import DRouterConfig
-from testbed.experiment.launch import process_configs
 from testbed.experiment.scenario.file import ScenarioError
+from testbed.experiment.systems.dyncast.launch import process_configs
 from testbed.net.flow_key import FIVE_TUPLE, THREE_TUPLE, FlowKey
 from tests.dyncast_samples import (
     CLIENT,

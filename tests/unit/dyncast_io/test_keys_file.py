@@ -12,9 +12,9 @@ from testbed.dyncast.messages.admission import REPORT_RATE
 from testbed.dyncast.messages.authentication import Identity, Role
 from testbed.dyncast_io import keys_file
 from testbed.emulation import run_tag
-from testbed.experiment.launch import node_keys, process_configs
 from testbed.experiment.plan.plan import Plan
 from testbed.experiment.scenario.file import ScenarioError
+from testbed.experiment.systems.dyncast.launch import node_keys, process_configs
 from testbed.runtime.config import ConfigError
 from tests.scenarios import SWITCH, small_plan
 

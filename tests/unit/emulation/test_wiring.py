@@ -6,11 +6,13 @@ from collections import Counter
 
 import pytest
 
+from testbed.dyncast.roles import D_ROUTER, INSTANCE
 from testbed.emulation.run_tag import RunTag
 from testbed.emulation.switches.bridges import UPLINK_PORT, creation
 from testbed.emulation.wiring import Wiring, wire
 from topologies.addressing import AddressPlan
-from topologies.spec import Link, LinkSpec, Node, Role, Topology
+from topologies.roles import CLIENT
+from topologies.spec import Link, LinkSpec, Node, Topology
 
 _TAG = RunTag("0af9")
 _DELAY = LinkSpec(delay_ms=5.0)
@@ -21,10 +23,10 @@ def _topology(routers: int = 3, hosts: int = 3) -> Topology:
     nodes = [Node(f"router {n}") for n in range(routers)]
     links = [Link(f"router {n}", f"router {(n + 1) % routers}", _DELAY) for n in range(routers)]
     for n in range(1, routers):
-        nodes.append(Node(f"site {n}", Role.D_ROUTER))
+        nodes.append(Node(f"site {n}", D_ROUTER))
         links.append(Link(f"site {n}", f"router {n}", _DELAY))
         for host in range(hosts):
-            name, role = f"host {n}.{host}", Role.INSTANCE if host % 2 else Role.CLIENT
+            name, role = f"host {n}.{host}", INSTANCE if host % 2 else CLIENT
             nodes.append(Node(name, role))
             # Either end first: the order of a link's ends must not matter.
             links.append(Link(f"site {n}", name) if host % 2 else Link(name, f"site {n}"))
@@ -42,7 +44,7 @@ def wiring(topology: Topology) -> Wiring:
 
 
 def test_every_link_and_every_uplink_is_one_wire(topology: Topology, wiring: Wiring) -> None:
-    d_routers = topology.with_role(Role.D_ROUTER)
+    d_routers = topology.with_role(D_ROUTER)
     assert len(wiring.wires) == len(topology.links) + len(d_routers)
     assert sum(wire.spec == _DELAY for wire in wiring.wires) == 3 + 2
     assert len({wire.label for wire in wiring.wires}) == len(wiring.wires)
@@ -69,7 +71,7 @@ def test_an_access_link_ends_at_the_bridge_port_of_its_host(topology: Topology, 
         uplink = ends[bridge.interfaces[UPLINK_PORT]]
         assert (uplink.node, uplink.interface) == (d_router, "uplink")
         assert set(bridge.ports) == {
-            node.name for node in topology.nodes if node.role.is_host and topology.d_router_of(node.name) == d_router
+            node.name for node in topology.nodes if node.role.is_host and topology.site_of(node.name) == d_router
         }
         for host, port in bridge.ports.items():
             assert (ends[bridge.interfaces[port]].node, ends[bridge.interfaces[port]].interface) == (host, "eth0")

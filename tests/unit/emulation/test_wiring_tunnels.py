@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 
+from testbed.dyncast.roles import D_ROUTER, INSTANCE
 from testbed.emulation.run_tag import RunTag
 from testbed.emulation.switches.bridges import creation
 from testbed.emulation.switches.tunnels import UNDERLAY_MTU_BYTES
 from testbed.emulation.switches.tunnels import creation as tunnel_creation
 from testbed.emulation.wiring import Wiring, offer_commands, wire
 from topologies.addressing import AddressPlan
-from topologies.spec import Link, Node, Role, Topology
+from topologies.roles import CLIENT
+from topologies.spec import Link, Node, Topology
 
 _TAG = RunTag("0af9")
 _TOPOLOGY = Topology(
     "two sites",
     (
         Node("router"),
-        Node("east", Role.D_ROUTER),
-        Node("west", Role.D_ROUTER),
-        Node("client", Role.CLIENT),
-        Node("instance", Role.INSTANCE),
+        Node("east", D_ROUTER),
+        Node("west", D_ROUTER),
+        Node("client", CLIENT),
+        Node("instance", INSTANCE),
     ),
     (Link("east", "router"), Link("router", "west"), Link("client", "east"), Link("instance", "west")),
 )

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from testbed.emulation.inspection.client import InspectionError
-from testbed.experiment.execution.baseline_measures import idle_paths
+from testbed.experiment.systems.dyncast.run.fidelity import idle_paths
 from tests.scenarios import small_plan
 
 
@@ -31,7 +31,7 @@ class Testbed:
 
 
 def test_paths_are_held_against_the_links_on_the_way() -> None:
-    there, back = idle_paths(Testbed(7.0), small_plan(), math.inf)  # type: ignore[arg-type]
+    there, back = idle_paths(small_plan(), Testbed(7.0).inspect, math.inf)
     assert {(there.a, there.b), (back.a, back.b)} == {("east", "middle"), ("middle", "east")}
     assert there.links == back.links[::-1] and len(there.links) > 2
     assert there.configured_ms == pytest.approx(small_plan().path_cost_ms("east", "middle"), abs=0.1)
@@ -39,6 +39,6 @@ def test_paths_are_held_against_the_links_on_the_way() -> None:
 
 
 def test_who_does_not_answer_or_is_asked_too_late_has_measured_nothing() -> None:
-    (only,) = idle_paths(Testbed(0.0, busy="east"), small_plan(), math.inf)  # type: ignore[arg-type]
+    (only,) = idle_paths(small_plan(), Testbed(0.0, busy="east").inspect, math.inf)
     assert only.a == "middle"
-    assert idle_paths(Testbed(0.0), small_plan(), -math.inf) == []  # type: ignore[arg-type]
+    assert idle_paths(small_plan(), Testbed(0.0).inspect, -math.inf) == []

@@ -14,12 +14,11 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from testbed.cli.machine import calibrate
-from testbed.experiment import calibration
-from testbed.experiment.calibration import CalibrationError, Carried, Settings, search
-from testbed.experiment.plan.plan import make_plan
 from testbed.experiment.progress import Silent
 from testbed.experiment.scenario.file import parse
-from tests.scenarios import small_document, small_plan
+from testbed.experiment.systems.dyncast import calibration
+from testbed.experiment.systems.dyncast.calibration import CalibrationError, Carried, Settings, search
+from tests.scenarios import dyncast_plan, small_document, small_plan
 
 
 @given(st.floats(20, 10_000), st.integers(0, 5))
@@ -56,7 +55,7 @@ def test_a_load_is_tried_again_before_it_is_given_up(monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize("settings", [Settings(), calibration.QUICK])
 def test_each_load_is_a_scenario_that_asks_for_it(name: str, load: float, settings: Settings) -> None:
     document = calibration.KINDS[name].document(load, settings.duration_s)
-    plan = make_plan(parse(document, "calibration"), Path("calibration"))
+    plan = dyncast_plan(parse(document, "calibration"), Path("calibration"))
     asked = calibration.asked(plan.scenario)
     assert asked[name] == pytest.approx(max(load, 50 if "rtp" in name else 0), abs=25)
     assert [load for other, load in asked.items() if other != name] == [0]

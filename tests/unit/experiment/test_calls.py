@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from testbed.experiment.launch import process_configs, workload_files
 from testbed.experiment.plan.plan import Plan
 from testbed.experiment.scenario.file import ScenarioError
+from testbed.experiment.systems.dyncast.launch import process_configs, workload_files
 from testbed.runtime.lifecycle import load
 from tests.scenarios import small_document, small_plan
 from traffic import workloads

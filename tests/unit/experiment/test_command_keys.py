@@ -9,11 +9,12 @@ import pytest
 import yaml
 
 from testbed.agents.command_instance.config import CommandConfig
-from testbed.experiment.launch import command_configs, process_configs, workload_files
-from testbed.experiment.plan.plan import Plan, make_plan
-from testbed.experiment.scenario.command_keys import filled
 from testbed.experiment.scenario.file import ScenarioError, dump, parse
+from testbed.experiment.systems.dyncast.keys.command import filled
+from testbed.experiment.systems.dyncast.launch import command_configs, process_configs, workload_files
+from testbed.experiment.systems.dyncast.plan.plan import DyncastPlan
 from testbed.runtime.config import ConfigError
+from tests.scenarios import dyncast_plan
 from topologies.spec import TopologyError
 from traffic.config import HttpWorkloadConfig
 
@@ -46,8 +47,8 @@ def document(**changes: Any) -> dict[str, Any]:
     } | changes  # fmt: skip
 
 
-def plan(**changes: Any) -> Plan:
-    return make_plan(parse(document(**changes), "my.yaml"), Path("/scenarios/my.yaml"))
+def plan(**changes: Any) -> DyncastPlan:
+    return dyncast_plan(parse(document(**changes), "my.yaml"), Path("/scenarios/my.yaml"))
 
 
 def _changed(path: str, value: Any) -> dict[str, Any]:

@@ -11,9 +11,9 @@ from ryu_apps.dyncast.config.control_process import ControlConfig
 from testbed.agents.metric_agent.config import MetricAgentConfig
 from testbed.dyncast.control.role import DISTRIBUTED, Control
 from testbed.dyncast.metric_agent.update_triggers import Band, Telling
-from testbed.experiment.launch import process_configs
 from testbed.experiment.plan.plan import Plan
 from testbed.experiment.scenario.file import ScenarioError
+from testbed.experiment.systems.dyncast.launch import process_configs
 from testbed.net.addresses import Address
 from testbed.runtime.config import ConfigError
 from tests.scenarios import SWITCH, small_document, small_plan

@@ -13,23 +13,24 @@ from ryu_apps.dyncast.config.control_process import ControlConfig, load
 from testbed.dyncast.messages.authentication import Identity, Role
 from testbed.dyncast.nodes.d_router import DRouter
 from testbed.dyncast.nodes.dispatcher import Dispatcher
+from testbed.dyncast.roles import D_ROUTER, DISPATCHER, INSTANCE
 from testbed.dyncast_io import keys_file
 from testbed.emulation.run_tag import RunTag
 from testbed.emulation.wiring import End, wire
-from testbed.experiment.launch import dispatcher_configs, node_keys, process_configs
-from testbed.experiment.plan.plan import Plan, make_plan
 from testbed.experiment.scenario.file import ScenarioError
 from testbed.experiment.scenario.file import load as load_scenario
+from testbed.experiment.systems.dyncast.launch import dispatcher_configs, node_keys, process_configs
+from testbed.experiment.systems.dyncast.plan.plan import DyncastPlan
 from testbed.runtime.config import ConfigError
-from tests.scenarios import EXAMPLES, SWITCH
+from tests.scenarios import EXAMPLES, SWITCH, dyncast_plan
+from topologies.roles import CLIENT
 from topologies.spec import Link, Node, Topology, TopologyError
-from topologies.spec import Role as NodeRole
 
 FIGURE_5 = EXAMPLES / "figures" / "cfn-figure-5.yaml"
 
 
-def figure_5(settings: dict[str, Any] | None = None) -> Plan:
-    return make_plan(load_scenario(FIGURE_5, settings), FIGURE_5)
+def figure_5(settings: dict[str, Any] | None = None) -> DyncastPlan:
+    return dyncast_plan(load_scenario(FIGURE_5, settings), FIGURE_5)
 
 
 def two_clients(**changes: Any) -> dict[str, Any]:
@@ -53,11 +54,9 @@ def test_clients_behind_a_dispatcher_belong_to_its_cfn_node() -> None:
 
 def test_a_scenario_puts_dispatchers_between_clients_and_their_site() -> None:
     topology = figure_5({**two_clients(), "dispatcher.delay_ms": 3}).topology
-    (added,) = (node.name for node in topology.with_role(NodeRole.DISPATCHER) if node.name != "CFN-Dispatcher")
-    assert added == "home" and topology.d_router_of("home") == "CFN-node-2"
-    behind = {
-        name: topology.dispatcher_of(name) for name in topology.graph() if name.startswith("client-") and "@" in name
-    }
+    (added,) = (node.name for node in topology.with_role(DISPATCHER) if node.name != "CFN-Dispatcher")
+    assert added == "home" and topology.site_of("home") == "CFN-node-2"
+    behind = {name: topology.switch_of(name) for name in topology.graph() if name.startswith("client-") and "@" in name}
     assert sorted(behind.values(), key=str) == [None, "home", "home"]
     (link,) = (link for link in topology.links if {link.a, link.b} == {"home", "CFN-node-2"})
     assert link.spec.delay_ms == 3
@@ -93,8 +92,8 @@ def test_what_cannot_be_is_refused_in_one_line(settings: dict[str, Any], words: 
 )
 def test_a_dispatcher_has_one_cfn_node_and_else_clients(links: list[tuple[str, str]]) -> None:
     roles = {
-        "r": NodeRole.D_ROUTER, "r2": NodeRole.D_ROUTER, "d": NodeRole.DISPATCHER, "c": NodeRole.CLIENT,
-        "i": NodeRole.INSTANCE,
+        "r": D_ROUTER, "r2": D_ROUTER, "d": DISPATCHER, "c": CLIENT,
+        "i": INSTANCE,
     }  # fmt: skip
     named = dict.fromkeys([name for link in links for name in link])
     with pytest.raises(TopologyError, match="must have exactly one link"):
@@ -131,14 +130,14 @@ def test_a_dispatchers_switch_is_between_its_clients_and_the_switch_of_its_cfn_n
 # -- what each is told -------------------------------------------------------------------------------
 
 
-def told_to_dispatcher(plan: Plan, folder: Path) -> ControlConfig:
+def told_to_dispatcher(plan: DyncastPlan, folder: Path) -> ControlConfig:
     return dispatcher_configs.control(
         plan, "CFN-Dispatcher", folder, datapath_id=4, openflow_port=6700, uplink_port=1, in_band_fd=3,
         inspection_socket="x", switch=SWITCH,
     )  # fmt: skip
 
 
-def told_to_cfn_node(plan: Plan, site: str, folder: Path) -> ControlConfig:
+def told_to_cfn_node(plan: DyncastPlan, site: str, folder: Path) -> ControlConfig:
     return process_configs.control(
         plan, site, folder, datapath_id=1, openflow_port=6701, uplink_port=1, in_band_fd=3, switch=SWITCH, zones={},
         dispatchers=dispatcher_configs.told_to_cfn_node(plan, site, {"CFN-Dispatcher": 2}),

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from testbed.dyncast.roles import AGENT
 from testbed.emulation.run_tag import RunTag
 from testbed.emulation.wiring import wire
-from testbed.experiment.launch import process_configs
 from testbed.experiment.scenario.file import ScenarioError
+from testbed.experiment.systems.dyncast.launch import process_configs
 from tests.scenarios import small_plan
-from topologies.spec import LinkSpec, Role
+from topologies.spec import LinkSpec
 
 EDGE = {"agent_at": "edge", "agent_link": {"delay_ms": 3}}
 _SITES = {"east": "New York", "middle": "Chicago", "west": "Denver"}
@@ -20,7 +21,7 @@ _SITES = {"east": "New York", "middle": "Chicago", "west": "Denver"}
 
 def test_each_site_with_instances_has_one_on_a_host_of_its_own() -> None:
     plan = small_plan(metrics=EDGE, sites={name: {"at": at} for name, at in _SITES.items()})
-    assert [node.name for node in plan.topology.with_role(Role.AGENT)] == ["dma@east", "dma@middle"]  # none at west
+    assert [node.name for node in plan.topology.with_role(AGENT)] == ["dma@east", "dma@middle"]  # none at west
     assert [plan.agent_node(site) for site in ("east", "middle")] == ["dma@east", "dma@middle"]
     (link,) = [link for link in plan.topology.links if link.a == "dma@east"]
     assert (link.b, link.spec) == ("east", LinkSpec(delay_ms=3))

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
-from testbed.experiment.faults.injector import Schedule, perform
-from testbed.experiment.plan.fault_plan import PlannedFault
+from testbed.experiment.faults import injector
+from testbed.experiment.faults.steps import Schedule, Step
 from testbed.experiment.plan.plan import Plan
+from testbed.experiment.plan.planned_fault import PlannedFault
 from testbed.experiment.scenario.file import ScenarioError
+from testbed.experiment.systems.dyncast.faults import performer
 from testbed.records.parts import set_aside
 from testbed.records.writer import RecordWriter
 from tests.scenarios import small_plan
@@ -106,6 +108,10 @@ class _Hands:
 
     def __getattr__(self, name: str) -> Any:
         return lambda *arguments: self.done.append((name, *arguments)) or self._remark
+
+
+def perform(step: Step, hands: Any) -> str:
+    return (injector if step.fault.links else performer).perform(step, hands)
 
 
 @pytest.mark.parametrize(

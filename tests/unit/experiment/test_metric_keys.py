@@ -11,8 +11,8 @@ from pydantic import ValidationError
 from testbed.agents.metric_agent.config import MetricAgentConfig
 from testbed.dyncast.metric_agent.update_triggers import Band, Dampening, Telling, Threshold
 from testbed.dyncast.metrics.normalisation import DEFAULT, MinMax, Normalisation, Sigmoid
-from testbed.experiment.launch import process_configs
-from testbed.experiment.systems.dyncast.metric_keys import MetricKeys, NormalisationKeys
+from testbed.experiment.systems.dyncast.keys.metric import MetricKeys, NormalisationKeys
+from testbed.experiment.systems.dyncast.launch import process_configs
 from testbed.net.token_bucket import Rate
 from tests.scenarios import small_document, small_plan
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from testbed.experiment.faults.injector import Schedule, migration
-from testbed.experiment.faults.migration import Happened, Migration
-from testbed.experiment.faults.operations import Activity
+from testbed.experiment.faults.steps import Schedule
+from testbed.experiment.systems.dyncast.faults.migration import Happened, Migration
+from testbed.experiment.systems.dyncast.faults.operations import Activity
+from testbed.experiment.systems.dyncast.faults.performer import migration
 from tests.scenarios import small_plan
 
 OLD, NEW = "render-1@east", "render-1@middle"

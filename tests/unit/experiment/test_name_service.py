@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from ryu_apps.dyncast.config.control_process import ControlConfig
-from testbed.experiment.launch import process_configs, workload_files
-from testbed.experiment.plan import name_service
 from testbed.experiment.plan.plan import Plan
 from testbed.experiment.scenario.file import ScenarioError
+from testbed.experiment.systems.dyncast.launch import process_configs, workload_files
+from testbed.experiment.systems.dyncast.plan import name_service
 from tests.scenarios import SWITCH, small_plan
 from traffic.config import NameServer
 

@@ -9,8 +9,8 @@ import pytest
 
 from ryu_apps.dyncast.config.control_process import ControlConfig
 from testbed.agents.instance.config import TrueStateConfig
-from testbed.experiment.launch import process_configs
 from testbed.experiment.scenario.file import ScenarioError
+from testbed.experiment.systems.dyncast.launch import process_configs
 from testbed.runtime.config import ConfigError
 from tests.scenarios import small_document, small_plan
 

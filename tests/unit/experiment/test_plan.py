@@ -6,15 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from testbed.experiment.launch import process_configs, workload_files
-from testbed.experiment.plan.plan import make_plan
 from testbed.experiment.scenario.file import ScenarioError, load
-from tests.scenarios import EXAMPLE_SCENARIOS, EXAMPLES, SWITCH, small_document, small_plan
+from testbed.experiment.systems.dyncast.launch import process_configs, workload_files
+from tests.scenarios import EXAMPLE_SCENARIOS, EXAMPLES, SWITCH, dyncast_plan, small_document, small_plan
 
 
 @pytest.mark.parametrize("path", EXAMPLE_SCENARIOS, ids=lambda path: path.stem)
 def test_examples_can_be_built(path: Path) -> None:
-    plan = make_plan(load(path), path)
+    plan = dyncast_plan(load(path), path)
     assert len({item.d_bid for item in plan.instances}) == len(plan.instances)
 
 
@@ -32,7 +31,7 @@ def test_everything_has_a_name_a_place_and_an_address() -> None:
 
 def test_instances_take_the_hosts_of_the_drafts_figure() -> None:
     path = EXAMPLES / "figures" / "cfn-figure-2.yaml"
-    plan = make_plan(load(path), path)
+    plan = dyncast_plan(load(path), path)
     bindings: dict[str, list[str]] = {}
     for item in plan.instances:
         bindings.setdefault(item.service, []).append(item.host)

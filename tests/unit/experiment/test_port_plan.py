@@ -11,9 +11,9 @@ import pytest
 from ryu_apps.dyncast.config.control_process import ControlConfig
 from testbed.dyncast.monitoring.port_state import Port
 from testbed.emulation.relay.impairment import Impairment, LinkDirection
-from testbed.experiment.launch import process_configs
-from testbed.experiment.launch.measurement_sockets import Measuring
 from testbed.experiment.plan.plan import Plan
+from testbed.experiment.systems.dyncast.launch import process_configs
+from testbed.experiment.systems.dyncast.launch.measurement_sockets import Measuring
 from testbed.linux.port_reader import PortReader, PortSource, relayed
 from testbed.net.port_counters import PortCounters, Reading
 from testbed.runtime.config import ConfigError

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from testbed.experiment.execution.collect import collect
-from testbed.experiment.execution.live_load import LiveLoad
 from testbed.experiment.fidelity import fidelity
+from testbed.experiment.systems.dyncast.run.live_load import LiveLoad
 from testbed.records.manifest import FidelityEntry
 from testbed.records.parts import whole_rows
 from testbed.records.tables import catalogue

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from ryu_apps.dyncast.config.tunnel import StationConfig, mac_octets
-from testbed.experiment.launch import process_configs
 from testbed.experiment.scenario.file import ScenarioError, parse
+from testbed.experiment.systems.dyncast.launch import process_configs
 from tests.scenarios import SWITCH, small_document, small_plan
 
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from ryu_apps.openflow.control_delay import ControlDelay
-from testbed.experiment.execution.baseline_measures import control_delays_ms
+from testbed.experiment.systems.dyncast.run.fidelity import control_delays_ms
 
 
 class Switch:

@@ -7,18 +7,20 @@ from itertools import combinations
 
 import pytest
 
+from testbed.dyncast.roles import D_ROUTER, INSTANCE
 from topologies import catalogue
 from topologies.addressing import AddressPlan
+from topologies.roles import CLIENT
 from topologies.sites import Host, Site, with_hosts, with_sites
-from topologies.spec import Link, Node, Role, Topology, TopologyError
+from topologies.spec import Link, Node, Topology, TopologyError
 
 
 def _abilene() -> Topology:
     topology = with_sites(
         catalogue.load("topozoo/Abilene"), [Site("east", "New York"), Site("west", "Seattle"), Site("middle", "Denver")]
     )
-    hosts = [Host(f"server-{n}@{site}", Role.INSTANCE, site) for site in ("west", "east") for n in (1, 2)]
-    return with_hosts(topology, [*hosts, Host("client@west", Role.CLIENT, "west")])
+    hosts = [Host(f"server-{n}@{site}", INSTANCE, site) for site in ("west", "east") for n in (1, 2)]
+    return with_hosts(topology, [*hosts, Host("client@west", CLIENT, "west")])
 
 
 def test_a_site_is_a_numbered_network_with_its_d_router_as_gateway() -> None:
@@ -55,11 +57,11 @@ def test_no_two_networks_and_no_two_macs_are_alike() -> None:
             list(plan.router_id(node.name))[family].network for node in topology.nodes if node.name not in hosts
         ]
         networks += [list(plan.link(link.a, link.b)[link.a])[family].network for link in inner]
-        sites = [plan.site(node.name) for node in topology.with_role(Role.D_ROUTER)]
+        sites = [plan.site(node.name) for node in topology.with_role(D_ROUTER)]
         networks += [(site.prefix4, site.prefix6)[family] for site in sites]
         assert not [pair for pair in combinations(networks, 2) if pair[0].overlaps(pair[1])]
     macs = [plan.mac(*ends) for link in topology.links for ends in ((link.a, link.b), (link.b, link.a))]
-    macs += [plan.site(node.name).mac for node in topology.with_role(Role.D_ROUTER)]
+    macs += [plan.site(node.name).mac for node in topology.with_role(D_ROUTER)]
     assert len(set(macs)) == len(macs)
     # Locally administered, unicast.
     assert all(int(mac[:2], 16) & 3 == 2 for mac in macs)
@@ -107,7 +109,7 @@ def test_a_d_sid_of_its_own_is_taken(address: str) -> None:
 
 def test_there_are_addresses_for_254_sites() -> None:
     def star(count: int) -> Topology:
-        sites = tuple(Node(f"s{n}", Role.D_ROUTER) for n in range(count))
+        sites = tuple(Node(f"s{n}", D_ROUTER) for n in range(count))
         return Topology("star", (Node("hub"), *sites), tuple(Link("hub", site.name) for site in sites))
 
     assert AddressPlan(star(254)).site("s253").prefix4 == ip_network("10.254.0.0/16")

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from testbed.dyncast.roles import D_ROUTER, INSTANCE
 from topologies import catalogue, yaml_form
-from topologies.spec import Role, TopologyError
+from topologies.roles import CLIENT, ROUTER, Role
+from topologies.spec import TopologyError
 
 
 def test_names_are_grouped_by_source() -> None:
@@ -91,8 +93,8 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
 
 def test_the_figure_of_the_cfn_draft_stands_as_drawn() -> None:
     figure = catalogue.load("draft/cfn-figure-2")
-    assert [node.name for node in figure.with_role(Role.D_ROUTER)] == ["CFN-node-1", "CFN-node-2", "CFN-node-3"]
-    homes = {node.name: figure.d_router_of(node.name) for node in figure.nodes if node.role.is_host}
+    assert [node.name for node in figure.with_role(D_ROUTER)] == ["CFN-node-1", "CFN-node-2", "CFN-node-3"]
+    homes = {node.name: figure.site_of(node.name) for node in figure.nodes if node.role.is_host}
     assert homes == {
         "client": "CFN-node-1",
         "BID21": "CFN-node-2",
@@ -104,14 +106,14 @@ def test_the_figure_of_the_cfn_draft_stands_as_drawn() -> None:
 
 def test_the_figure_of_the_dyncast_draft_stands_as_drawn() -> None:
     figure = catalogue.load("draft/dyncast-figure-2")
-    behind: dict[str, set[tuple[str, Role]]] = {node.name: set() for node in figure.with_role(Role.D_ROUTER)}
+    behind: dict[str, set[tuple[str, Role]]] = {node.name: set() for node in figure.with_role(D_ROUTER)}
     for node in figure.nodes:
         if node.role.is_host:
-            behind[figure.d_router_of(node.name)].add((node.name, node.role))
-    assert {name for name, role in behind["D-Router-2"] if role is Role.INSTANCE} == {"D-BID-21", "D-BID-22"}
-    assert behind["D-Router-3"] == {("D-BID-31", Role.INSTANCE), ("D-BID-32", Role.INSTANCE)}
-    assert [role for _, role in behind["D-Router-1"]] == [Role.CLIENT]
-    assert len(figure.with_role(Role.ROUTER)) > 1, "an infrastructure lies between the D-Routers"
+            behind[figure.site_of(node.name)].add((node.name, node.role))
+    assert {name for name, role in behind["D-Router-2"] if role is INSTANCE} == {"D-BID-21", "D-BID-22"}
+    assert behind["D-Router-3"] == {("D-BID-31", INSTANCE), ("D-BID-32", INSTANCE)}
+    assert [role for _, role in behind["D-Router-1"]] == [CLIENT]
+    assert len(figure.with_role(ROUTER)) > 1, "an infrastructure lies between the D-Routers"
 
 
 def test_a_network_can_be_written_down_and_edited(tmp_path: Path) -> None:

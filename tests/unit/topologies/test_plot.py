@@ -12,18 +12,20 @@ import pytest
 from matplotlib.image import imread
 
 from testbed.analysis.plots import topology_plot
+from testbed.dyncast.roles import INSTANCE
 from topologies import catalogue
 from topologies.drawing.labels import Labels, extent
 from topologies.drawing.layout import distances_to_segments, layout
+from topologies.roles import CLIENT
 from topologies.sites import Host, Site, with_hosts, with_sites
-from topologies.spec import Link, Node, Role, Topology
+from topologies.spec import Link, Node, Topology
 
 
 def _with_edges(name: str, sites: int, hosts: int) -> Topology:
     topology = catalogue.load(name)
     routers = [node.name for node in topology.nodes][:sites]
     topology = with_sites(topology, [Site(f"edge {router}", router) for router in routers])
-    roles = itertools.cycle((Role.INSTANCE, Role.CLIENT))
+    roles = itertools.cycle((INSTANCE, CLIENT))
     return with_hosts(
         topology,
         [Host(f"h{n}@{router}", next(roles), f"edge {router}") for router in routers for n in range(hosts)],

@@ -6,8 +6,9 @@ import pytest
 
 from topologies import catalogue, routing
 from topologies.addressing import AddressPlan
+from topologies.roles import CLIENT
 from topologies.sites import Host, Site, with_hosts, with_sites
-from topologies.spec import Link, LinkSpec, Node, Role, Topology, TopologyError
+from topologies.spec import Link, LinkSpec, Node, Topology, TopologyError
 
 
 def _routers(**delays_ms: float) -> Topology:
@@ -60,7 +61,7 @@ def test_routes_lead_to_all_sites_and_router_identifiers() -> None:
     topology = with_sites(
         _routers(ab=1, bc=1), [Site("S", "a", LinkSpec(delay_ms=0.5)), Site("T", "c", LinkSpec(delay_ms=0.5))]
     )
-    topology = with_hosts(topology, [Host("h", Role.CLIENT, "S")])
+    topology = with_hosts(topology, [Host("h", CLIENT, "S")])
     plan = AddressPlan(topology)
     routes = routing.routes(topology, plan)
     assert set(routes) == {"a", "b", "c", "S", "T"}, "hosts have their gateway only"

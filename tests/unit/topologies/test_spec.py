@@ -6,16 +6,18 @@ import math
 
 import pytest
 
+from testbed.dyncast.roles import D_ROUTER, INSTANCE
+from topologies.roles import CLIENT, ROUTER
 from topologies.sites import Host, Site, with_hosts, with_sites
-from topologies.spec import Link, LinkSpec, Node, Role, Topology, TopologyError
+from topologies.spec import Link, LinkSpec, Node, Topology, TopologyError
 
 
 def _topology(nodes: str, *links: str) -> Topology:
     """Return a network of nodes of one letter: upper case D-Routers, digits clients, the rest routers."""
-    roles = {True: Role.D_ROUTER, False: Role.ROUTER}
+    roles = {True: D_ROUTER, False: ROUTER}
     return Topology(
         "t",
-        tuple(Node(name, Role.CLIENT if name.isdigit() else roles[name.isupper()]) for name in nodes),
+        tuple(Node(name, CLIENT if name.isdigit() else roles[name.isupper()]) for name in nodes),
         tuple(Link(pair[0], pair[1]) for pair in links),
     )
 
@@ -84,11 +86,11 @@ def test_sites_and_hosts_join_where_they_say() -> None:
     uplink, access = LinkSpec(delay_ms=1), LinkSpec(loss_percent=2)
     topology = with_hosts(
         with_sites(core, [Site("edge", "a", uplink)]),
-        [Host("server", Role.INSTANCE, "edge", access), Host("user", Role.CLIENT, "edge")],
+        [Host("server", INSTANCE, "edge", access), Host("user", CLIENT, "edge")],
     )
-    assert topology.node("edge") == Node("edge", Role.D_ROUTER, 1.0, 2.0)
-    assert topology.node("server").role is Role.INSTANCE
-    assert topology.d_router_of("user") == "edge"
+    assert topology.node("edge") == Node("edge", D_ROUTER, 1.0, 2.0)
+    assert topology.node("server").role is INSTANCE
+    assert topology.site_of("user") == "edge"
     assert topology.links[1:] == (Link("edge", "a", uplink), Link("server", "edge", access), Link("user", "edge"))
     assert topology.demands == core.demands
     assert len(core.nodes) == 2, "the network given stays as it was"
@@ -103,6 +105,6 @@ def test_sites_and_hosts_elsewhere_are_refused() -> None:
     with pytest.raises(TopologyError, match="two nodes are called 'E'"):
         with_sites(core, [Site("E", "a")])
     with pytest.raises(TopologyError, match="client 'u': there is no site 'e'; did you mean 'E'"):
-        with_hosts(core, [Host("u", Role.CLIENT, "e")])
+        with_hosts(core, [Host("u", CLIENT, "e")])
     with pytest.raises(TopologyError, match="'u': a router is no host"):
-        with_hosts(core, [Host("u", Role.ROUTER, "E")])
+        with_hosts(core, [Host("u", ROUTER, "E")])

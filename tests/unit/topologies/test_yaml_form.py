@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from testbed.dyncast.roles import D_ROUTER
 from topologies import yaml_form
-from topologies.spec import Link, LinkSpec, Node, Role, TopologyError
+from topologies.roles import CLIENT
+from topologies.spec import Link, LinkSpec, Node, TopologyError
 
 _NODES = "nodes: [a, b]\n"
 
@@ -26,7 +28,7 @@ def test_short_and_long_forms() -> None:
         """,
         "net.yaml",
     )
-    assert topology.nodes == (Node("core"), Node("edge", Role.D_ROUTER, 52.5, 13.0), Node("7", Role.CLIENT))
+    assert topology.nodes == (Node("core"), Node("edge", D_ROUTER, 52.5, 13.0), Node("7", CLIENT))
     assert topology.links == (Link("core", "edge", LinkSpec(5, 1, 0.5, 100, 50)), Link("7", "edge"))
     assert topology.demands == {("core", "edge"): 3.0}
 

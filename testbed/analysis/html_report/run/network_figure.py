@@ -20,7 +20,8 @@ from testbed.analysis.run_data.loading import RunData, RunDataError
 from topologies import yaml_form
 from topologies.drawing.labels import Labels
 from topologies.drawing.layout import layout
-from topologies.spec import Role, Topology, TopologyError
+from topologies.roles import Kind
+from topologies.spec import Topology, TopologyError
 
 FILE = "topology.yaml"
 _WIDE_IN, _MOST_HEIGHT_IN, _MARGIN_IN = 7.6, 5.6, 0.35
@@ -146,7 +147,7 @@ def _nodes(
 ) -> None:
     for node in topology.nodes:
         busy = utilisation.get(node.name, float("nan"))
-        is_site = node.role is Role.D_ROUTER
+        is_site = node.role.kind is Kind.EDGE
         fill = sketches.GROUND if not is_site or np.isnan(busy) else sketches.shade(busy)
         axes.plot(
             *places[node.name], linestyle="none", marker="s" if is_site else "o", markersize=11 if is_site else 5.5,
@@ -164,8 +165,8 @@ def _labels(
 ) -> None:
     lines = np.array([(places[link.a], places[link.b]) for link in topology.links]).reshape(-1, 2, 2)
     labels = Labels(np.array(list(places.values())), _NODE_RADIUS_IN, lines)
-    routers = topology.with_role(Role.ROUTER)
-    for node in topology.with_role(Role.D_ROUTER):
+    routers = topology.of_kind(Kind.ROUTER)
+    for node in topology.of_kind(Kind.EDGE):
         busy = utilisation.get(node.name, float("nan"))
         text = node.name if np.isnan(busy) else f"{node.name} {busy:.0%}"
         place = labels.beside(places[node.name], text, _SITE_PT * _BOLD_WIDER)

@@ -1,1 +1,1 @@
-"""Dyncast's keys of a scenario: control, steering, metrics, DNS, Dispatchers, D-SID ranges."""
+"""Dyncast in an experiment: keys and rules, plan, processes, load and figures. `system` is the door."""

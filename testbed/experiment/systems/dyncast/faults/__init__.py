@@ -1,0 +1,1 @@
+"""Dyncast's kinds of fault, performed: instances moved, halted, killed; D-MAs halted; control processes killed."""

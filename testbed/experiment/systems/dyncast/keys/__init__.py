@@ -1,0 +1,1 @@
+"""Dyncast's keys of a scenario, a module each section."""

@@ -1,0 +1,1 @@
+"""Dyncast's processes on a testbed: D-Routers, Dispatchers, instances, D-MAs, the name server."""

@@ -1,0 +1,1 @@
+"""Dyncast's part of a plan: instances, agents, Dispatchers, the name server."""

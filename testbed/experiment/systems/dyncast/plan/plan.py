@@ -1,0 +1,100 @@
+"""Dyncast's part of a plan: where instances are and at which addresses, Dispatchers, D-MAs, the name server.
+
+Pure. What cannot be built is said here, before anything is touched.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+from testbed.dyncast.roles import DISPATCHER, INSTANCE
+from testbed.experiment.plan.plan import Plan
+from testbed.experiment.scenario.scenario import Scenario
+from testbed.experiment.systems.dyncast.keys.instance import InstanceKeys
+from testbed.experiment.systems.dyncast.plan import dispatchers, loads, name_service
+from testbed.experiment.systems.dyncast.plan.faults import not_running_at_first
+from testbed.experiment.systems.dyncast.plan.name_service import PlannedNameServer
+from testbed.experiment.systems.dyncast.plan.placement import Placed, agent_name, place
+from testbed.experiment.systems.dyncast.scenario import DyncastScenario
+from topologies.addressing import AddressPlan
+from topologies.sites import Host
+from topologies.spec import Topology, unknown_name
+
+
+@dataclass(frozen=True)
+class PlannedInstance:
+    """One service instance on its host. `d_bid` is its address in the family of the service's D-SID."""
+
+    name: str
+    host: str
+    site: str
+    service: str
+    d_bid: str
+    keys: InstanceKeys
+
+
+@dataclass(frozen=True)
+class DyncastPlan(Plan):
+    """A plan with Dyncast's part: `DyncastPlan.of(plan).instances`."""
+
+    scenario: DyncastScenario
+    instances: tuple[PlannedInstance, ...] = ()
+    name_server: PlannedNameServer | None = None
+
+    @classmethod
+    def of(cls, plan: Plan) -> DyncastPlan:
+        """Return a plan with Dyncast's part of it, typed."""
+        if isinstance(plan, cls):
+            return plan
+        shared: dict[str, Any] = {item.name: getattr(plan, item.name) for item in fields(Plan)}
+        return cls(**shared, **plan.parts["dyncast"])
+
+    @property
+    def first_instances(self) -> tuple[PlannedInstance, ...]:
+        """The instances that run from the start; the others are started by a fault."""
+        later = not_running_at_first(self.faults)
+        return tuple(item for item in self.instances if item.name not in later)
+
+    @property
+    def dispatchers(self) -> tuple[str, ...]:
+        """All CFN Dispatchers."""
+        return tuple(node.name for node in self.topology.with_role(DISPATCHER))
+
+    def agent_node(self, site: str) -> str:
+        """Return the node that the D-MA of a site runs on."""
+        return agent_name(site) if self.scenario.metrics.agent_at == "edge" else site
+
+
+def hosts(scenario: Scenario, topology: Topology) -> list[Host]:
+    """Return the hosts of instances, and Dispatchers. Raises TopologyError."""
+    keys = DyncastScenario.of(scenario)
+    placed = place(keys, topology)
+    added = [Host(item.host, INSTANCE, item.site, item.keys.link.spec()) for item in placed if item.adds_host]
+    return added + dispatchers.hosts(keys, topology)
+
+
+def planned(plan: Plan) -> dict[str, Any]:
+    """Return Dyncast's part: what `DyncastPlan` has beside the stage's. Raises TopologyError."""
+    scenario, topology, addresses = DyncastScenario.of(plan.scenario), plan.topology, plan.addresses
+    dispatchers.check(scenario, topology)
+    for number, d_sids in enumerate(scenario.d_sid_ranges):
+        addresses.check_d_sid_range(d_sids, f"d_sid_ranges[{number}]")
+    for name, service in scenario.services.items():
+        addresses.check_d_sid(service.d_sid, f"services.{name}.d_sid")
+    loads.check(plan)
+    controller = scenario.control.controller
+    if controller is not None and controller not in plan.sites:
+        raise unknown_name("control.controller: there is no site", controller, plan.sites)
+    instances = tuple(
+        PlannedInstance(
+            item.name, item.host, item.site, item.keys.service, _d_bid(scenario, item, addresses), item.keys
+        )
+        for item in place(scenario, topology)
+    )
+    return {"instances": instances, "name_server": name_service.planned(scenario, topology, addresses)}
+
+
+def _d_bid(scenario: DyncastScenario, item: Placed, addresses: AddressPlan) -> str:
+    host = addresses.host(item.host)
+    return str((host.ipv4 if scenario.services[item.keys.service].d_sid.version == 4 else host.ipv6).ip)

@@ -1,0 +1,25 @@
+"""Dyncast's rules over a whole scenario, in their order; each raises ValueError that begins with the key."""
+
+from testbed.experiment.systems.dyncast.rules.commands import check_commands
+from testbed.experiment.systems.dyncast.rules.learnt_services import check_learnt
+from testbed.experiment.systems.dyncast.rules.services import (
+    control_can_be,
+    d_sids_are_of_ranges,
+    d_sids_differ,
+    policies_exist,
+    services_can_be_steered,
+    services_have_instances,
+)
+from testbed.experiment.systems.dyncast.rules.workloads import flows_have_services
+
+RULES = (
+    d_sids_are_of_ranges,
+    policies_exist,
+    services_can_be_steered,
+    services_have_instances,
+    flows_have_services,
+    d_sids_differ,
+    control_can_be,
+    check_learnt,
+    check_commands,
+)
