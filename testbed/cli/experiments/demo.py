@@ -26,6 +26,8 @@ def demo(
       sudo ./dyncast demo --duration 10 --seed 2
     """
     need_root("demo")
+    shown = terminal.output()
+    shown.print(f"Two runs of {duration:g} s of traffic, and about 20 s around each: a network is built, and removed")
     from testbed.experiment import demo as demonstration
 
-    demonstration.run(out, duration, seed, terminal.output())
+    demonstration.run(out, duration, seed, shown)

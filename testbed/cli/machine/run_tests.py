@@ -7,6 +7,7 @@ markers are pytest's business; nothing here knows what they test.
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -17,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from testbed.cli.machine import checkout
+from testbed.runtime.signals import signals_as_exit
 
 # What a machine may lack without fault, as the reason of a skip says it: `capability netem is missing: …`.
 # Everything else the launcher installs or starts, so that its absence in CI is a tier that silently did not run.
@@ -137,4 +139,13 @@ def _existing(folders: Sequence[str]) -> list[str]:
 
 def _python(name: str, arguments: Sequence[str]) -> int:
     print(f"\n== {name}", flush=True)
-    return subprocess.run([sys.executable, *arguments], cwd=checkout.ROOT, check=False).returncode
+    process = subprocess.Popen([sys.executable, *arguments], cwd=checkout.ROOT)
+    try:
+        with signals_as_exit():
+            return process.wait()
+    except (KeyboardInterrupt, SystemExit) as ending:
+        # Tests take away what they have built, once interrupted; a terminal interrupts them as well as this process.
+        if isinstance(ending, SystemExit) or not sys.stdin.isatty():
+            process.send_signal(signal.SIGINT)
+        process.wait()
+        raise

@@ -1,6 +1,14 @@
 """What `dyncast test` makes of pytest's report."""
 
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
 from testbed.cli.machine.run_tests import Outcome, read_outcome, unexcused
+from testbed.runtime.polling import wait_until
 
 REPORT = """<?xml version="1.0"?>
 <testsuites><testsuite name="pytest">
@@ -26,3 +34,37 @@ def test_only_a_lacking_optional_capability_excuses_a_skip():
 
 def test_outcomes_of_tiers_add_up():
     assert str(Outcome(1, 0, (("a", "b"),)) + Outcome(2, 1)) == "3 passed, 1 failed, 1 skipped"
+
+
+_SLOW_TO_CLEAN = """
+import time
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def network():
+    Path({up!r}).touch()
+    yield
+    time.sleep(1)
+    Path({gone!r}).touch()
+
+
+def test_it(network):
+    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 128 + signal.SIGTERM)])
+def test_when_interrupted_it_ends_after_the_test_has_taken_away_its_network(
+    number: signal.Signals, code: int, tmp_path: Path
+) -> None:
+    up, gone, path = tmp_path / "up", tmp_path / "gone", tmp_path / "test_slow.py"
+    path.write_text(_SLOW_TO_CLEAN.format(up=str(up), gone=str(gone)))
+    command = [sys.executable, "-m", "testbed.cli", "test", str(path), "-q", "-p", "no:cacheprovider"]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_until(up.exists, 60, "the test to begin")
+    process.send_signal(number)
+    assert process.wait(60) == code
+    assert gone.exists()
