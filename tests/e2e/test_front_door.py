@@ -21,7 +21,7 @@ from tests.documented_commands import RUN, TINY_STUDY, documented, form_of, shor
 from tests.fresh_clone import FreshClone
 from tests.study_runs import write_study_run
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(600)
 
 _STUDY = {
     "name": "tiny",
@@ -77,12 +77,12 @@ def running(clone: FreshClone) -> Iterator[None]:
     command = clone.command("run", "docs/examples/first.yaml", "--set", "duration_s=120")
     run = subprocess.Popen(command, cwd=clone.path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     try:
-        wait_until(lambda: clone.dyncast("bindings", "--json").stdout.count("d_bid") > 3 or run.poll(), 90, "bindings")
+        wait_until(lambda: clone.dyncast("bindings", "--json").stdout.count("d_bid") > 3 or run.poll(), 180, "bindings")
         assert run.poll() is None
         yield
     finally:
         run.send_signal(signal.SIGINT)
-        _, said = run.communicate(timeout=60)
+        _, said = run.communicate(timeout=120)
     assert run.returncode == 130
     assert "interrupted; everything was removed" in said
 
@@ -90,8 +90,7 @@ def running(clone: FreshClone) -> Iterator[None]:
 def test_the_modules_are_the_clone_s_own(clone: FreshClone) -> None:
     code = "import testbed, traffic, topologies, ryu_apps; print(testbed, traffic, topologies, ryu_apps)"
     python = str(clone.path / ".venv" / "bin" / "python")
-    shown = subprocess.run([python, "-P", "-c", code] if False else [python, "-c", code], cwd="/", capture_output=True,
-                           text=True, check=True).stdout  # fmt: skip
+    shown = subprocess.run([python, "-c", code], cwd="/", capture_output=True, text=True, check=True).stdout
     assert shown.count(str(clone.path)) == 4
 
 
@@ -103,7 +102,7 @@ def test_what_is_shown_runs(
     assert form is not None
     if form.inside_a_run:
         request.getfixturevalue("running")
-    done = clone.dyncast(*arguments, timeout_s=230)
+    done = clone.dyncast(*arguments, timeout_s=580)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout
     assert "Traceback" not in done.stderr
