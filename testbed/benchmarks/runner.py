@@ -26,7 +26,7 @@ def run(names: Sequence[str], settings: Settings, *, as_json: bool) -> int:
     A row of JSON is printed as soon as it is measured. Progress goes to stderr. Raises UnknownBenchmark.
     """
     chosen = [registry.load(name) for name in names or registry.NAMES]
-    progress = Console(stderr=True, highlight=False)
+    progress = Console(stderr=True, highlight=False, soft_wrap=True)
     rows: list[Row] = []
     failed = False
     with signals_as_exit([signal.SIGTERM]):  # so that a benchmark takes away what it made

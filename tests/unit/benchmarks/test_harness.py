@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -11,6 +12,7 @@ from testbed.benchmarks.harness import Benchmark, Better, Goal, Row, Settings, S
 from testbed.benchmarks.registry import UnknownBenchmark
 from testbed.benchmarks.runner import run
 from testbed.cli.machine.bench import bench
+from testbed.cli.machine.checkout import ROOT
 
 
 def noted(name: str, log: list[str], figures: list[float]) -> Callable[[], float]:
@@ -87,3 +89,11 @@ def test_the_help_names_every_benchmark() -> None:
 @pytest.mark.parametrize("name", registry.NAMES)
 def test_a_benchmark_has_the_name_of_its_module(name: str) -> None:
     assert registry.load(name).name == name
+
+
+def test_the_product_does_without_its_tests() -> None:
+    """An installed package has benchmarks, and no tests."""
+    packages = ("testbed", "topologies", "traffic", "ryu_apps")
+    sources = (path for package in packages for path in (ROOT / package).rglob("*.py"))
+    uses = re.compile(r"""^\s*(from|import) tests\b|["']tests\.""", re.MULTILINE)
+    assert [path for path in sources if uses.search(path.read_text(encoding="utf-8"))] == []
