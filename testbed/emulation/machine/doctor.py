@@ -109,7 +109,8 @@ def show(found: Examination, console: Console) -> None:
 def _show_self_test(result: SelfTest, console: Console) -> None:
     if result.rtt_median_ms is not None:
         console.print(
-            f"self-test: round trip {result.rtt_median_ms:.2f} ms ({result.rtt_configured_ms:g} ms configured),"
+            f"self-test: round trip {result.rtt_least_ms:.2f} ms, median {result.rtt_median_ms:.2f}"
+            f" ({result.rtt_configured_ms:g} ms configured),"
             f" UDP loss {result.udp_loss_percent:.1f} %, TCP {result.tcp_mbps:.0f} Mbit/s"
         )
     if result.links and all(link.received for link in result.links):

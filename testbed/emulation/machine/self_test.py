@@ -42,8 +42,9 @@ _PROBES = 50
 _TRANSFER_S = 1.0
 _PATIENCE_S = 1.0
 _FIRST_ANSWER_S = 5.0
-# Userspace schedulers add some tenths of a millisecond; far more means that the delays of a run would not be true.
-_RTT_TOLERANCE_MS = 2.0
+# Userspace schedulers add some tenths of a millisecond. The fastest round trip says whether the delay is true, the
+# median whether the machine has the time for it; below that limit, each run's own verdict says how well it did.
+_RTT_TOLERANCE_MS, _BUSY_MS = 2.0, 10.0
 _IMPAIRED = LinkSpec(delay_ms=_DELAY_MS, loss_percent=3, rate_mbps=5)
 _FRAMES, _FRAME_INTERVAL_S = 400, 0.003  # enough to tell this loss from none
 _EARLY_TOLERANCE_MS, _RATE_TOLERANCE, _LOSS_CHANCE = 0.1, 0.1, 0.001
@@ -58,6 +59,7 @@ class SelfTest:
     datapath: str
     link: str
     rtt_configured_ms: float = 2 * _DELAY_MS
+    rtt_least_ms: float | None = None
     rtt_median_ms: float | None = None
     udp_sent: int = 0
     udp_received: int = 0
@@ -95,27 +97,36 @@ def self_test(backends: Backends, progress: Progress = lambda _message: None) ->
         return SelfTest(
             backends.datapath, backends.link, problems=(f"the self-test network cannot be built: {reason}",)
         )
+    least_ms = min(round_trips_ms, default=None)
     median_ms = statistics.median(round_trips_ms) if round_trips_ms else None
     return SelfTest(
         datapath=backends.datapath,
         link=backends.link,
+        rtt_least_ms=least_ms,
         rtt_median_ms=median_ms,
         udp_sent=sent,
         udp_received=len(round_trips_ms),
         tcp_mbps=tcp_mbps,
         links=tuple(measured),
-        problems=(*judge(median_ms, sent, len(round_trips_ms), tcp_mbps), *link_problems(measured)),
+        problems=(*judge(least_ms, median_ms, sent, len(round_trips_ms), tcp_mbps), *link_problems(measured)),
     )
 
 
-def judge(rtt_median_ms: float | None, sent: int, received: int, tcp_mbps: float) -> Iterator[str]:
+def judge(
+    rtt_least_ms: float | None, rtt_median_ms: float | None, sent: int, received: int, tcp_mbps: float
+) -> Iterator[str]:
     """Say, one line each, what is wrong with these measurements."""
-    if rtt_median_ms is None:
+    if rtt_least_ms is None or rtt_median_ms is None:
         yield "no UDP packet came back: the bridge or the links carry nothing; see `ovs-vsctl show` and `dmesg`"
-    elif abs(rtt_median_ms - 2 * _DELAY_MS) > _RTT_TOLERANCE_MS:
+    elif abs(rtt_least_ms - 2 * _DELAY_MS) > _RTT_TOLERANCE_MS:
         yield (
-            f"round trips take {rtt_median_ms:.2f} ms where {2 * _DELAY_MS:g} ms were configured:"
+            f"round trips take {rtt_least_ms:.2f} ms at best where {2 * _DELAY_MS:g} ms were configured:"
             " the machine is too busy to emulate delays, or the link backend does not work"
+        )
+    elif rtt_median_ms > 2 * _DELAY_MS + _BUSY_MS:
+        yield (
+            f"half of the round trips take more than {rtt_median_ms:.2f} ms where {2 * _DELAY_MS:g} ms were configured:"
+            " the machine is too busy to emulate delays"
         )
     if received and received < sent:
         yield f"{sent - received} of {sent} UDP probes were lost on links without loss"

@@ -11,9 +11,14 @@ from topologies.spec import LinkSpec
 _SPEC = LinkSpec(delay_ms=10, loss_percent=3, rate_mbps=5)
 
 
-@pytest.mark.parametrize("rtt_ms", [20.0, 20.4, 21.9])
-def test_true_delays_and_a_working_tcp_are_healthy(rtt_ms: float) -> None:
-    assert list(judge(rtt_ms, 50, 50, 400.0)) == []
+@pytest.mark.parametrize(("least_ms", "median_ms"), [(20.0, 20.0), (20.1, 20.4), (21.9, 21.9), (20.3, 29.0)])
+def test_true_delays_and_a_working_tcp_are_healthy(least_ms: float, median_ms: float) -> None:
+    assert list(judge(least_ms, median_ms, 50, 50, 400.0)) == []
+
+
+def test_a_machine_that_has_no_time_is_not_ready_though_its_fastest_round_trip_is_true() -> None:
+    (problem,) = judge(20.1, 35.0, 50, 50, 400.0)
+    assert problem.startswith("half of the round trips take more than 35.00 ms")
 
 
 @pytest.mark.parametrize(
@@ -21,13 +26,13 @@ def test_true_delays_and_a_working_tcp_are_healthy(rtt_ms: float) -> None:
     [
         (20.1, 50, 0.0, ["TCP carries nothing though UDP passes: checksum or segmentation offload"]),
         (None, 0, 0.0, ["no UDP packet came back", "TCP carries nothing; see"]),
-        (0.3, 50, 400.0, ["round trips take 0.30 ms where 20 ms were configured"]),
+        (0.3, 50, 400.0, ["round trips take 0.30 ms at best where 20 ms were configured"]),
         (35.0, 50, 400.0, ["round trips take 35.00 ms"]),
         (20.1, 49, 400.0, ["1 of 50 UDP probes were lost"]),
     ],
 )
 def test_each_ailment_is_named(rtt_ms: float | None, received: int, tcp_mbps: float, words: list[str]) -> None:
-    problems = list(judge(rtt_ms, 50, received, tcp_mbps))
+    problems = list(judge(rtt_ms, rtt_ms, 50, received, tcp_mbps))
     assert len(problems) == len(words)
     for problem, expected in zip(problems, words, strict=True):
         assert expected in problem
