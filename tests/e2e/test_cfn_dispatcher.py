@@ -11,6 +11,7 @@ import pytest
 from testbed.analysis.flows.attribution import moved_flows, seen_flows
 from testbed.analysis.flows.consistency import checks
 from testbed.analysis.run_data.loading import load
+from testbed.emulation.wiring import link_label
 from testbed.experiment.systems.dyncast.launch.running import RunningDyncast
 from tests.e2e.test_draft_figures import Results, address, asked, plan_of, standing
 from tests.machine import dyncast
@@ -36,6 +37,8 @@ def setting(value: object) -> Any:
 def test_the_dispatcher_has_the_entries_and_the_cfn_node_none(tmp_path: Path) -> None:
     plan = plan_of("cfn-figure-5")
     with standing(plan, tmp_path) as testbed:
+        impaired = {link_label(link) for link in plan.topology.links if not link.spec.is_plain}
+        assert {link.label for link in testbed.measured_links if link.early_ms == 0 and link.received} == impaired
         for client in ("client-1", "client-2"):
             for d_sid in ("203.0.113.1", "203.0.113.2", "203.0.113.3"):
                 asked(testbed, client, f"http://{d_sid}/?work_ms=5")

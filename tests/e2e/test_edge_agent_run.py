@@ -46,6 +46,14 @@ def test_reports_cross_the_agent_s_link_in_band_with_their_tag(run: RunData) -> 
     assert refused["messages"].sum() == 0
 
 
+def test_every_impaired_link_was_measured_before_the_traffic_that_of_the_agent_too(run: RunData) -> None:
+    fidelity = run.manifest.fidelity
+    assert fidelity is not None
+    assert fidelity.measured["links_measured"] == len(run.manifest.link_counters)
+    assert any("dma" in label for label in run.manifest.link_counters)
+    assert fidelity.measured["link_delay_early_ms"] == 0
+
+
 def test_a_cut_of_its_link_is_found_out_when_its_metrics_expire_and_undone(run: RunData) -> None:
     begin, end_s = _fault(run, "link_down")
     assert LIFETIME_S - 1 < begin["time_to_detect_s"] < end_s - begin["time_s"]
