@@ -149,7 +149,7 @@ def offer(testbed: CountingTestbed, size: Size) -> dict[int, float]:
     begin_s = time.monotonic()
     patience_s = 4 * max(size.rounds * ROUND_S, size.packets / size.packets_per_s)
     with RecordWriter(testbed.folder, "faults") as records, ExitStack() as opened:
-        breaker = Breaker(testbed.plan, testbed, records, Silent(), begin_s)
+        breaker = Breaker(testbed, records, Silent(), begin_s)
         sender = opened.enter_context(Sender(testbed, size))
         begun, next_look_s, arrived = 0, LOOK_S, 0
         while (elapsed_s := time.monotonic() - begin_s) < testbed.plan.scenario.duration_s or arrived < size.packets:

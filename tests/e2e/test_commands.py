@@ -17,10 +17,10 @@ import yaml
 
 from testbed.analysis.flows.consistency import checks
 from testbed.analysis.run_data.loading import RunData, load
-from testbed.experiment.faults.operations import TestbedOperations
 from testbed.experiment.launch.processes import RunError
 from testbed.experiment.launch.testbed import Testbed
 from testbed.experiment.scenario.file import parse
+from testbed.experiment.systems.dyncast.faults.operations import RunOperations
 from testbed.experiment.systems.dyncast.launch.running import RunningDyncast
 from testbed.experiment.systems.dyncast.plan.plan import DyncastPlan
 from testbed.records.parts import whole_rows
@@ -81,7 +81,7 @@ def document() -> dict[str, Any]:
     }  # fmt: skip
 
 
-Held = tuple[Testbed, TestbedOperations, Path]
+Held = tuple[Testbed, RunOperations, Path]
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +89,7 @@ def held(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Held]:
     folder = tmp_path_factory.mktemp("testbed")
     plan: DyncastPlan = dyncast_plan(parse(document(), "programs"), folder / "programs.yaml")
     with unchanged(), Testbed(plan, folder, folder / "logs") as testbed:
-        yield testbed, TestbedOperations(plan, testbed), folder
+        yield testbed, RunOperations(RunningDyncast.of(testbed)), folder
 
 
 def _ask(testbed: Testbed, address: str) -> tuple[str, str]:
