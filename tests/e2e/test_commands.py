@@ -153,7 +153,7 @@ def _program(folder: Path, instance: str) -> int:
     """Return the process of the program that an instance runs."""
     config = str(folder / f"{instance}.json").encode()
     for path in Path("/proc").glob("[0-9]*/cmdline"):
-        if path.read_bytes().split(b"\0")[-2:-1] == [config]:
+        if config in path.read_bytes().split(b"\0"):
             return descendants(int(path.parent.name))[0]
     raise AssertionError(f"{instance} does not run")
 
