@@ -154,11 +154,6 @@ class Keys:
             raise self.mistyped(key, wanted)
         return Keys({f"[{index}]": entry for index, entry in enumerate(value)}, self._path_of(key))
 
-    def sections(self, key: str, check: Check[Value], wanted: str = "a list", least: int = 0) -> tuple[Value, ...]:
-        """Take a list of objects, each by its own keys."""
-        entries = self.entries(key, wanted, least)
-        return tuple(entries.section(entry, check) for entry in entries)
-
     def reject_unknown(self) -> None:
         """Raise for a key that nobody has taken."""
         for key in self._values:

@@ -14,10 +14,11 @@ import tempfile
 import time
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from testbed.cli.machine import checkout
+from testbed.cli.machine import checkout, isolation
 from testbed.runtime.signals import signals_as_exit
 
 # What a machine may lack without fault, as the reason of a skip says it: `capability netem is missing: …`.
@@ -32,7 +33,7 @@ CHECKS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("import contracts", ("-c", "from importlinter.cli import lint_imports_command as main; main()")),
 )
 QUICK = ("tests/unit", "tests/property", "tests/flowtable")
-LIVE = ("tests/integration", "tests/e2e")
+INTEGRATION, END_TO_END = ("tests/integration",), ("tests/e2e",)
 
 
 @dataclass(frozen=True)
@@ -56,10 +57,10 @@ class _Report:
     tests: Outcome = Outcome()
     succeeded: bool = True
 
-    def add(self, name: str, succeeded: bool, started_s: float, detail: str = "") -> None:
+    def add(self, name: str, succeeded: bool, took_s: float, detail: str = "") -> None:
         self.succeeded = self.succeeded and succeeded
         verdict = detail or ("ok" if succeeded else "FAILED")
-        self.lines.append(f"  {name:<34} {verdict:<40} {time.monotonic() - started_s:6.1f} s")
+        self.lines.append(f"  {name:<34} {verdict:<40} {took_s:6.1f} s")
 
 
 def read_outcome(junit_xml: str) -> Outcome:
@@ -102,21 +103,74 @@ def run(slow: bool = False, extra: Sequence[str] = ()) -> int:
 def _run_everything(report: _Report, selection: list[str]) -> None:
     for name, arguments in CHECKS:
         started_s = time.monotonic()
-        report.add(name, _python(name, arguments) == 0, started_s)
+        succeeded = _python(name, arguments) == 0
+        report.add(name, succeeded, time.monotonic() - started_s)
     _run_tests(report, "unit, property, flow table", [*selection, "-n", "2", *_existing(QUICK)])
-    # Namespaces and Open vSwitch are one per machine, and what is timed wants the cores for itself.
-    _run_tests(report, "integration, end to end", [*selection, *_existing(LIVE)])
+    integration, end_to_end = ([*selection, *_existing(folders)] for folders in (INTEGRATION, END_TO_END))
+    if not isolation.is_possible():
+        _run_tests(report, "integration", integration)
+        _run_tests(report, "end to end", end_to_end)
+        return
+    # They wait more than they work: side by side, each on a machine of its own, they take little more than one of them.
+    with _Tests("end to end", end_to_end, is_isolated=True, is_quiet=True) as beside:
+        with _Tests("integration", integration, is_isolated=True) as shown:
+            shown.finish(report)
+        beside.finish(report)
 
 
 def _run_tests(report: _Report, name: str, arguments: Sequence[str]) -> None:
-    started_s = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="dyncast-test-") as folder:
-        junit = Path(folder) / "report.xml"
-        code = _python(name, ("-m", "pytest", f"--junitxml={junit}", *arguments))
-        tests = read_outcome(junit.read_text(encoding="utf-8")) if junit.exists() else Outcome()
-    report.tests += tests
-    detail = str(tests) if code in (0, 1) else f"FAILED: pytest ended with {code}, {tests}"
-    report.add(name, code == 0, started_s, detail)
+    with _Tests(name, arguments) as tests:
+        tests.finish(report)
+
+
+class _Tests:
+    """A run of pytest, from its start on. `is_quiet`: what it says is shown when it has ended."""
+
+    def __init__(
+        self, name: str, arguments: Sequence[str], *, is_isolated: bool = False, is_quiet: bool = False
+    ) -> None:
+        self._name = name
+        self._is_isolated = is_isolated
+        self._folder = tempfile.TemporaryDirectory(prefix="dyncast-test-")
+        self._junit = Path(self._folder.name) / "report.xml"
+        self._said = Path(self._folder.name) / "output" if is_quiet else None
+        self._started_s = time.monotonic()
+        command = [sys.executable, "-m", "pytest", f"--junitxml={self._junit}", *arguments]
+        if not is_quiet:
+            print(f"\n== {name}", flush=True)
+        with ExitStack() as opened:
+            output = opened.enter_context(self._said.open("wb")) if self._said else None
+            self._process = subprocess.Popen(
+                isolation.isolated(command) if is_isolated else command,
+                cwd=checkout.ROOT,
+                stdout=output,
+                stderr=subprocess.STDOUT if output else None,
+            )
+
+    def __enter__(self) -> _Tests:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._process.poll() is None:
+            if self._is_isolated:
+                self._process.kill()  # and with it all that it has built
+            elif kind is SystemExit or not sys.stdin.isatty():
+                # Tests take away what they have built; a terminal interrupts them as well as this process.
+                self._process.send_signal(signal.SIGINT)
+            self._process.wait()
+        self._folder.cleanup()
+
+    def finish(self, report: _Report) -> None:
+        """Wait until it ends, and report what it came to."""
+        with signals_as_exit():
+            code = self._process.wait()
+        ended_s = time.monotonic()
+        if self._said is not None:
+            print(f"\n== {self._name}", self._said.read_text(encoding="utf-8", errors="replace"), sep="\n", flush=True)
+        tests = read_outcome(self._junit.read_text(encoding="utf-8")) if self._junit.exists() else Outcome()
+        report.tests += tests
+        detail = str(tests) if code in (0, 1) else f"FAILED: pytest ended with {code}, {tests}"
+        report.add(self._name, code == 0, ended_s - self._started_s, detail)
 
 
 def _close(report: _Report) -> int:
@@ -139,13 +193,4 @@ def _existing(folders: Sequence[str]) -> list[str]:
 
 def _python(name: str, arguments: Sequence[str]) -> int:
     print(f"\n== {name}", flush=True)
-    process = subprocess.Popen([sys.executable, *arguments], cwd=checkout.ROOT)
-    try:
-        with signals_as_exit():
-            return process.wait()
-    except (KeyboardInterrupt, SystemExit) as ending:
-        # Tests take away what they have built, once interrupted; a terminal interrupts them as well as this process.
-        if isinstance(ending, SystemExit) or not sys.stdin.isatty():
-            process.send_signal(signal.SIGINT)
-        process.wait()
-        raise
+    return subprocess.run([sys.executable, *arguments], cwd=checkout.ROOT, check=False).returncode
