@@ -38,7 +38,6 @@ from testbed.records.writer import RecordWriter
 
 cfg.CONF.register_cli_opts([cfg.StrOpt("dyncast-config", help="configuration of this D-Router, a JSON file")])
 
-_FLUSH_INTERVAL_S = 1.0
 _LARGEST_DATAGRAM = 65535
 _SWITCH_PATIENCE_S = 30.0  # it may have a million entries to delete
 
@@ -245,7 +244,7 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
             self._perform(self.d_router.on_message(data, source, now_s))
 
     def _flush(self, now_s: float) -> None:
-        self._next_flush_s = now_s + _FLUSH_INTERVAL_S
+        self._next_flush_s = now_s + self.settings.flush_interval_s
         self.journal.flush(now_s)
         self._control_delay.flush()
 

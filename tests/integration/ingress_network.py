@@ -44,6 +44,7 @@ HOME, EAST, WEST = "home", "east", "west"
 CLIENT, NEIGHBOUR = "client", "neighbour"  # both at home
 INSTANCES = {EAST: "instance-east", WEST: "instance-west"}
 IN_BAND_PORT = 7000
+FLUSH_INTERVAL_S = 0.05  # what tests wait for they read in the files
 TIMEOUT_S = 1  # the least there is; for what shall idle out
 
 STEADY = ("203.0.113.10", "fd00:5::10")  # five-tuple, a long timeout
@@ -210,6 +211,7 @@ class Control:
             "in_band_port": IN_BAND_PORT,
             "inspection_socket": inspection.socket_name(bridge.name),
             "metric_lifetime_s": 600,
+            "flush_interval_s": FLUSH_INTERVAL_S,
             "services": services,
             "peers": [{"site": s, "address": ingress.gateway(s), "path_cost_ms": 1} for s in (EAST, WEST)],
             **changes,

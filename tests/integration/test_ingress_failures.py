@@ -118,13 +118,14 @@ def test_a_switch_that_comes_back_gets_its_flows_back(ingress: IngressNetwork, c
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
 def test_asked_to_end_the_controller_writes_everything_and_exits_with_0(
-    ingress: IngressNetwork, control: Control, number: signal.Signals
+    ingress: IngressNetwork, tmp_path: Path, number: signal.Signals
 ) -> None:
-    for connections in range(3):
-        with ingress.client_socket(socket.SOCK_STREAM, (STEADY[0], TCP_PORT)) as connection:
-            say(connection, f"{connections}")
-    ingress.tell(EAST, b"junk")  # not flushed yet when it ends
-    assert control.end(number) == 0
+    with controlled(ingress, tmp_path, flush_interval_s=2) as control:
+        for connections in range(3):
+            with ingress.client_socket(socket.SOCK_STREAM, (STEADY[0], TCP_PORT)) as connection:
+                say(connection, f"{connections}")
+        ingress.tell(EAST, b"junk")  # not flushed yet when it ends
+        assert control.end(number) == 0
     assert len(control.decisions(STEADY[0])) == 3
     last = control.table("control")[-1]
     assert None not in last.values()

@@ -70,6 +70,8 @@ class ControlConfig(ProcessConfig):
     """A binding not refreshed for so long is no candidate; a message older than this is refused."""
     probe_interval_s: Positive = DRouterConfig.probe_interval_s
     """It probes the paths to its peers this often."""
+    flush_interval_s: Positive = 1.0
+    """What it recorded is in its files after this time."""
     report_rate: RateForm = DRouterConfig.report_rate
     """How many reports of each agent it takes."""
     d_sid_ranges: tuple[Network, ...] = ()
