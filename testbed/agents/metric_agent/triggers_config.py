@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from testbed.dyncast.metric_agent.update_triggers import Band, Dampening, Telling, Threshold
+from testbed.dyncast.metric_agent.conditions import Band, Threshold
+from testbed.dyncast.metric_agent.dampening import Dampening
+from testbed.dyncast.metric_agent.update_triggers import Telling
 from testbed.dyncast.metrics.normalisation import AGGREGATIONS, MinMax, Normalisation, Sigmoid
 from testbed.net.token_bucket import Rate
 from testbed.runtime.document import Merged, Section, Tagged

@@ -10,10 +10,10 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from testbed.dyncast.messages.codec import report_of, split
-from testbed.dyncast.messages.reports import Report
+from testbed.dyncast.messages.codec import split
+from testbed.dyncast.messages.reports import Report, report_of
 from testbed.dyncast.messages.service_offer import ServiceOffer
-from testbed.dyncast.metric_agent.update_triggers import Telling, Watched
+from testbed.dyncast.metric_agent.update_triggers import Telling, UpdateTrigger
 from testbed.dyncast.metrics import normalisation
 from testbed.dyncast.metrics.levels import RawMetrics, State
 from testbed.dyncast.metrics.normalisation import Normalisation
@@ -43,7 +43,7 @@ class MetricAgent:
         self.bindings = tuple(bindings)
         self.counters: Counter[str] = Counter()
         self._telling = telling
-        self._watched = {binding: Watched(telling) for binding in self.bindings}
+        self._triggers = {binding: UpdateTrigger(telling) for binding in self.bindings}
         self._budget = TokenBucket(telling.budget) if telling.budget else None
         self._is_held_back = False
         self._sequence = 0
@@ -53,10 +53,10 @@ class MetricAgent:
     def observe(self, binding: AgentBinding, raw: RawMetrics | None, draining: bool, now_s: float) -> None:
         """Take in what an instance said of itself; None: it did not answer and counts as down."""
         state = State.DOWN if raw is None else State.DRAINING if draining else State.UP
-        watched = self._watched[binding]
+        trigger = self._triggers[binding]
         seen = report_of(binding.d_sid, binding.d_bid, state, raw, binding.scored_by)
-        watched.see(replace(seen, offer=binding.offer), now_s)
-        if watched.is_suppressed(now_s):
+        trigger.observe(replace(seen, offer=binding.offer), now_s)
+        if trigger.is_suppressed(now_s):
             self.counters["observations_suppressed"] += 1
 
     def next_timer_s(self, now_s: float) -> float:
@@ -71,17 +71,17 @@ class MetricAgent:
             missed = (now_s - self._next_refresh_s) // self._telling.refresh_s
             self._refreshed_s = self._next_refresh_s + missed * self._telling.refresh_s
             self._next_refresh_s = self._refreshed_s + self._telling.refresh_s
-        reasons = {watched: watched.reason(self._refreshed_s, now_s) for watched in self._watched.values()}
-        due = [watched for watched, reason in reasons.items() if reason]
+        reasons = {trigger: trigger.reason(self._refreshed_s, now_s) for trigger in self._triggers.values()}
+        due = [trigger for trigger, reason in reasons.items() if reason]
         if self._budget:  # Who waits matters only if not all may go. By age, lest changes keep refreshes from going.
-            due.sort(key=lambda watched: (reasons[watched] != "state", watched.told_s))
-        told = tuple(watched.as_told(now_s) for watched in due)
-        reports = split(Report(self.site, 0, now_s, told), self._sequence + 1) if told else []
+            due.sort(key=lambda trigger: (reasons[trigger] != "state", trigger.reported_s))
+        bindings = tuple(trigger.report(now_s) for trigger in due)
+        reports = split(Report(self.site, 0, now_s, bindings), self._sequence + 1) if bindings else []
         allowed = [report for report in reports if self._budget is None or self._budget.take(now_s)]
         self._is_held_back = len(allowed) < len(reports)
         self.counters["reports_held_back"] += len(reports) - len(allowed)
         self._sequence += len(allowed)
-        for watched in due[: sum(len(report.bindings) for report in allowed)]:
-            self.counters[f"told_{reasons[watched]}"] += 1
-            watched.tell(now_s)
+        for trigger in due[: sum(len(report.bindings) for report in allowed)]:
+            self.counters[f"told_{reasons[trigger]}"] += 1
+            trigger.on_reported(now_s)
         return allowed

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from testbed.dyncast.messages.codec import report_of
-from testbed.dyncast.messages.reports import BindingReport
-from testbed.dyncast.metric_agent.update_triggers import Band, Dampening, Penalty, Telling, Threshold, Watched
+from testbed.dyncast.messages.reports import BindingReport, report_of
+from testbed.dyncast.metric_agent.conditions import Band, Threshold
+from testbed.dyncast.metric_agent.dampening import Dampening, FigureOfMerit
+from testbed.dyncast.metric_agent.update_triggers import Telling, UpdateTrigger
 from testbed.dyncast.metrics.levels import RawMetrics, State
 from tests.dyncast_samples import D_SID, NEAR
 
@@ -35,16 +36,16 @@ class Told:
     """What an agent that looks at one binding at given times would tell; refreshes begin at 0."""
 
     def __init__(self, trigger: Threshold | Band | None = None, dampening: Dampening | None = None) -> None:
-        self.watched = Watched(Telling(_LONG_S, trigger, dampening=dampening))
+        self.trigger = UpdateTrigger(Telling(_LONG_S, trigger, dampening=dampening))
 
     def see(self, seen: BindingReport, now_s: float) -> str:
-        self.watched.see(seen, now_s)
+        self.trigger.observe(seen, now_s)
         return self.look(now_s)
 
     def look(self, now_s: float) -> str:
-        reason = self.watched.reason(now_s - now_s % _LONG_S, now_s)
+        reason = self.trigger.reason(now_s - now_s % _LONG_S, now_s)
         if reason:
-            self.watched.tell(now_s)
+            self.trigger.on_reported(now_s)
         return reason
 
 
@@ -153,10 +154,10 @@ def test_an_instance_that_flaps_is_told_of_as_draining_until_it_has_calmed() -> 
     assert said[:4] == ["state"] * 4  # up, down, up, down: suppressed from the fourth change on
     assert not any(said[4:])
     assert told.look(_LONG_S - 960) == ""
-    assert told.watched.as_told(5.0).state is State.DRAINING
+    assert told.trigger.report(5.0).state is State.DRAINING
     times_s = [5 + number for number in range(100)]
     assert len([now_s for now_s in times_s if told.see(up(), now_s) == "state"]) == 1
-    assert told.watched.as_told(105).state is State.UP
+    assert told.trigger.report(105).state is State.UP
 
 
 def test_going_down_is_told_even_when_metrics_flapped() -> None:
@@ -172,19 +173,19 @@ def test_a_refresh_while_suppressed_tells_the_figures_of_the_moment() -> None:
     for number in range(6):
         told.see((up(), DOWN)[number % 2], _LONG_S - 1 + number / 10)
     assert told.see(up(7), _LONG_S) == "refresh"
-    assert told.watched.as_told(_LONG_S) == up(7, state=State.DRAINING)
+    assert told.trigger.report(_LONG_S) == up(7, state=State.DRAINING)
 
 
-def test_a_penalty_halves_each_half_life_and_has_a_ceiling() -> None:
-    penalty = Penalty(_DAMPENING)
-    penalty.add(0)
-    assert penalty.value(10) == 0.5
-    assert penalty.value(20) == 0.25
+def test_a_figure_of_merit_halves_each_half_life_and_has_a_ceiling() -> None:
+    merit = FigureOfMerit(_DAMPENING)
+    merit.add(0)
+    assert merit.value(10) == 0.5
+    assert merit.value(20) == 0.25
     for _ in range(100):
-        penalty.add(20)
-    assert penalty.value(20) == 16
-    assert penalty.is_suppressed(60)
-    assert not penalty.is_suppressed(60.1)
+        merit.add(20)
+    assert merit.value(20) == 16
+    assert merit.is_suppressed(60)
+    assert not merit.is_suppressed(60.1)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,9 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from testbed.dyncast.messages.admission import REPORT_RATE
-from testbed.dyncast.metric_agent.update_triggers import Band, Dampening, Telling, Threshold
+from testbed.dyncast.metric_agent.conditions import Band, Threshold
+from testbed.dyncast.metric_agent.dampening import Dampening
+from testbed.dyncast.metric_agent.update_triggers import Telling
 from testbed.dyncast.metrics.normalisation import MinMax, Normalisation, Normaliser, Sigmoid
 from testbed.experiment.schema_parts import LinkKeys, Part
 from testbed.net.token_bucket import Rate
