@@ -11,8 +11,7 @@ from testbed.dyncast.actions import Action
 from testbed.dyncast.affinity.service import Service
 from testbed.dyncast.messages import codec
 from testbed.dyncast.messages.authentication import Authenticator
-from testbed.dyncast.messages.codec import report_of
-from testbed.dyncast.messages.reports import BindingReport, Report
+from testbed.dyncast.messages.reports import BindingReport, Report, report_of
 from testbed.dyncast.metrics.levels import RawMetrics, State
 from testbed.dyncast.nodes.d_router import DRouter
 from testbed.dyncast.nodes.d_router_config import DRouterConfig, Peer

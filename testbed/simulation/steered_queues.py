@@ -17,7 +17,7 @@ from testbed.dyncast.actions import InstallAffinity, Output, SendMessage
 from testbed.dyncast.affinity.service import Service
 from testbed.dyncast.events import Decided
 from testbed.dyncast.messages import codec
-from testbed.dyncast.messages.reports import BindingReport, Report
+from testbed.dyncast.messages.reports import BindingReport, Report, report_of
 from testbed.dyncast.metrics.levels import RawMetrics, State
 from testbed.dyncast.nodes.d_router import DRouter
 from testbed.dyncast.nodes.d_router_config import DRouterConfig, Peer
@@ -164,4 +164,4 @@ def flow_of(number: int) -> FlowKey:
 
 def binding_report(d_bid: Address, raw: RawMetrics) -> BindingReport:
     """Return the part of a report that describes an instance."""
-    return codec.report_of(D_SID, d_bid, State.UP, raw)
+    return report_of(D_SID, d_bid, State.UP, raw)

@@ -18,8 +18,7 @@ from typing import Any
 import pytest
 
 from testbed.dyncast.messages import codec
-from testbed.dyncast.messages.codec import report_of
-from testbed.dyncast.messages.reports import Report
+from testbed.dyncast.messages.reports import Report, report_of
 from testbed.dyncast.messages.service_offer import ServiceOffer
 from testbed.dyncast.metrics.levels import RawMetrics, State
 from testbed.net.flow_key import THREE_TUPLE

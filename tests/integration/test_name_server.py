@@ -21,8 +21,7 @@ import dns.rcode
 import pytest
 
 from testbed.dyncast.messages import codec
-from testbed.dyncast.messages.codec import report_of
-from testbed.dyncast.messages.reports import Report
+from testbed.dyncast.messages.reports import Report, report_of
 from testbed.dyncast.metrics.levels import RawMetrics, State
 from testbed.records.parts import whole_rows
 from testbed.runtime.polling import wait_until

@@ -9,8 +9,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from testbed.dyncast.messages import codec
-from testbed.dyncast.messages.codec import CodecError, Message, report_of
-from testbed.dyncast.messages.reports import BindingReport, Probe, Report
+from testbed.dyncast.messages.codec import CodecError, Message
+from testbed.dyncast.messages.reports import BindingReport, Probe, Report, report_of
 from testbed.dyncast.metrics.levels import RawMetrics, State
 from testbed.dyncast.metrics.normalisation import MinMax, Normalisation
 

@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 
 from testbed.dyncast.messages.reports import Report
 from testbed.dyncast.metric_agent.agent import AgentBinding, MetricAgent
-from testbed.dyncast.metric_agent.update_triggers import Band, Dampening, Telling, Threshold
+from testbed.dyncast.metric_agent.conditions import Band, Threshold
+from testbed.dyncast.metric_agent.dampening import Dampening
+from testbed.dyncast.metric_agent.update_triggers import Telling
 from testbed.dyncast.metrics.levels import RawMetrics, State
 from testbed.dyncast.monitoring.binding_table import BindingTable
 from testbed.net.token_bucket import Rate

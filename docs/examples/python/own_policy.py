@@ -7,7 +7,7 @@ from random import Random
 from testbed.dyncast.actions import InstallAffinity
 from testbed.dyncast.affinity.service import Service
 from testbed.dyncast.messages import codec
-from testbed.dyncast.messages.reports import Report
+from testbed.dyncast.messages.reports import Report, report_of
 from testbed.dyncast.metrics.levels import RawMetrics, State
 from testbed.dyncast.nodes.d_router import DRouter
 from testbed.dyncast.nodes.d_router_config import DRouterConfig, Peer
@@ -44,7 +44,7 @@ def shared_out(policy: str, **parameters: float | str) -> Counter[str]:
     router = DRouter(config, Random(1))
     for site, d_bid, workers in (("east", EAST, 2), ("west", WEST, 8)):
         raw = RawMetrics(workers, 1, queue_limit=20, sessions=1, utilisation=1 / workers, service_time_s=0.1)
-        report = Report(site, 1, 0.0, (codec.report_of(D_SID, d_bid, State.UP, raw),))
+        report = Report(site, 1, 0.0, (report_of(D_SID, d_bid, State.UP, raw),))
         router.on_message(codec.encode(report), d_bid, 0.0)
     found: Counter[str] = Counter()
     for port in range(40000, 40060):

@@ -6,7 +6,7 @@ from random import Random
 from testbed.dyncast.actions import InstallAffinity
 from testbed.dyncast.affinity.service import Service
 from testbed.dyncast.messages import codec
-from testbed.dyncast.messages.reports import Report
+from testbed.dyncast.messages.reports import Report, report_of
 from testbed.dyncast.metrics.levels import RawMetrics, State
 from testbed.dyncast.nodes.d_router import DRouter
 from testbed.dyncast.nodes.d_router_config import DRouterConfig, Peer
@@ -26,7 +26,7 @@ def report(sequence: int, now_s: float, d_bid: Address, sessions: int) -> None:
     """Let the D-Router receive a report of an instance with two workers."""
     busy = min(sessions, 2)
     raw = RawMetrics(2, busy, sessions - busy, 20, sessions, utilisation=busy / 2, service_time_s=0.1)
-    binding = codec.report_of(D_SID, d_bid, State.UP, raw)
+    binding = report_of(D_SID, d_bid, State.UP, raw)
     router.on_message(codec.encode(Report(SITES[d_bid], sequence, now_s, (binding,))), d_bid, now_s)
 
 

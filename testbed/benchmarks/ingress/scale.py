@@ -28,7 +28,8 @@ from testbed.benchmarks.instruments.trickle import trickle
 from testbed.dyncast.messages import codec
 from testbed.dyncast.messages.codec import MessageType
 from testbed.dyncast.messages.reports import Probe
-from testbed.dyncast.metric_agent.update_triggers import Telling, Threshold
+from testbed.dyncast.metric_agent.conditions import Threshold
+from testbed.dyncast.metric_agent.update_triggers import Telling
 from testbed.emulation.netns.namespaces import socket_in
 from testbed.records.parts import whole_rows
 

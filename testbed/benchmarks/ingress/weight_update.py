@@ -20,8 +20,7 @@ from testbed.benchmarks.instruments.edge import D_SID, EGRESSES, IN_BAND_PORT, E
 from testbed.benchmarks.instruments.flood import Flood
 from testbed.benchmarks.instruments.wire import Capture
 from testbed.dyncast.messages import codec
-from testbed.dyncast.messages.codec import report_of
-from testbed.dyncast.messages.reports import BindingReport, Report
+from testbed.dyncast.messages.reports import BindingReport, Report, report_of
 from testbed.dyncast.metrics.levels import RawMetrics, State
 from testbed.emulation.netns.namespaces import socket_in
 from testbed.emulation.wiring import HOST_INTERFACE

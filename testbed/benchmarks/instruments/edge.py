@@ -22,8 +22,7 @@ from typing import Any
 from testbed.benchmarks.harness import Skipped
 from testbed.benchmarks.instruments.ports import free_port, is_listening
 from testbed.dyncast.messages import codec
-from testbed.dyncast.messages.codec import report_of
-from testbed.dyncast.messages.reports import Report
+from testbed.dyncast.messages.reports import Report, report_of
 from testbed.dyncast.metrics.levels import RawMetrics, State
 from testbed.dyncast.roles import D_ROUTER, INSTANCE
 from testbed.emulation import run_tag

@@ -15,8 +15,7 @@ from statistics import quantiles
 
 from testbed.benchmarks.harness import Benchmark, Better, Goal, Row, Settings, compare, measure
 from testbed.dyncast import policies
-from testbed.dyncast.messages.codec import report_of
-from testbed.dyncast.messages.reports import Report
+from testbed.dyncast.messages.reports import Report, report_of
 from testbed.dyncast.metrics.levels import RawMetrics, State
 from testbed.dyncast.monitoring.binding_table import BindingTable
 from testbed.dyncast.monitoring.path_state import PathState

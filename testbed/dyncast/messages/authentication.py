@@ -26,10 +26,9 @@ from dataclasses import dataclass
 from enum import Enum
 
 from testbed.dyncast.messages import codec
-from testbed.dyncast.messages.codec import FROM_AGENTS, TO_DISPATCHERS, CodecError, Header, Message
+from testbed.dyncast.messages.codec import AUTHENTICATED, FROM_AGENTS, TO_DISPATCHERS, CodecError, Header, Message
 from testbed.errors import TestbedError
 
-AUTHENTICATED = 0x80
 KEY_BYTES = 32
 _TYPE = slice(2, 3)  # where the header has the type
 _COUNT = struct.Struct("!QQ")
@@ -48,7 +47,7 @@ class Role(Enum):
 
 @dataclass(frozen=True)
 class Identity:
-    """A node that sends messages."""
+    """A node that sends messages, or a CFN Dispatcher (`site` is its name), whose key signs those to it."""
 
     role: Role
     site: str
@@ -145,7 +144,7 @@ class Authenticator:
             raise Refused("messages_unknown_sender", f"no key of the {_named(sender)}", header)
         signed, tag = data[:-_TAG_BYTES], data[-_TAG_BYTES:]
         if not hmac.compare_digest(tag, _tag(key, "" if is_report else self._site, signed)):
-            raise Refused("messages_forged", f"forged: not by the {_named(sender)}", header)
+            raise Refused("messages_forged", f"forged: not with the key of the {_named(sender)}", header)
         epoch, number = _COUNT.unpack(signed[-_COUNT.size :])
         if not self._windows.setdefault(sender, ReplayWindow()).admit(epoch, number):
             raise Refused("messages_replayed", "replayed", header)
@@ -176,4 +175,6 @@ def _unauthenticated(data: bytes, header: Header) -> Refused:
 
 
 def _named(identity: Identity) -> str:
+    if identity.role is Role.DISPATCHER:
+        return f"CFN Dispatcher {identity.site!r}"
     return f"{'agent' if identity.role is Role.AGENT else 'D-Router'} of site {identity.site!r}"

@@ -31,16 +31,14 @@ from testbed.dyncast.messages.control_messages import ControlMessage, IngressSta
 from testbed.dyncast.messages.dispatch_messages import Assignment, Withdrawal
 from testbed.dyncast.messages.reports import BindingReport, Probe, Report
 from testbed.dyncast.messages.service_offer import ServiceOffer
-from testbed.dyncast.metrics import normalisation, wire_fields
-from testbed.dyncast.metrics.levels import UNSCORED, RawMetrics, State
-from testbed.dyncast.metrics.normalisation import Normalisation
+from testbed.dyncast.metrics import wire_fields
+from testbed.dyncast.metrics.levels import State
 from testbed.dyncast.metrics.wire_fields import METRICS, Metric
 from testbed.errors import TestbedError
-from testbed.net.addresses import Address
 
 MAGIC = 0xDC
 VERSION = 1
-_HAS_TRAILER = 0x80
+AUTHENTICATED = 0x80  # this bit of the type: a trailer follows the message
 _HEADER = struct.Struct("!BBBBIQ")
 _MAX_BINDINGS_BYTES = 1400  # a report and its trailer fit one unfragmented packet on an Ethernet path, in IPv6 too
 
@@ -84,18 +82,6 @@ class Header:
     sequence: int
     sent_s: float
     octets: int
-
-
-def report_of(
-    d_sid: Address,
-    d_bid: Address,
-    state: State,
-    raw: RawMetrics | None,
-    scored_by: Normalisation = normalisation.DEFAULT,
-) -> BindingReport:
-    """Return the binding report with the scores filled in; an instance that is down has none."""
-    scores = scored_by.scores(raw) if raw and state is not State.DOWN else UNSCORED
-    return BindingReport(d_sid, d_bid, state, raw, scores)
 
 
 def encode(message: Message, metrics: tuple[Metric, ...] = METRICS) -> bytes:
@@ -146,7 +132,7 @@ def decode(data: bytes) -> Message:
 def kind_of(data: bytes) -> str:
     """Return what kind of message octets claim to be, to count them by; `unknown` if it is none that is known here."""
     try:
-        return MessageType(data[2] & ~_HAS_TRAILER).name.lower() if data[0] == MAGIC else "unknown"
+        return MessageType(data[2] & ~AUTHENTICATED).name.lower() if data[0] == MAGIC else "unknown"
     except (IndexError, ValueError):
         return "unknown"
 

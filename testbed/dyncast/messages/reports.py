@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from testbed.dyncast.messages.service_offer import ServiceOffer
+from testbed.dyncast.metrics import normalisation
 from testbed.dyncast.metrics.levels import UNSCORED, RawMetrics, Scores, State
+from testbed.dyncast.metrics.normalisation import Normalisation
 from testbed.net.addresses import Address
 
 
@@ -44,3 +46,15 @@ class Probe:
     sequence: int
     sent_s: float
     is_reply: bool = False
+
+
+def report_of(
+    d_sid: Address,
+    d_bid: Address,
+    state: State,
+    raw: RawMetrics | None,
+    scored_by: Normalisation = normalisation.DEFAULT,
+) -> BindingReport:
+    """Return the binding report with the scores filled in; an instance that is down has none."""
+    scores = scored_by.scores(raw) if raw and state is not State.DOWN else UNSCORED
+    return BindingReport(d_sid, d_bid, state, raw, scores)

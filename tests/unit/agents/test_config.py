@@ -9,7 +9,9 @@ import pytest
 
 from testbed.agents.instance.config import InstanceConfig
 from testbed.agents.metric_agent.config import MetricAgentConfig
-from testbed.dyncast.metric_agent.update_triggers import Band, Dampening, Telling, Threshold
+from testbed.dyncast.metric_agent.conditions import Band, Threshold
+from testbed.dyncast.metric_agent.dampening import Dampening
+from testbed.dyncast.metric_agent.update_triggers import Telling
 from testbed.dyncast.metrics.normalisation import DEFAULT, MinMax, Normalisation, Sigmoid
 from testbed.net.token_bucket import Rate
 from testbed.runtime.config import ConfigError

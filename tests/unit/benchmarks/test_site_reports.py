@@ -5,7 +5,8 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv4Network
 
 from testbed.benchmarks.ingress.site_reports import SentReport, Site, sent_reports
-from testbed.dyncast.metric_agent.update_triggers import Telling, Threshold
+from testbed.dyncast.metric_agent.conditions import Threshold
+from testbed.dyncast.metric_agent.update_triggers import Telling
 
 D_SID = IPv4Address("203.0.113.10")
 SITES = [Site(f"site-{number}", IPv4Network(f"10.20{number}.0.0/24"), 5) for number in range(2)]

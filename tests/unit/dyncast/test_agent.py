@@ -6,7 +6,8 @@ import pytest
 
 from testbed.dyncast.messages import codec
 from testbed.dyncast.metric_agent.agent import AgentBinding, MetricAgent
-from testbed.dyncast.metric_agent.update_triggers import Telling, Threshold
+from testbed.dyncast.metric_agent.conditions import Threshold
+from testbed.dyncast.metric_agent.update_triggers import Telling
 from testbed.dyncast.metrics.levels import RawMetrics, Scores, State
 from testbed.dyncast.metrics.normalisation import MinMax, Normalisation
 from testbed.net.token_bucket import Rate

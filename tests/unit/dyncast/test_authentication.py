@@ -151,7 +151,7 @@ _FORGER = node(AGENT_HERE, key=b"?" * 32)
     [
         (report_bytes(HERE, 2, 100, told(NEAR, _BUSY)), "messages_unauthenticated", "unauthenticated"),
         (signed_report(_FORGER, HERE, 2, 100, told(NEAR, _BUSY)), "messages_forged",
-         "forged: not by the agent of site 'east'"),
+         "forged: not with the key of the agent of site 'east'"),
         (_WELL.replace(NEAR.packed, FAR.packed), "messages_forged", "forged: "),
         (_WELL[:-1], "messages_forged", "forged: "),
         (_WELL[:40], "messages_malformed", "malformed: cut short in the trailer"),
@@ -162,7 +162,7 @@ _FORGER = node(AGENT_HERE, key=b"?" * 32)
         (signed_report(node(AGENT_HERE), "south", 2, 100, told(NEAR, _BUSY)), "messages_unknown_sender",
          "no key of the agent of site 'south'"),
         (signed_report(node(AGENT_HERE), THERE, 2, 100, told(NEAR, _BUSY)), "messages_forged",
-         "forged: not by the agent of site 'west'"),
+         "forged: not with the key of the agent of site 'west'"),
         (node(ROUTER_HERE).sign(report_bytes(HERE, 2, 100, told(NEAR, _BUSY))), "messages_forged", "forged: "),
         (signed_report(node(AGENT_HERE), HERE, 2, 100, told(FAR, _BUSY)), "reports_foreign_d_bid",
          "10.2.0.20 is not of site 'east'"),

@@ -11,7 +11,7 @@ import pytest
 
 from testbed.dyncast.messages import codec
 from testbed.dyncast.messages.codec import CodecError
-from testbed.dyncast.messages.reports import BindingReport, Probe, Report
+from testbed.dyncast.messages.reports import BindingReport, Probe, Report, report_of
 from testbed.dyncast.metrics import wire_fields
 from testbed.dyncast.metrics.levels import RawMetrics, State
 from tests.dyncast_samples import D_SID, D_SID6, FAR6, NEAR, told
@@ -154,7 +154,7 @@ def test_a_report_that_fits_stays_whole() -> None:
 
 
 def test_the_score_is_the_l2_score_and_nothing_for_an_instance_that_is_down() -> None:
-    assert codec.report_of(D_SID, NEAR, State.UP, _RAW).score == 2
-    assert codec.report_of(D_SID, NEAR, State.DRAINING, _RAW).score == 2
-    assert codec.report_of(D_SID, NEAR, State.DOWN, _RAW).score == 0
-    assert codec.report_of(D_SID6, FAR6, State.DOWN, None).score == 0
+    assert report_of(D_SID, NEAR, State.UP, _RAW).score == 2
+    assert report_of(D_SID, NEAR, State.DRAINING, _RAW).score == 2
+    assert report_of(D_SID, NEAR, State.DOWN, _RAW).score == 0
+    assert report_of(D_SID6, FAR6, State.DOWN, None).score == 0

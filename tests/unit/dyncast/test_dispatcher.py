@@ -20,7 +20,7 @@ from testbed.dyncast.actions import (
     WatchUplink,
 )
 from testbed.dyncast.affinity.table import HeldFlow
-from testbed.dyncast.events import Decided
+from testbed.dyncast.events import Decided, MetricsReceived
 from testbed.dyncast.messages import codec
 from testbed.dyncast.messages.authentication import Authenticator, Identity, Role
 from testbed.dyncast.messages.dispatch_messages import Assignment, Cause, Withdrawal, Withdrawn
@@ -359,6 +359,8 @@ def test_what_the_cfn_node_says_is_signed_for_the_dispatcher_alone() -> None:
     ):
         dispatcher.on_message(data, NODE_ADDRESS, 1)
         assert dispatcher.counters[counter] == 1, counter
+    refused = only(dispatcher.on_message(bytes(forged), NODE_ADDRESS, 1), MetricsReceived)
+    assert refused.reason == f"forged: not with the key of the CFN Dispatcher {DISPATCHER!r}"
     assert dispatcher.on_message(message, NODE_ADDRESS, 1) == [DropHeld(flow())]  # no instance, says the node itself
     dispatcher.on_message(message, NODE_ADDRESS, 1)
     assert dispatcher.counters["messages_replayed"] == 1

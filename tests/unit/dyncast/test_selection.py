@@ -8,8 +8,7 @@ from random import Random
 import pytest
 
 from testbed.dyncast import policies
-from testbed.dyncast.messages.codec import report_of
-from testbed.dyncast.messages.reports import Report
+from testbed.dyncast.messages.reports import Report, report_of
 from testbed.dyncast.metrics.levels import RawMetrics, State
 from testbed.dyncast.monitoring.binding_table import BindingTable
 from testbed.dyncast.monitoring.path_state import PathState

@@ -16,8 +16,8 @@ from testbed.dyncast.affinity.service import PORT_BLOCKS
 from testbed.dyncast.affinity.table import HeldFlow
 from testbed.dyncast.events import Decided
 from testbed.dyncast.messages import codec, service_offer
-from testbed.dyncast.messages.codec import CodecError, report_of
-from testbed.dyncast.messages.reports import BindingReport, Report
+from testbed.dyncast.messages.codec import CodecError
+from testbed.dyncast.messages.reports import BindingReport, Report, report_of
 from testbed.dyncast.messages.service_offer import ServiceOffer
 from testbed.dyncast.metrics import wire_fields
 from testbed.dyncast.metrics.levels import RawMetrics, State

@@ -6,8 +6,7 @@ import pytest
 
 from testbed.dyncast.affinity.service import Service
 from testbed.dyncast.affinity.table import AffinityTable
-from testbed.dyncast.messages.codec import report_of
-from testbed.dyncast.messages.reports import BindingReport, Report
+from testbed.dyncast.messages.reports import BindingReport, Report, report_of
 from testbed.dyncast.metrics.levels import RawMetrics, State
 from testbed.dyncast.monitoring.binding_table import BindingTable
 from testbed.dyncast.monitoring.path_state import PathState

@@ -10,7 +10,8 @@ import pytest
 from ryu_apps.dyncast.config.control_process import ControlConfig
 from testbed.agents.metric_agent.config import MetricAgentConfig
 from testbed.dyncast.control.role import DISTRIBUTED, Control
-from testbed.dyncast.metric_agent.update_triggers import Band, Telling
+from testbed.dyncast.metric_agent.conditions import Band
+from testbed.dyncast.metric_agent.update_triggers import Telling
 from testbed.experiment.plan.plan import Plan
 from testbed.experiment.scenario.file import ScenarioError
 from testbed.experiment.systems.dyncast.launch import process_configs

@@ -9,7 +9,9 @@ import pytest
 from pydantic import ValidationError
 
 from testbed.agents.metric_agent.config import MetricAgentConfig
-from testbed.dyncast.metric_agent.update_triggers import Band, Dampening, Telling, Threshold
+from testbed.dyncast.metric_agent.conditions import Band, Threshold
+from testbed.dyncast.metric_agent.dampening import Dampening
+from testbed.dyncast.metric_agent.update_triggers import Telling
 from testbed.dyncast.metrics.normalisation import DEFAULT, MinMax, Normalisation, Sigmoid
 from testbed.experiment.systems.dyncast.keys.metric import MetricKeys, NormalisationKeys
 from testbed.experiment.systems.dyncast.launch import process_configs

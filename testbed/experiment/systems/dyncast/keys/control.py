@@ -12,7 +12,8 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from testbed.dyncast.control.role import Control
-from testbed.dyncast.metric_agent.update_triggers import Band, Telling
+from testbed.dyncast.metric_agent.conditions import Band
+from testbed.dyncast.metric_agent.update_triggers import Telling
 from testbed.dyncast.nodes.dns_steering import DNS_TTL
 from testbed.dyncast.policies import ORACLE
 from testbed.experiment.schema_parts import Part
