@@ -19,7 +19,7 @@ from testbed.dyncast.policies.dyncast import DyncastPolicy
 from testbed.dyncast.selection.node_state import NodeState
 from testbed.dyncast.selection.selection import REFRESH_INTERVAL_S, Selection
 from testbed.dyncast.selection.session_model import SessionModel
-from testbed.dyncast.selection.view import Outlook
+from testbed.dyncast.selection.view import InstanceView
 from testbed.net.addresses import Address
 from tests.dyncast_samples import D_SID, HERE, NEAR, THERE, candidate, shares, told
 
@@ -53,8 +53,8 @@ class Choosing(RuleBasedStateMachine):
         self.bindings = BindingTable(_LIFETIME_S)
         self.paths = {THERE: PathState(THERE, 20.0)}
         self.sessions = SessionModel()
-        self.outlook = Outlook(NodeState(HERE, self.bindings, self.paths, self.sessions), "render", D_SID)
-        self.selection = Selection(self.outlook, self.policy, Random(seed))
+        self.view = InstanceView(NodeState(HERE, self.bindings, self.paths, self.sessions), "render", D_SID)
+        self.selection = Selection(self.view, self.policy, Random(seed))
         self.sequence = 0
         self.now_s = self.measured_s = 100.0
 
@@ -91,7 +91,7 @@ class Choosing(RuleBasedStateMachine):
             self._choose({NEAR + number for number in barred})
 
     def _choose(self, barred: set[Address]) -> None:
-        usable = [self.outlook.candidate(binding, self.now_s) for binding in self.outlook.usable(self.now_s)]
+        usable = [self.view.candidate(binding, self.now_s) for binding in self.view.usable(self.now_s)]
         assert self.selection.available(self.now_s) == len(usable)
         allowed = [item for item in usable if item.d_bid not in barred]
         weights = self.policy.weights(allowed, self.now_s) if allowed else {}

@@ -23,7 +23,7 @@ from testbed.dyncast.policies import Policy
 from testbed.dyncast.selection.node_state import NodeState
 from testbed.dyncast.selection.selection import Selection
 from testbed.dyncast.selection.session_model import SessionModel
-from testbed.dyncast.selection.view import Outlook
+from testbed.dyncast.selection.view import InstanceView
 from testbed.net.addresses import Address
 
 _SIZES = (10, 100, 1000)
@@ -55,7 +55,7 @@ class _Service:
         for path in self._paths.values():
             path.on_reply(path.path_cost_ms / 1e3, 0.0)
         self._reports = 0
-        self.outlook = Outlook(NodeState("here", self.bindings, self._paths, self.sessions), "render", _D_SID)
+        self.view = InstanceView(NodeState("here", self.bindings, self._paths, self.sessions), "render", _D_SID)
         for _ in self._sites:
             self._report(lambda _: None)
 
@@ -87,7 +87,7 @@ class _Incremental:
         self.mean_us: list[float] = []
         self._service = service
         self._decisions = decisions
-        self._selection = Selection(service.outlook, policy, service.rng)
+        self._selection = Selection(service.view, policy, service.rng)
 
     def per_s(self) -> float:
         took_ns = []
@@ -122,7 +122,7 @@ class _Straightforward:
 
     def _choose(self, now_s: float) -> None:
         service = self._service
-        candidates = [service.outlook.candidate(binding, now_s) for binding in service.outlook.usable(now_s)]
+        candidates = [service.view.candidate(binding, now_s) for binding in service.view.usable(now_s)]
         weights = self._policy.weights(candidates, now_s)
         (d_bid,) = service.rng.choices(list(weights), list(weights.values()))
         self._policy.on_chosen(d_bid)

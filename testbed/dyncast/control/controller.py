@@ -26,7 +26,7 @@ from testbed.dyncast.monitoring.binding_table import Binding
 from testbed.dyncast.policies import Candidate
 from testbed.dyncast.selection.node_state import NodeState
 from testbed.dyncast.selection.selection import Selection
-from testbed.dyncast.selection.view import Outlook
+from testbed.dyncast.selection.view import InstanceView
 from testbed.net.addresses import Address
 from testbed.net.sequence_tracker import Succession
 
@@ -35,7 +35,7 @@ _LEAST_FLOWS, _MOST_FLOWS = 8, 256
 _RATE_MEMORY = 0.5  # weight of what an ingress's rate was, against what it tells
 
 
-class PlannedOutlook(Outlook):
+class PlannedView(InstanceView):
     """The view of an ingress, where others are about to send flows: `planned` has how many, by D-BID."""
 
     def __init__(self, state: NodeState, service: str, d_sid: Address, planned: Mapping[Address, float]) -> None:
@@ -106,9 +106,9 @@ class Controller(Role):
         self._began_s: float | None = None
         self._next_s: float | None = None
 
-    def outlook(self, service: Service, d_sid: Address) -> Outlook:
+    def view(self, service: Service, d_sid: Address) -> InstanceView:
         """Return the view from here, with what others are about to send."""
-        return PlannedOutlook(self._state, service.name, d_sid, self._planned)
+        return PlannedView(self._state, service.name, d_sid, self._planned)
 
     def audience(self) -> tuple[str, ...]:
         """Reports are for the controller alone."""
@@ -144,9 +144,9 @@ class Controller(Role):
         ingress, policies = _Ingress(), self._context.policies
         state = replace(self._state, site=site, paths=ingress.paths)
         for d_sid, service in self._context.services.items():
-            outlook = PlannedOutlook(state, service.name, d_sid, self._planned)
+            view = PlannedView(state, service.name, d_sid, self._planned)
             policy = policies.create(service.policy)
-            ingress.selections[d_sid] = policies.selection(outlook, policy, refresh_interval_s=0.0)
+            ingress.selections[d_sid] = policies.selection(view, policy, refresh_interval_s=0.0)
         return ingress
 
     def _is_settled(self, now_s: float) -> bool:

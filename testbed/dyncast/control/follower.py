@@ -21,12 +21,12 @@ from testbed.dyncast.metrics.levels import UNSCORED
 from testbed.dyncast.monitoring.binding_table import Binding
 from testbed.dyncast.policies import Candidate, Policy, Proportional
 from testbed.dyncast.selection.node_state import NodeState
-from testbed.dyncast.selection.view import Outlook
+from testbed.dyncast.selection.view import InstanceView
 from testbed.net.addresses import Address
 from testbed.net.sequence_tracker import SEQUENCE_SPACE, Succession
 
 
-class ToldPolicy(Proportional):
+class AssignedPolicy(Proportional):
     """Share flows out as the controller says."""
 
     def __init__(self, shares: Mapping[Address, int]) -> None:
@@ -37,7 +37,7 @@ class ToldPolicy(Proportional):
         return float(self._shares[item.d_bid])
 
 
-class ToldOutlook(Outlook):
+class AssignedView(InstanceView):
     """Those instances that the controller gives a share, as far as the path to them is not known to be dead."""
 
     def __init__(
@@ -95,13 +95,13 @@ class Follower(Role):
         self._heard_s: float | None = None
         self._is_alone = False
 
-    def outlook(self, service: Service, d_sid: Address) -> Outlook:
+    def view(self, service: Service, d_sid: Address) -> InstanceView:
         """Return the instances of a D-SID that the controller gives a share."""
-        return ToldOutlook(self._state, service.name, d_sid, self._shares[d_sid], self._given)
+        return AssignedView(self._state, service.name, d_sid, self._shares[d_sid], self._given)
 
     def policy(self, service: Service) -> Policy:
         """Return the policy of following."""
-        return ToldPolicy(ChainMap(*(self._shares[d_sid] for d_sid in service.d_sids)))
+        return AssignedPolicy(ChainMap(*(self._shares[d_sid] for d_sid in service.d_sids)))
 
     def on_message(self, message: Message, epoch: int, now_s: float) -> list[Told]:
         """Take in a decision of the controller, once all its parts are there."""

@@ -24,7 +24,7 @@ from testbed.dyncast.monitoring.failure_detector import Deaths
 from testbed.dyncast.policies import Policy
 from testbed.dyncast.selection.configured_policies import ConfiguredPolicies
 from testbed.dyncast.selection.node_state import NodeState
-from testbed.dyncast.selection.view import Outlook
+from testbed.dyncast.selection.view import InstanceView
 from testbed.net.addresses import Address
 from testbed.net.sequence_tracker import SEQUENCE_SPACE
 
@@ -94,9 +94,9 @@ class Role:
         self._context = context
         self._state = context.state
 
-    def outlook(self, service: Service, d_sid: Address) -> Outlook:
+    def view(self, service: Service, d_sid: Address) -> InstanceView:
         """Return what decisions on a D-SID rest on."""
-        return Outlook(self._state, service.name, d_sid)
+        return InstanceView(self._state, service.name, d_sid)
 
     def policy(self, service: Service) -> Policy:
         """Return what decides."""

@@ -54,10 +54,10 @@ from testbed.dyncast.policies import ORACLE
 from testbed.dyncast.policies.candidate import Weighed
 from testbed.dyncast.selection.configured_policies import ConfiguredPolicies
 from testbed.dyncast.selection.node_state import NodeState
-from testbed.dyncast.selection.oracle_view import TrueOutlook, TrueStates
+from testbed.dyncast.selection.oracle_view import OracleView, TrueStates
 from testbed.dyncast.selection.session_model import SessionModel
 from testbed.dyncast.selection.site_selection import SiteChoice
-from testbed.dyncast.selection.view import Outlook
+from testbed.dyncast.selection.view import InstanceView
 from testbed.net.addresses import Address
 from testbed.net.flow_key import FlowKey
 from testbed.net.port_counters import Reading
@@ -232,12 +232,12 @@ class DRouter:
         """Have flows to the D-SIDs of a service given to instances; they share one policy."""
         policy = self._role.policy(service)
         for d_sid in service.d_sids:
-            self._selections[d_sid] = self._policies.selection(self._outlook(service, d_sid), policy)
+            self._selections[d_sid] = self._policies.selection(self._view(service, d_sid), policy)
 
-    def _outlook(self, service: Service, d_sid: Address) -> Outlook:
+    def _view(self, service: Service, d_sid: Address) -> InstanceView:
         if service.policy == ORACLE:
-            return TrueOutlook(self._state, service.name, d_sid, self._true_states)
-        return self._role.outlook(service, d_sid)
+            return OracleView(self._state, service.name, d_sid, self._true_states)
+        return self._role.view(service, d_sid)
 
     def _decide(self, service: Service, flow: FlowKey, now_s: float) -> Decided | None:
         choice = self._selections[flow.dst].choose(now_s, lambda d_bid: self.affinity.has_way_home(flow, d_bid))

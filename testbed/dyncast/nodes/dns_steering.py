@@ -24,7 +24,7 @@ from testbed.dyncast.policies import ORACLE, POLICIES
 from testbed.dyncast.selection.configured_policies import ConfiguredPolicies
 from testbed.dyncast.selection.node_state import NodeState
 from testbed.dyncast.selection.session_model import SessionModel
-from testbed.dyncast.selection.view import Outlook
+from testbed.dyncast.selection.view import InstanceView
 from testbed.net.addresses import Address, Network
 from testbed.net.flow_key import FlowKey
 from testbed.net.token_bucket import Rate
@@ -98,15 +98,17 @@ class NameSteering:
         nowhere = ClientSite("", (), dict.fromkeys(prefixes, 0.0))
         self._selections = {
             (seen_from.site, d_sid): policies.selection(
-                self._outlook(seen_from, service, d_sid), policies.create(chosen_by.answers)
+                self._view(seen_from, service, d_sid), policies.create(chosen_by.answers)
             )
             for seen_from in (*sites, nowhere)
             for d_sid, service in services.items()
         }
 
-    def _outlook(self, seen_from: ClientSite, service: str, d_sid: Address) -> Outlook:
+    def _view(self, seen_from: ClientSite, service: str, d_sid: Address) -> InstanceView:
         paths = {site: PathState(site, cost_ms) for site, cost_ms in seen_from.path_costs_ms.items()}
-        return Outlook(NodeState(seen_from.site, self.bindings, paths, self._sessions, self.counters), service, d_sid)
+        return InstanceView(
+            NodeState(seen_from.site, self.bindings, paths, self._sessions, self.counters), service, d_sid
+        )
 
     def on_message(self, data: bytes, source: Address, now_s: float) -> list[MetricsReceived]:
         """Take in a report; what is not to be believed is counted and dropped, as by a D-Router."""

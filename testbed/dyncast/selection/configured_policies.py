@@ -9,7 +9,7 @@ from random import Random
 from testbed.dyncast import policies
 from testbed.dyncast.policies import Policy
 from testbed.dyncast.selection.selection import REFRESH_INTERVAL_S, Selection
-from testbed.dyncast.selection.view import Outlook
+from testbed.dyncast.selection.view import InstanceView
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,8 @@ class ConfiguredPolicies:
         """Return a new policy. Raises ValueError for one that there is not, or a bad parameter."""
         return policies.create(name, **self.parameters.get(name, {}))
 
-    def selection(self, outlook: Outlook, policy: Policy, refresh_interval_s: float = REFRESH_INTERVAL_S) -> Selection:
+    def selection(
+        self, view: InstanceView, policy: Policy, refresh_interval_s: float = REFRESH_INTERVAL_S
+    ) -> Selection:
         """Return what chooses by a policy among the instances of a view."""
-        return Selection(outlook, policy, self.rng, refresh_interval_s)
+        return Selection(view, policy, self.rng, refresh_interval_s)

@@ -15,7 +15,7 @@ from testbed.dyncast.metrics.levels import RawMetrics
 from testbed.dyncast.monitoring.binding_table import Binding
 from testbed.dyncast.policies import Candidate
 from testbed.dyncast.selection.node_state import NodeState
-from testbed.dyncast.selection.view import Outlook
+from testbed.dyncast.selection.view import InstanceView
 from testbed.net.addresses import Address
 
 
@@ -32,7 +32,7 @@ class TrueStates(Protocol):
         """Return how many flows any ingress gave to an instance that have not arrived."""
 
 
-class TrueOutlook(Outlook):
+class OracleView(InstanceView):
     """The view of a node, without delay. Raises ValueError without `true_states`: it could not see."""
 
     current_for_s = 0.0

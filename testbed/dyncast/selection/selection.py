@@ -19,7 +19,7 @@ from testbed.dyncast.monitoring.binding_table import Binding
 from testbed.dyncast.policies import Policy
 from testbed.dyncast.policies.candidate import Weighed
 from testbed.dyncast.policies.selectors.selector import Instance
-from testbed.dyncast.selection.view import Outlook
+from testbed.dyncast.selection.view import InstanceView
 from testbed.net.addresses import Address
 from testbed.net.flow_key import FlowKey
 
@@ -49,11 +49,11 @@ class Selection:
     """The instances of one D-SID, and a policy that chooses among them. `rng` draws among weights and ties."""
 
     def __init__(
-        self, outlook: Outlook, policy: Policy, rng: Random, refresh_interval_s: float = REFRESH_INTERVAL_S
+        self, view: InstanceView, policy: Policy, rng: Random, refresh_interval_s: float = REFRESH_INTERVAL_S
     ) -> None:
-        self._outlook = outlook
+        self._view = view
         self._policy = policy
-        self._refresh_interval_s = min(refresh_interval_s, outlook.lifetime_s, outlook.current_for_s)
+        self._refresh_interval_s = min(refresh_interval_s, view.lifetime_s, view.current_for_s)
         self._refresh_due_s = -math.inf
         self._stale: set[Address] = set()
         self._instances: dict[Address, Instance] = {}
@@ -68,7 +68,7 @@ class Selection:
 
     def gave(self, d_bid: Address, flows: int, now_s: float) -> None:
         """Hear that an instance was given flows that `choose` knows nothing of."""
-        self._outlook.on_given(d_bid, flows, now_s)
+        self._view.on_given(d_bid, flows, now_s)
         self._stale.add(d_bid)
 
     # -- what is decided -------------------------------------------------------------------------
@@ -124,8 +124,8 @@ class Selection:
         self._stale.clear()
 
     def _look_at_all(self, now_s: float) -> None:
-        usable = self._outlook.usable(now_s)
-        expiry_s = min((binding.received_s for binding in usable), default=now_s) + self._outlook.lifetime_s
+        usable = self._view.usable(now_s)
+        expiry_s = min((binding.received_s for binding in usable), default=now_s) + self._view.lifetime_s
         interval_s = self._refresh_interval_s * max(1.0, len(usable) / _QUICKLY)
         self._refresh_due_s = min(now_s + interval_s, expiry_s)
         self._instances.clear()
@@ -136,20 +136,20 @@ class Selection:
 
     def _look_at(self, d_bid: Address, now_s: float) -> None:
         known = self._instances.get(d_bid)
-        binding = self._outlook.usable_one(d_bid, now_s)
+        binding = self._view.usable_one(d_bid, now_s)
         if binding is None:
             if known is not None:
                 self._remove(known)
         elif known is None:
             self._add(self._instance(binding, now_s))
         else:
-            known.candidate, known.measured_s = self._outlook.candidate(binding, now_s), binding.measured_s
+            known.candidate, known.measured_s = self._view.candidate(binding, now_s), binding.measured_s
             cost = self._selector.cost(known.candidate)
             if cost != known.cost:
                 self._selector.on_cost(known, cost)
 
     def _instance(self, binding: Binding, now_s: float) -> Instance:
-        candidate = self._outlook.candidate(binding, now_s)
+        candidate = self._view.candidate(binding, now_s)
         return Instance(candidate, binding.measured_s, self._selector.cost(candidate))
 
     def _add(self, instance: Instance) -> None:

@@ -20,12 +20,12 @@ from testbed.dyncast.monitoring.binding_table import Binding
 from testbed.dyncast.selection.configured_policies import ConfiguredPolicies
 from testbed.dyncast.selection.node_state import NodeState
 from testbed.dyncast.selection.session_model import SessionModel
-from testbed.dyncast.selection.view import Outlook
+from testbed.dyncast.selection.view import InstanceView
 from testbed.net.addresses import Address
 from testbed.net.flow_key import FlowKey
 
 
-class SiteOutlook(Outlook):
+class SiteView(InstanceView):
     """The sites that offer a D-SID, as one of them sees all; `addresses` are those of their D-Routers.
 
     A site is summed up when all are looked at, and when it was told of: a flow given to it needs no look at instances.
@@ -73,7 +73,7 @@ class SiteOutlook(Outlook):
         )
 
 
-class LocalOutlook(Outlook):
+class LocalView(InstanceView):
     """The instances of a D-SID at the D-Router's own site."""
 
     def usable(self, now_s: float) -> list[Binding]:
@@ -102,9 +102,9 @@ class SiteChoice:
         self._started: Counter[str] = Counter()  # sessions, by site; instances that come and go make it no leap
         self._last_started: dict[Address, int] = {}
         # Sessions apart: what a site has is no session more or less of an instance.
-        self._outlook = SiteOutlook(replace(state, sessions=SessionModel()), service.name, d_sid, addresses)
-        self.sites = policies.selection(self._outlook, policies.create(service.policy))
-        local = LocalOutlook(state, service.name, d_sid)
+        self._view = SiteView(replace(state, sessions=SessionModel()), service.name, d_sid, addresses)
+        self.sites = policies.selection(self._view, policies.create(service.policy))
+        local = LocalView(state, service.name, d_sid)
         self.instances = policies.selection(local, policies.create(service.policy_at_egress))
 
     def on_report(self, report: Report, now_s: float) -> None:
@@ -118,11 +118,11 @@ class SiteChoice:
                 started = item.raw.sessions_started
                 self._started[report.site] += max(0, started - self._last_started.get(item.d_bid, started))
                 self._last_started[item.d_bid] = started
-        address = self._outlook.on_told(report.site, now_s)
-        site = self._outlook.usable_one(address, now_s)
+        address = self._view.on_told(report.site, now_s)
+        site = self._view.usable_one(address, now_s)
         if site is not None and site.raw is not None:
             together = replace(site.raw, sessions_started=self._started[report.site])
-            of_sites, name = self._outlook.state, self._service.name
+            of_sites, name = self._view.state, self._service.name
             travel_s = of_sites.travel_s(name, report.site)
             of_sites.sessions.on_report(name, address, together, report.sent_s, travel_s)
         self.sites.on_told(address)

@@ -10,7 +10,7 @@ from testbed.dyncast.selection.node_state import NodeState
 from testbed.net.addresses import Address
 
 
-class Outlook:
+class InstanceView:
     """The view of a node on one D-SID of a service. Holds no state of its own."""
 
     current_for_s = math.inf  # who decides must look again after this long; reports say when else

@@ -16,7 +16,7 @@ from testbed.dyncast.policies import Candidate, Policy
 from testbed.dyncast.policies.selectors.cost_order import CostOrder, Priced
 from testbed.dyncast.selection.node_state import NodeState
 from testbed.dyncast.selection.selection import REFRESH_INTERVAL_S, Choice, Selection
-from testbed.dyncast.selection.view import Outlook
+from testbed.dyncast.selection.view import InstanceView
 from testbed.net.addresses import Address
 from tests.dyncast_samples import D_SID, HERE, NEAR, THERE
 
@@ -27,9 +27,9 @@ class Site:
     def __init__(self, policy: str | Policy, *sessions: int, lifetime_s: float = 10.0) -> None:
         self.bindings = BindingTable(lifetime_s)
         self.paths = {THERE: PathState(THERE, 20.0)}
-        self.outlook = Outlook(NodeState(HERE, self.bindings, self.paths), "render", D_SID)
+        self.view = InstanceView(NodeState(HERE, self.bindings, self.paths), "render", D_SID)
         chosen_by = policies.create(policy) if isinstance(policy, str) else policy
-        self.selection = Selection(self.outlook, chosen_by, Random(7))
+        self.selection = Selection(self.view, chosen_by, Random(7))
         self._sequence = 0
         self.report({NEAR + number: count for number, count in enumerate(sessions)}, now_s=0)
 
