@@ -206,7 +206,7 @@ class Controller(Role):
 
     def _state_of(self, binding: Binding) -> State:
         """One that may be down gets no flows, and keeps those it has until that is sure."""
-        if binding.state is State.DOWN and not self._context.failures.is_dead(binding.d_sid, binding.d_bid):
+        if binding.state is State.DOWN and not self._context.failures.has_failed(binding.d_sid, binding.d_bid):
             return State.DRAINING
         return binding.state
 

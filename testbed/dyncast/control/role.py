@@ -20,7 +20,7 @@ from testbed.dyncast.messages.codec import Message
 from testbed.dyncast.messages.outgoing import Outgoing
 from testbed.dyncast.messages.reports import Report
 from testbed.dyncast.metrics.levels import RawMetrics, State
-from testbed.dyncast.monitoring.failure_detector import Deaths
+from testbed.dyncast.monitoring.failure_detector import FailureDetector
 from testbed.dyncast.policies import Policy
 from testbed.dyncast.selection.configured_policies import ConfiguredPolicies
 from testbed.dyncast.selection.node_state import NodeState
@@ -77,7 +77,7 @@ class RoleContext:
     services: Mapping[Address, Service]
     policies: ConfiguredPolicies
     outgoing: Outgoing
-    failures: Deaths
+    failures: FailureDetector
 
     @property
     def peers(self) -> Collection[str]:

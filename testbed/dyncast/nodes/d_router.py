@@ -40,7 +40,7 @@ from testbed.dyncast.messages.reports import BindingReport, Probe, Report
 from testbed.dyncast.metrics.levels import State
 from testbed.dyncast.monitoring import failure_detector
 from testbed.dyncast.monitoring.binding_table import BindingTable
-from testbed.dyncast.monitoring.failure_detector import Deaths
+from testbed.dyncast.monitoring.failure_detector import FailureDetector
 from testbed.dyncast.monitoring.liveness import Liveness
 from testbed.dyncast.monitoring.path_state import PathState
 from testbed.dyncast.monitoring.port_state import PortState
@@ -98,11 +98,13 @@ class DRouter:
         outgoing = Outgoing({peer.site: peer.address for peer in config.peers}, authenticator)
         self._prober = Prober(config.site, self.paths, config.probe_interval_s, outgoing, self.counters)
         self._liveness = Liveness(self.bindings, self.paths)
-        self._deaths = Deaths(failure_detector.OF_DECISIONS if is_follower else failure_detector.OF_REPORTS)
+        self._failures = FailureDetector(
+            failure_detector.DOWN_DECISIONS if is_follower else failure_detector.DOWN_REPORTS
+        )
         # How it decides, and for whom.
         self._policies = ConfiguredPolicies(config.policy_parameters, rng)
         self._role = role_factory.create(
-            RoleContext(config.control, self._state, self._services, self._policies, outgoing, self._deaths)
+            RoleContext(config.control, self._state, self._services, self._policies, outgoing, self._failures)
         )
         self._site_choices = {
             d_sid: SiteChoice(self._state, config.addresses_by_site, service, d_sid, self._policies)
@@ -334,9 +336,9 @@ class DRouter:
         actions: list[Action] = []
         for told in bindings:
             self._has_news |= told.state is not State.UP
-            if self._deaths.hear(told.d_sid, told.d_bid, told.state):
+            if self._failures.on_state(told.d_sid, told.d_bid, told.state):
                 actions += self._break(told.d_sid, told.d_bid)
-            elif told.d_sid in self._pools and not self._deaths.is_dead(told.d_sid, told.d_bid):
+            elif told.d_sid in self._pools and not self._failures.has_failed(told.d_sid, told.d_bid):
                 self._pools[told.d_sid].add(told.d_bid)
         return actions
 
@@ -366,7 +368,7 @@ class DRouter:
         return [
             *probes,
             *self._notice(now_s),
-            *self._dispatching.withdraw(self._deaths.is_dead, now_s),
+            *self._dispatching.withdraw(self._failures.has_failed, now_s),
             *self._forget_services(now_s),
             *self._move_weights(now_s),
             *self._role.on_timer(now_s),

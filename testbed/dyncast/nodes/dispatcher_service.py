@@ -78,20 +78,20 @@ class Dispatching:
         """Return when withdrawals are due again."""
         return self._next_s if self._by_port else math.inf
 
-    def withdraw(self, is_dead: Callable[[Address, Address], bool], now_s: float) -> list[Output]:
+    def withdraw(self, has_failed: Callable[[Address, Address], bool], now_s: float) -> list[Output]:
         """Tell which instances serve nobody any more, if there are others than before or it is time again."""
         if not self._by_port:
             return []
-        withdrawn = tuple(self._withdrawn(is_dead))
+        withdrawn = tuple(self._withdrawn(has_failed))
         if not set(withdrawn) - set(self._told) and now_s < self._next_s:
             return []
         self._told, self._next_s = withdrawn, now_s + _AGAIN_S
         return [self._send(peer, message) for peer in self._by_port.values() for message in self._messages(now_s)]
 
-    def _withdrawn(self, is_dead: Callable[[Address, Address], bool]) -> Iterator[Withdrawn]:
+    def _withdrawn(self, has_failed: Callable[[Address, Address], bool]) -> Iterator[Withdrawn]:
         for binding in self._state.bindings.all():
             path = self._state.paths.get(binding.site)
-            if is_dead(binding.d_sid, binding.d_bid):
+            if has_failed(binding.d_sid, binding.d_bid):
                 yield Withdrawn(binding.d_sid, binding.d_bid, Cause.DIED)
             elif path is not None and not path.is_reachable:
                 yield Withdrawn(binding.d_sid, binding.d_bid, Cause.UNREACHABLE)
