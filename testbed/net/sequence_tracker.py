@@ -9,28 +9,28 @@ from __future__ import annotations
 SEQUENCE_SPACE = 1 << 32
 
 
-class Succession:
+class SequenceTracker:
     """The last message of each sender, by its name."""
 
     def __init__(self, lifetime_s: float) -> None:
         self._lifetime_s = lifetime_s
         self._last: dict[str, tuple[int, int]] = {}  # epoch and sequence
-        self._last_heard_s: dict[str, float] = {}
+        self._last_received_s: dict[str, float] = {}
 
     def admit(self, sender: str, epoch: int, sequence: int, now_s: float) -> bool:
         """Take note of a message; return False, and note nothing, if it is a replay or overtaken."""
         last_epoch, last = self._last.get(sender, (-1, 0))
-        silent = now_s - self._last_heard_s.get(sender, now_s) > self._lifetime_s
+        silent = now_s - self._last_received_s.get(sender, now_s) > self._lifetime_s
         newer = epoch > last_epoch or (epoch == last_epoch and _is_newer(sequence, last))
         if not newer and not silent:
             return False
         self._last[sender] = (epoch, sequence)
-        self._last_heard_s[sender] = now_s
+        self._last_received_s[sender] = now_s
         return True
 
-    def last_heard_s(self, sender: str) -> float | None:
+    def last_received_s(self, sender: str) -> float | None:
         """Return when a sender's last message came; None if none ever did."""
-        return self._last_heard_s.get(sender)
+        return self._last_received_s.get(sender)
 
 
 def _is_newer(sequence: int, last: int) -> bool:

@@ -16,7 +16,7 @@ from dataclasses import replace
 
 from testbed.dyncast.actions import SendMessage
 from testbed.dyncast.affinity.service import Service
-from testbed.dyncast.control.role import Role, RoleContext, Told, first_sequence, overtaken, unexpected
+from testbed.dyncast.control.role import Role, RoleContext, Told, first_sequence, out_of_order, unexpected
 from testbed.dyncast.messages.authentication import Refused
 from testbed.dyncast.messages.codec import Message
 from testbed.dyncast.messages.control_messages import WHOLE, IngressStatus, Path, Share, shares_parts
@@ -28,7 +28,7 @@ from testbed.dyncast.selection.node_state import NodeState
 from testbed.dyncast.selection.selection import Selection
 from testbed.dyncast.selection.view import InstanceView
 from testbed.net.addresses import Address
-from testbed.net.sequence_tracker import Succession
+from testbed.net.sequence_tracker import SequenceTracker
 
 # How many flows a decision is made for: more than came of late may come at once, and to look far ahead takes long.
 _LEAST_FLOWS, _MOST_FLOWS = 8, 256
@@ -100,7 +100,7 @@ class Controller(Role):
         super().__init__(context)
         self._ingresses: dict[str, _Ingress] = {}
         self._planned: dict[Address, float] = {}
-        self._statuses = Succession(context.control.lifetime_s)
+        self._statuses = SequenceTracker(context.control.lifetime_s)
         self._states: dict[tuple[Address, Address], State] = {}
         self._sequence = 0
         self._began_s: float | None = None
@@ -130,7 +130,7 @@ class Controller(Role):
         if message.site not in self._context.peers:
             raise Refused("statuses_unknown_site", "unknown site", message)
         if not self._statuses.admit(message.site, epoch, message.sequence, now_s):
-            raise overtaken(message)
+            raise out_of_order(message)
         known = self._ingresses.get(message.site)
         ingress = known or self._ingresses.setdefault(message.site, self._new_ingress(message.site))
         unreachable = ingress.unreachable

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 
 from testbed.dyncast.actions import SendMessage
 from testbed.dyncast.affinity.service import Service
-from testbed.dyncast.control.role import Role, RoleContext, Told, first_sequence, overtaken, unexpected
+from testbed.dyncast.control.role import Role, RoleContext, Told, first_sequence, out_of_order, unexpected
 from testbed.dyncast.messages.codec import Message
 from testbed.dyncast.messages.control_messages import Given, Path, Share, Shares, status_parts
 from testbed.dyncast.metrics.levels import UNSCORED
@@ -23,7 +23,7 @@ from testbed.dyncast.policies import Candidate, Policy, Proportional
 from testbed.dyncast.selection.node_state import NodeState
 from testbed.dyncast.selection.view import InstanceView
 from testbed.net.addresses import Address
-from testbed.net.sequence_tracker import SEQUENCE_SPACE, Succession
+from testbed.net.sequence_tracker import SEQUENCE_SPACE, SequenceTracker
 
 
 class AssignedPolicy(Proportional):
@@ -86,7 +86,7 @@ class Follower(Role):
         super().__init__(context)
         self._shares: dict[Address, dict[Address, int]] = {d_sid: {} for d_sid in context.services}
         self._given: Counter[tuple[Address, Address]] = Counter()
-        self._decisions = Succession(context.control.lifetime_s)
+        self._decisions = SequenceTracker(context.control.lifetime_s)
         self._pending: tuple[int, int] | None = None  # epoch and first sequence of the decision that parts come of
         self._parts: dict[int, Shares] = {}
         self._sequence: int | None = None
@@ -110,7 +110,7 @@ class Follower(Role):
         first = (message.sequence - message.part) % SEQUENCE_SPACE
         if (epoch, first) != self._pending:
             if not self._decisions.admit(message.site, epoch, first, now_s):
-                raise overtaken(message)
+                raise out_of_order(message)
             self._pending, self._parts = (epoch, first), {}
         self._parts[message.part] = message
         if len(self._parts) < message.parts:

@@ -143,6 +143,6 @@ def unexpected(message: Message) -> Refused:
     return Refused("messages_unexpected", f"unexpected: {name} from site {message.site!r}", message)
 
 
-def overtaken(message: Message) -> Refused:
+def out_of_order(message: Message) -> Refused:
     """Return the refusal of a message after a later one."""
     return Refused("messages_overtaken", "replayed or overtaken", message)

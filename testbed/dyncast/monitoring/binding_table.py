@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from testbed.dyncast.messages.reports import Report
 from testbed.dyncast.metrics.levels import RawMetrics, Scores, State
 from testbed.net.addresses import Address
-from testbed.net.sequence_tracker import Succession
+from testbed.net.sequence_tracker import SequenceTracker
 
 
 @dataclass
@@ -39,7 +39,7 @@ class BindingTable:
     def __init__(self, lifetime_s: float) -> None:
         self.lifetime_s = lifetime_s
         self._by_d_sid: dict[Address, dict[Address, Binding]] = {}
-        self._reports = Succession(lifetime_s)
+        self._reports = SequenceTracker(lifetime_s)
 
     def apply(self, report: Report, now_s: float, epoch: int = 0) -> bool:
         """Take in a report; return False, and change nothing, if it is a replay or overtaken."""
@@ -71,9 +71,9 @@ class BindingTable:
         """Return what is known of one binding."""
         return self._by_d_sid.get(d_sid, {}).get(d_bid)
 
-    def last_heard_s(self, site: str) -> float | None:
+    def last_received_s(self, site: str) -> float | None:
         """Return when a site's last report came; None if none ever did."""
-        return self._reports.last_heard_s(site)
+        return self._reports.last_received_s(site)
 
     def all(self) -> list[Binding]:
         """Return every binding ever heard of, usable or not."""

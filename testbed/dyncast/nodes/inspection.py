@@ -179,7 +179,7 @@ def _neighbour(d_router: DRouter, peer: Peer, now_s: float) -> Row:
         "probes_answered": path.replies,
         "probes_returned": path.probes_returned,
         "answered_ago_s": _ago(path.heard_s, now_s),
-        "reported_ago_s": _ago(d_router.bindings.last_heard_s(peer.site), now_s),
+        "reported_ago_s": _ago(d_router.bindings.last_received_s(peer.site), now_s),
     }
 
 
