@@ -81,7 +81,7 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
     def start(self) -> None:
         """Start the event loop of the framework, and ours."""
         super().start()
-        loops = [self._hear, self._timers.run]
+        loops = [self._receive, self._timers.run]
         if self._inspection_socket is not None:
             loops.append(self._inspection_socket.serve)
         loops += [*self._measuring.loops, *self._datapath_mode.loops]
@@ -235,7 +235,7 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
             self.close()
             os._exit(1)
 
-    def _hear(self) -> None:
+    def _receive(self) -> None:
         while True:
             data, address = self._in_band.recvfrom(_LARGEST_DATAGRAM)
             now_s = time.monotonic()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ryu_apps.dyncast.measurement.icmp_unreachable import Returned, hear_only_unreachable, receive
+from ryu_apps.dyncast.measurement.icmp_unreachable import Returned, receive, receive_only_unreachable
 from testbed.emulation.links.backend import LinkEnd, LinkRequest
 from testbed.emulation.links.links import Links, create_links
 from testbed.emulation.netns.namespaces import Namespace, entered
@@ -135,7 +135,7 @@ def test_a_message_to_a_closed_port_comes_back_whole(
         listener = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         listener.bind((AWAY, 7000))
     with icmp, sender, listener:
-        hear_only_unreachable(icmp)
+        receive_only_unreachable(icmp)
         icmp.settimeout(10)
         sender.sendto(message, (AWAY, 7000))  # heard: nothing comes back
         pair[0].run(["ping", "-c", "1", "-W", "5", AWAY])  # nor of pings

@@ -26,7 +26,7 @@ class Returned(NamedTuple):
     to: IPv4Address
 
 
-def hear_only_unreachable(icmp: socket.socket) -> None:
+def receive_only_unreachable(icmp: socket.socket) -> None:
     """Have a raw ICMP socket pass over all but "unreachable"; pings of the whole site would wake it, too."""
     icmp.setsockopt(_SOL_RAW, _ICMP_FILTER, struct.pack("=I", ~(1 << _UNREACHABLE) & 0xFFFFFFFF))
 

@@ -44,8 +44,8 @@ class Measuring:
             self._d_router = core
             self._in_band_port = settings.in_band_port
             self._icmp = inherited(settings.icmp_fd, "icmp_fd", socket.SOCK_RAW)
-            icmp_unreachable.hear_only_unreachable(self._icmp)
-            self.loops.append(self._hear)
+            icmp_unreachable.receive_only_unreachable(self._icmp)
+            self.loops.append(self._receive)
 
     def next_timer_s(self) -> float:
         """Return when ports are read next."""
@@ -56,7 +56,7 @@ class Measuring:
         if self._ports is not None:
             self._ports.on_timer(now_s)
 
-    def _hear(self) -> None:
+    def _receive(self) -> None:
         while True:
             returned = icmp_unreachable.receive(self._icmp, self._in_band_port)
             if returned is not None:

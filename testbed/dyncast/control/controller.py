@@ -61,7 +61,7 @@ class _Ingress:
         self._span_s = 0.0
         self._given: dict[tuple[Address, Address], int] = {}
 
-    def hear(self, status: IngressStatus, is_settled: bool) -> Iterator[tuple[Address, int, float]]:
+    def receive(self, status: IngressStatus, is_settled: bool) -> Iterator[tuple[Address, int, float]]:
         """Take in a status; yield the instances that got new flows, how many, and when about."""
         if status.sent_s > self.sent_s:
             self._span_s = status.sent_s - self.sent_s if math.isfinite(self.sent_s) else 0.0
@@ -134,7 +134,7 @@ class Controller(Role):
         known = self._ingresses.get(message.site)
         ingress = known or self._ingresses.setdefault(message.site, self._new_ingress(message.site))
         unreachable = ingress.unreachable
-        for d_bid, flows, given_s in ingress.hear(message, self._is_settled(now_s)):
+        for d_bid, flows, given_s in ingress.receive(message, self._is_settled(now_s)):
             self._state.sessions.on_given(d_bid, given_s, flows)
         if known is None or ingress.unreachable != unreachable:
             self._next_s = now_s
@@ -169,17 +169,17 @@ class Controller(Role):
         return self._decide(now_s)
 
     def _decide(self, now_s: float) -> list[SendMessage]:
-        heard = {
+        reporting = {
             site: ingress
             for site, ingress in sorted(self._ingresses.items())
             if now_s - ingress.sent_s <= self._context.control.lifetime_s
         }
         coming: dict[Address, float] = {}
         self._planned.clear()
-        for ingress in heard.values():
+        for ingress in reporting.values():
             _add(self._planned, ingress.flows_in(now_s - ingress.sent_s, self._holding_s))
         actions = []
-        for site, ingress in heard.items():
+        for site, ingress in reporting.items():
             shares = [share for d_sid in ingress.selections for share in self._shares(ingress, d_sid, now_s)]
             following = list(ingress.flows_in(self._context.control.interval_s, self._holding_s))
             _add(self._planned, following)

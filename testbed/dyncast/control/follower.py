@@ -80,7 +80,7 @@ class AssignedView(InstanceView):
 class Follower(Role):
     """The role of an ingress that is not the controller."""
 
-    hears_reports = False
+    accepts_reports = False
 
     def __init__(self, context: RoleContext) -> None:
         super().__init__(context)
@@ -92,7 +92,7 @@ class Follower(Role):
         self._sequence: int | None = None
         self._next_s: float | None = None
         self._lost: set[str] = set()
-        self._heard_s: float | None = None
+        self._received_s: float | None = None
         self._is_alone = False
 
     def view(self, service: Service, d_sid: Address) -> InstanceView:
@@ -116,7 +116,7 @@ class Follower(Role):
         if len(self._parts) < message.parts:
             return []
         shares = [share for part in self._parts.values() for share in part.shares]
-        self._pending, self._heard_s = None, now_s
+        self._pending, self._received_s = None, now_s
         return self._obey(shares, now_s)
 
     def _obey(self, shares: list[Share], now_s: float) -> list[Told]:
@@ -136,9 +136,9 @@ class Follower(Role):
         """Return when the next status is due, or the controller has been silent for too long."""
         if self._next_s is None:
             return -math.inf
-        if self._heard_s is None or self._is_alone:
+        if self._received_s is None or self._is_alone:
             return self._next_s
-        return min(self._next_s, self._heard_s + self._context.control.lifetime_s)
+        return min(self._next_s, self._received_s + self._context.control.lifetime_s)
 
     def on_timer(self, now_s: float) -> list[SendMessage]:
         """Tell the controller of paths and flows: at the interval, and at once when a path died or came back."""
@@ -161,7 +161,7 @@ class Follower(Role):
         ]
 
     def _notice_silence(self, now_s: float) -> None:
-        is_alone = self._heard_s is not None and now_s - self._heard_s > self._context.control.lifetime_s
+        is_alone = self._received_s is not None and now_s - self._received_s > self._context.control.lifetime_s
         if is_alone != self._is_alone:
             self._is_alone = is_alone
             self._state.counters["controller_lost" if is_alone else "controller_back"] += 1

@@ -23,9 +23,9 @@ from testbed.dyncast.monitoring.binding_table import Binding
 from testbed.net.addresses import Address
 
 
-class _Heard(NamedTuple):
+class _Received(NamedTuple):
     load: Load
-    heard_s: float
+    received_s: float
 
 
 class _Slow(NamedTuple):
@@ -39,7 +39,7 @@ class Hybrid(Role):
     def __init__(self, context: RoleContext) -> None:
         super().__init__(context)
         self._is_controller = context.state.site == context.control.controller
-        self._heard: dict[tuple[Address, Address], _Heard] = {}
+        self._received: dict[tuple[Address, Address], _Received] = {}
         self._slow: dict[tuple[Address, Address], _Slow] = {}
         self._sequence = 1
         self._next_s: float | None = None
@@ -50,12 +50,12 @@ class Hybrid(Role):
             key = (told.d_sid, told.d_bid)
             if told.raw is None:  # it is down; when it comes up again, it has other sessions
                 self._slow.pop(key, None)
-                self._heard.pop(key, None)
+                self._received.pop(key, None)
                 continue
             self._slow[key] = _Slow(told.raw, report.sent_s)
-            heard = self._heard.get(key)
-            if heard is not None and now_s - heard.heard_s <= self._context.control.lifetime_s:
-                self._put_together(key, heard.load)
+            received = self._received.get(key)
+            if received is not None and now_s - received.received_s <= self._context.control.lifetime_s:
+                self._put_together(key, received.load)
 
     def on_message(self, message: Message, epoch: int, now_s: float) -> list[Told]:  # noqa: ARG002
         """Take in volatile metrics: of an agent, at the controller, or of the controller."""
@@ -73,12 +73,12 @@ class Hybrid(Role):
     def _take(self, load: Load, now_s: float) -> Binding | None:
         """Keep a load; one that is no newer than what is known says only that it still holds."""
         key = (load.d_sid, load.d_bid)
-        known = self._heard.get(key)
+        known = self._received.get(key)
         if known is not None and load.measured_s <= known.load.measured_s:
             if not self._is_controller:
-                self._heard[key] = known._replace(heard_s=now_s)
+                self._received[key] = known._replace(received_s=now_s)
             return None
-        self._heard[key] = _Heard(load, now_s)
+        self._received[key] = _Received(load, now_s)
         binding = self._put_together(key, load)
         if binding is not None and binding.raw is not None:
             self._learn(load.d_sid, load.d_bid, binding.site, binding.raw, load.measured_s)
@@ -106,15 +106,15 @@ class Hybrid(Role):
 
     def _expire(self, now_s: float) -> None:
         lifetime_s = self._context.control.lifetime_s
-        for key in [key for key, heard in self._heard.items() if now_s - heard.heard_s > lifetime_s]:
-            del self._heard[key]
+        for key in [key for key, received in self._received.items() if now_s - received.received_s > lifetime_s]:
+            del self._received[key]
             self._state.counters["loads_expired"] += 1
             binding, slow = self._state.bindings.get(*key), self._slow.get(key)
             if binding is not None and slow is not None:
                 self._state.bindings.put(replace(binding, raw=slow.raw, measured_s=slow.measured_s))
 
     def _hand_out(self, now_s: float) -> list[SendMessage]:
-        loads = [heard.load for heard in self._heard.values()]
+        loads = [received.load for received in self._received.values()]
         actions = []
         for site in self._context.peers if loads else ():
             parts = loads_parts(self._state.site, self._sequence, now_s, loads)

@@ -88,7 +88,7 @@ class RoleContext:
 class Role:
     """The distributed mode: reports are for everybody, and each decides for itself."""
 
-    hears_reports = True
+    accepts_reports = True
 
     def __init__(self, context: RoleContext) -> None:
         self._context = context

@@ -23,7 +23,7 @@ class PathState:
 
     site: str
     path_cost_ms: float
-    heard_s: float | None = None
+    answered_s: float | None = None
     probes_sent: int = 0
     replies: int = 0
     unanswered: int = 0  # probes sent since the last reply
@@ -53,7 +53,7 @@ class PathState:
 
     def _on_alive(self, rtt_s: float, now_s: float) -> None:
         self.unanswered = 0
-        self.heard_s = now_s
+        self.answered_s = now_s
         self._recent_s.append(rtt_s)
         self.rtt_s = median(self._recent_s)
         self.least_rtt_s = rtt_s if self.least_rtt_s is None else min(self.least_rtt_s, rtt_s)
@@ -70,7 +70,7 @@ class PathState:
 
         Counted in probes, so that a D-Router that was held up itself accuses nobody.
         """
-        return self.heard_s is None or self.unanswered <= MOST_UNANSWERED
+        return self.answered_s is None or self.unanswered <= MOST_UNANSWERED
 
     @property
     def is_silent(self) -> bool:

@@ -273,7 +273,7 @@ class DRouter:
             told = self._role.on_message(message, epoch, now_s)
         except Refused as refused:
             return [admission.dropped(refused, source, self.counters, now_s)]
-        return self._heard(message.site, message.sequence, "told", told, now_s)
+        return self._on_instances(message.site, message.sequence, "told", told, now_s)
 
     def on_returned(self, data: bytes, to: Address, now_s: float) -> None:
         """Hear that nobody listens at a D-Router's address, in answer to a message that began with `data`."""
@@ -285,7 +285,7 @@ class DRouter:
             self.ports[name].on_counters(*reading)
 
     def _on_report(self, report: Report, epoch: int, data: bytes, now_s: float) -> Sequence[Output]:
-        if not self._role.hears_reports:
+        if not self._role.accepts_reports:
             raise Refused("messages_unexpected", "it is for the controller", report)
         if not self.bindings.apply(report, now_s, epoch):
             raise Refused("reports_overtaken", "replayed or overtaken", report)
@@ -297,7 +297,7 @@ class DRouter:
         for choice in self._site_choices.values():
             choice.on_report(report, now_s)
         outputs: list[Output] = [InterceptService(d_sid) for service in learnt for d_sid in service.d_sids]
-        outputs += self._heard(report.site, report.sequence, "received", report.bindings, now_s)
+        outputs += self._on_instances(report.site, report.sequence, "received", report.bindings, now_s)
         if report.site == self.config.site:  # as it came: the agent's own tag convinces the others
             audience = self._role.audience()
             peers = [peer.address for peer in self.config.peers if peer.site in audience]
@@ -305,7 +305,7 @@ class DRouter:
             outputs.extend(SendMessage(address, data, "report") for address in told)
         return outputs
 
-    def _heard(
+    def _on_instances(
         self, site: str, sequence: int, event: str, told: Sequence[BindingReport | Told], now_s: float
     ) -> list[Output]:
         """Act on what was told of instances: record it, watch and break flows, move weights."""

@@ -178,7 +178,7 @@ def _neighbour(d_router: DRouter, peer: Peer, now_s: float) -> Row:
         "probes_sent": path.probes_sent,
         "probes_answered": path.replies,
         "probes_returned": path.probes_returned,
-        "answered_ago_s": _ago(path.heard_s, now_s),
+        "answered_ago_s": _ago(path.answered_s, now_s),
         "reported_ago_s": _ago(d_router.bindings.last_received_s(peer.site), now_s),
     }
 

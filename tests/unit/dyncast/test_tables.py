@@ -150,7 +150,7 @@ def test_a_path_costs_what_routing_says_until_it_is_measured() -> None:
     path = PathState("west", path_cost_ms=20)
     assert (path.rtt_s, path.cost_s) == (None, 0.02)
     path.on_reply(0.05, now_s=1)
-    assert (path.cost_s, path.heard_s, path.replies) == (0.05, 1, 1)
+    assert (path.cost_s, path.answered_s, path.replies) == (0.05, 1, 1)
 
 
 def test_one_late_probe_moves_nothing_and_congestion_is_seen() -> None:
