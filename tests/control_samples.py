@@ -9,7 +9,7 @@ from testbed.dyncast.actions import Action, SendMessage
 from testbed.dyncast.control.role import Control
 from testbed.dyncast.events import Decided
 from testbed.dyncast.messages import codec
-from testbed.dyncast.messages.control_messages import Given, IngressStatus, Path, Share, Shares
+from testbed.dyncast.messages.control_messages import AssignedFlows, IngressStatus, Path, Share, Shares
 from testbed.dyncast.metrics.levels import RawMetrics, State
 from testbed.dyncast.nodes.d_router import DRouter
 from testbed.dyncast.nodes.d_router_config import Peer
@@ -61,7 +61,9 @@ def decision(sequence: int, now_s: float, *shares: Share, site: str = THERE) -> 
 
 def status(sequence: int, now_s: float, near: int = 0, far: int = 0, *, is_reachable: bool = True) -> IngressStatus:
     paths = (Path(THERE, 20.0, 0.02, is_reachable=is_reachable),)
-    return IngressStatus(HERE, sequence, now_s, paths, (Given(D_SID, NEAR, near), Given(D_SID, FAR, far)))
+    return IngressStatus(
+        HERE, sequence, now_s, paths, (AssignedFlows(D_SID, NEAR, near), AssignedFlows(D_SID, FAR, far))
+    )
 
 
 def chosen(router: DRouter, now_s: float, flows: int = 200) -> Counter[Address]:

@@ -15,7 +15,7 @@ from testbed.dyncast.messages import codec
 from testbed.dyncast.messages.codec import CodecError, Message
 from testbed.dyncast.messages.control_messages import (
     WHOLE,
-    Given,
+    AssignedFlows,
     IngressStatus,
     Load,
     Loads,
@@ -49,7 +49,7 @@ _PATHS = st.builds(Path, _SITE, _U32.map(lambda us: us / 1e3), _SECONDS, _SECOND
 _DEAD_PATHS = st.builds(
     Path, _SITE, _U32.map(lambda us: us / 1e3), st.just((2**32 - 1) / 1e6), _SECONDS, st.just(False)
 )
-_GIVEN = st.builds(lambda of, flows: Given(*of, flows), _BINDING, _U32)
+_ASSIGNED = st.builds(lambda of, flows: AssignedFlows(*of, flows), _BINDING, _U32)
 _SHARES = st.builds(
     lambda of, egress, state, share: Share(*of, egress, state, share, 0.0),
     _BINDING, _SITE, st.sampled_from(State), st.integers(0, WHOLE),
@@ -63,7 +63,7 @@ def _messages(draw: st.DrawFn) -> Message:
     several = {"max_size": 6}
     kind = draw(st.sampled_from((IngressStatus, Shares, Loads)))
     if kind is IngressStatus:
-        paths, given = draw(st.lists(_PATHS | _DEAD_PATHS, **several)), draw(st.lists(_GIVEN, **several))
+        paths, given = draw(st.lists(_PATHS | _DEAD_PATHS, **several)), draw(st.lists(_ASSIGNED, **several))
         return IngressStatus(site, sequence, sent_s, tuple(paths), tuple(given))
     if kind is Shares:
         shares = [Share(*vars(item).values()) for item in draw(st.lists(_SHARES, **several))]
@@ -107,12 +107,14 @@ def test_flipped_bytes_raise_codec_error_only(message: Message, changes: list[tu
         codec.decode(bytes(data))
 
 
-@given(st.lists(_PATHS, max_size=150), st.lists(_GIVEN, max_size=80), st.lists(_SHARES, max_size=80))
-def test_parts_are_the_whole_and_fit_a_packet(paths: list[Path], given: list[Given], shares: list[Share]) -> None:
+@given(st.lists(_PATHS, max_size=150), st.lists(_ASSIGNED, max_size=80), st.lists(_SHARES, max_size=80))
+def test_parts_are_the_whole_and_fit_a_packet(
+    paths: list[Path], given: list[AssignedFlows], shares: list[Share]
+) -> None:
     site = "s" * 40
     statuses = status_parts(site, 7, 1.0, paths, given)
     assert [path for part in statuses for path in part.paths] == paths
-    assert [item for part in statuses for item in part.given] == given
+    assert [item for part in statuses for item in part.assigned] == given
     decisions = shares_parts(site, 7, 1.0, shares)
     assert [share for part in decisions for share in part.shares] == shares
     assert [part.part for part in decisions] == list(range(len(decisions)))
@@ -168,7 +170,7 @@ def test_shares_sum_up_and_only_usable_instances_get_some(
         for site, (state, _, _) in zip(sites, instances, strict=True)
     ]
     for sequence, total in enumerate(((), flows), 1):
-        given = [Given(D_SID, d_bid, count) for d_bid, count in zip(d_bids, total, strict=False)]
+        given = [AssignedFlows(D_SID, d_bid, count) for d_bid, count in zip(d_bids, total, strict=False)]
         status = IngressStatus(THERE, sequence, 100.0 + sequence, tuple(paths), tuple(given))
         controller.on_message(codec.encode(status), PEER.address, 100.0 + sequence)
     told_shares: list[Share] = []

@@ -83,7 +83,7 @@ class Choosing(RuleBasedStateMachine):
 
     @rule(number=_INSTANCE, flows=st.integers(1, 20))
     def the_switch_gave_flows(self, number: int, flows: int) -> None:
-        self.selection.gave(NEAR + number, flows, self.now_s)
+        self.selection.on_assigned(NEAR + number, flows, self.now_s)
 
     @rule(barred=st.sets(_INSTANCE, max_size=2) | st.just(frozenset[int]()), flows=st.integers(1, 5))
     def flows_arrive(self, barred: set[int], flows: int) -> None:
@@ -147,7 +147,7 @@ def test_flows_that_stay_are_carried_along_as_if_summed_anew(
     asked_along, asked_once = SessionModel(), SessionModel()
     for given_s, flows in sorted(batches):
         for model in (asked_along, asked_once):
-            model.on_given(NEAR, given_s, flows)
+            model.on_assigned(NEAR, given_s, flows)
         asked_along.expected(NEAR, 0, given_s)
     for model in (asked_along, asked_once):
         model.on_report("render", NEAR, RawMetrics(1), reported_s, travel_s=0)

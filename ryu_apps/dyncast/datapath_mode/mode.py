@@ -15,7 +15,7 @@ from typing import Any, cast
 
 from ryu_apps.dyncast.config.control_process import ControlConfig
 from ryu_apps.dyncast.datapath_mode.pools import Pools, Send
-from ryu_apps.dyncast.entries.pool_entries import GIVEN_COOKIE, KIND_MASK, REFUSED_COOKIE, PoolSpec, is_of_pools
+from ryu_apps.dyncast.entries.pool_entries import ASSIGNED_COOKIE, KIND_MASK, REFUSED_COOKIE, PoolSpec, is_of_pools
 from ryu_apps.dyncast.journal import Journal
 from ryu_apps.openflow.flow_counts import FlowCounts
 from ryu_apps.openflow.framework import hub, ofproto_v1_3
@@ -129,9 +129,9 @@ class DatapathMode:
         """Take in the count of a flow entry, if it is one of ours."""
         if self._pools is None:
             return
-        given = self._pools.given(cookie)
-        if given is not None:
-            self._d_router.on_flows_given(*given, packets, now_s)
+        assigned = self._pools.assigned(cookie)
+        if assigned is not None:
+            self._d_router.on_flows_assigned(*assigned, packets, now_s)
         refused = self._pools.refused(cookie)
         if refused is not None:
             self._refused[refused] = packets
@@ -153,7 +153,7 @@ class DatapathMode:
             if self._pools is None or not self._pools.is_connected:
                 continue
             try:
-                counts = self._counts.read((GIVEN_COOKIE, REFUSED_COOKIE), KIND_MASK)
+                counts = self._counts.read((ASSIGNED_COOKIE, REFUSED_COOKIE), KIND_MASK)
             except SessionError as error:
                 failures += 1
                 if failures == 2:  # one alone is how a session ends whose switch began anew

@@ -143,9 +143,9 @@ class Pools:
             self._send_home(self._entries, d_bid)
         self._send_all(self._entries.remove_older_generations())
 
-    def given(self, cookie: int) -> tuple[Address, Address] | None:
+    def assigned(self, cookie: int) -> tuple[Address, Address] | None:
         """Return the D-SID and the D-BID whose new flows an entry counts; None if it counts something else."""
-        if not self._is_mine(cookie, pool_entries.GIVEN_COOKIE):
+        if not self._is_mine(cookie, pool_entries.ASSIGNED_COOKIE):
             return None
         return self._numbered.get(cookie & pool_entries.NUMBER_MASK)
 

@@ -41,7 +41,7 @@ CLASSIFY, SERVICE, AFFINITY, CHOOSE, BIND, HOME, ERROR, SLOT, LEARN, LEARN_HOME,
 SLOTS = 64
 
 POOL_COOKIE = 0xD3 << 48
-GIVEN_COOKIE = 0xD4 << 48  # counts new connections, by instance
+ASSIGNED_COOKIE = 0xD4 << 48  # counts new connections, by instance
 REFUSED_COOKIE = 0xD5 << 48  # counts packets of flows that no instance could take
 LEARNT_COOKIE = 0xD6 << 48
 KIND_MASK = 0xFFFF << 48
@@ -127,7 +127,7 @@ class PoolEntries:
         """Let flows be bound to an instance, counted under `number`."""
         bind = [_resubmit(LEARN)] if pool.learns else []
         bind += [_commit(pool.zone, d_bid), *self._uplink]
-        yield self._add(BIND, 100, _instance(pool, d_bid), bind, GIVEN_COOKIE | number)
+        yield self._add(BIND, 100, _instance(pool, d_bid), bind, ASSIGNED_COOKIE | number)
 
     def without_member(self, pool: PoolSpec, d_bid: Address) -> Iterator[Message]:
         """Bind no more flows to an instance."""
@@ -160,7 +160,7 @@ class PoolEntries:
 
     def remove_older_generations(self) -> Iterator[Message]:
         """Take away what an earlier control process left and this one has not written anew."""
-        for kind in (POOL_COOKIE, GIVEN_COOKIE, REFUSED_COOKIE):
+        for kind in (POOL_COOKIE, ASSIGNED_COOKIE, REFUSED_COOKIE):
             for bit in range(40, 48):
                 # A cookie is of another generation if it differs in at least one bit.
                 other = ~self._generation & (1 << bit)
@@ -276,7 +276,7 @@ class PoolEntries:
 
 def is_of_pools(cookie: int) -> bool:
     """Tell whether an entry's cookie is one of ours."""
-    return cookie & KIND_MASK in (POOL_COOKIE, GIVEN_COOKIE, REFUSED_COOKIE, LEARNT_COOKIE)
+    return cookie & KIND_MASK in (POOL_COOKIE, ASSIGNED_COOKIE, REFUSED_COOKIE, LEARNT_COOKIE)
 
 
 def registers(d_bid: Address) -> dict[str, int]:

@@ -126,7 +126,7 @@ class _Straightforward:
         weights = self._policy.weights(candidates, now_s)
         (d_bid,) = service.rng.choices(list(weights), list(weights.values()))
         self._policy.on_chosen(d_bid)
-        service.sessions.on_given(d_bid, now_s)
+        service.sessions.on_assigned(d_bid, now_s)
         service.given[d_bid] += 1
 
 

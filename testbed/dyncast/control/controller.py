@@ -1,9 +1,9 @@
 """The controller of the centralized mode: it decides for all ingresses, by all it is told.
 
-Pure. Owns, for each ingress, the paths and flows that it told of, and what it is told in turn; the policies are those
-of any ingress. It reckons for one ingress after the other and puts on every instance's account what the others are
-about to send there: those flows that they gave since they last told, by their shares and rate, and those of the next
-interval. So they do not all go to whoever is idle now. Section 3 of the Dyncast architecture; "Centralized Model" of
+Pure. Owns, for each ingress, the paths and flows that it reported, and the shares that it gets in turn; the policies
+are those of any ingress. It computes the shares of one ingress after the other, and adds to every instance what the
+others are about to send there: the flows that they assigned since their last status, by their shares and rate, and
+those of the next interval. So they do not all go to the instance that is idle now. Section 3 of the Dyncast architecture; "Centralized Model" of
 the CATS framework. docs/decisions/0013 says why so.
 """
 
@@ -59,7 +59,7 @@ class _Ingress:
         self.rates_per_s: dict[Address, float] = defaultdict(float)  # by D-SID
         self.sent_s = -math.inf
         self._span_s = 0.0
-        self._given: dict[tuple[Address, Address], int] = {}
+        self._assigned: dict[tuple[Address, Address], int] = {}
 
     def receive(self, status: IngressStatus, is_settled: bool) -> Iterator[tuple[Address, int, float]]:
         """Take in a status; yield the instances that got new flows, how many, and when about."""
@@ -69,13 +69,13 @@ class _Ingress:
             for d_sid in self.rates_per_s:
                 self.rates_per_s[d_sid] *= _RATE_MEMORY
         self.paths.update({path.site: path for path in status.paths})
-        for given in status.given:
-            before = self._given.get((given.d_sid, given.d_bid), 0)
-            self._given[given.d_sid, given.d_bid] = given.flows
-            new = given.flows - before if given.flows >= before else given.flows
+        for assigned in status.assigned:
+            before = self._assigned.get((assigned.d_sid, assigned.d_bid), 0)
+            self._assigned[assigned.d_sid, assigned.d_bid] = assigned.flows
+            new = assigned.flows - before if assigned.flows >= before else assigned.flows
             if new and is_settled and self._span_s > 0:
-                self.rates_per_s[given.d_sid] += (1 - _RATE_MEMORY) * new / self._span_s
-                yield given.d_bid, new, status.sent_s - self._span_s / 2
+                self.rates_per_s[assigned.d_sid] += (1 - _RATE_MEMORY) * new / self._span_s
+                yield assigned.d_bid, new, status.sent_s - self._span_s / 2
 
     @property
     def unreachable(self) -> set[str]:
@@ -124,7 +124,7 @@ class Controller(Role):
             self._states[key] = told.state
 
     def on_message(self, message: Message, epoch: int, now_s: float) -> list[Told]:
-        """Take in what an ingress measured and gave."""
+        """Take in what an ingress measured and assigned."""
         if not isinstance(message, IngressStatus):
             raise unexpected(message)
         if message.site not in self._context.peers:
@@ -134,8 +134,8 @@ class Controller(Role):
         known = self._ingresses.get(message.site)
         ingress = known or self._ingresses.setdefault(message.site, self._new_ingress(message.site))
         unreachable = ingress.unreachable
-        for d_bid, flows, given_s in ingress.receive(message, self._is_settled(now_s)):
-            self._state.sessions.on_given(d_bid, given_s, flows)
+        for d_bid, flows, assigned_s in ingress.receive(message, self._is_settled(now_s)):
+            self._state.sessions.on_assigned(d_bid, assigned_s, flows)
         if known is None or ingress.unreachable != unreachable:
             self._next_s = now_s
         return []
@@ -225,8 +225,8 @@ def apportion(weights: Mapping[Address, int], whole: int) -> dict[Address, int]:
     if not heaviest:
         return {}
     rest, total = whole - len(heaviest), sum(weights[item] for item in heaviest)
-    given = {item: 1 + weights[item] * rest // total for item in heaviest}
+    assigned = {item: 1 + weights[item] * rest // total for item in heaviest}
     by_remainder = sorted(heaviest, key=lambda item: -(weights[item] * rest % total))
-    for item in by_remainder[: whole - sum(given.values())]:
-        given[item] += 1
-    return given
+    for item in by_remainder[: whole - sum(assigned.values())]:
+        assigned[item] += 1
+    return assigned

@@ -16,7 +16,7 @@ from testbed.dyncast.actions import SendMessage
 from testbed.dyncast.affinity.service import Service
 from testbed.dyncast.control.role import Role, RoleContext, Told, first_sequence, out_of_order, unexpected
 from testbed.dyncast.messages.codec import Message
-from testbed.dyncast.messages.control_messages import Given, Path, Share, Shares, status_parts
+from testbed.dyncast.messages.control_messages import AssignedFlows, Path, Share, Shares, status_parts
 from testbed.dyncast.metrics.levels import UNSCORED
 from testbed.dyncast.monitoring.binding_table import Binding
 from testbed.dyncast.policies import Candidate, Policy, Proportional
@@ -46,11 +46,11 @@ class AssignedView(InstanceView):
         service: str,
         d_sid: Address,
         shares: Mapping[Address, int],
-        given: Counter[tuple[Address, Address]],
+        assigned: Counter[tuple[Address, Address]],
     ) -> None:
         super().__init__(state, service, d_sid)
         self._shares = shares
-        self._given = given
+        self._assigned = assigned
 
     def usable(self, now_s: float) -> list[Binding]:
         """Return the instances that get flows."""
@@ -72,9 +72,9 @@ class AssignedView(InstanceView):
             now_s - binding.measured_s,
         )
 
-    def on_given(self, d_bid: Address, flows: int, now_s: float) -> None:  # noqa: ARG002
+    def on_assigned(self, d_bid: Address, flows: int, now_s: float) -> None:  # noqa: ARG002
         """Count flows for the controller."""
-        self._given[self.d_sid, d_bid] += flows
+        self._assigned[self.d_sid, d_bid] += flows
 
 
 class Follower(Role):
@@ -85,7 +85,7 @@ class Follower(Role):
     def __init__(self, context: RoleContext) -> None:
         super().__init__(context)
         self._shares: dict[Address, dict[Address, int]] = {d_sid: {} for d_sid in context.services}
-        self._given: Counter[tuple[Address, Address]] = Counter()
+        self._assigned: Counter[tuple[Address, Address]] = Counter()
         self._decisions = SequenceTracker(context.control.lifetime_s)
         self._pending: tuple[int, int] | None = None  # epoch and first sequence of the decision that parts come of
         self._parts: dict[int, Shares] = {}
@@ -97,7 +97,7 @@ class Follower(Role):
 
     def view(self, service: Service, d_sid: Address) -> InstanceView:
         """Return the instances of a D-SID that the controller gives a share."""
-        return AssignedView(self._state, service.name, d_sid, self._shares[d_sid], self._given)
+        return AssignedView(self._state, service.name, d_sid, self._shares[d_sid], self._assigned)
 
     def policy(self, service: Service) -> Policy:
         """Return the policy of following."""
@@ -152,9 +152,9 @@ class Follower(Role):
             Path(site, path.path_cost_ms, path.cost_s, path.port_cost_s, path.is_reachable)
             for site, path in self._state.paths.items()
         ]
-        given = [Given(*of, flows) for of, flows in self._given.items()]
+        assigned = [AssignedFlows(*of, flows) for of, flows in self._assigned.items()]
         first = first_sequence(now_s) if self._sequence is None else self._sequence
-        parts = status_parts(self._state.site, first, now_s, paths, given)
+        parts = status_parts(self._state.site, first, now_s, paths, assigned)
         self._sequence = first + len(parts)
         return [
             self._context.outgoing.message(self._context.control.controller, part, "ingress_status") for part in parts

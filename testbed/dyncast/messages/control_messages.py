@@ -7,7 +7,7 @@ An *IngressStatus* has what an ingress measured of its paths, and what it did:
 
     number of paths (16), each:
     length of the site name (8) | site name | routing's cost, µs (32) | measured, µs (32) | first link adds, µs (32)
-    number of instances (16), each: binding | flows given since it began (32)
+    number of instances (16), each: binding | flows assigned since it began (32)
 
 The highest measured time stands for a site that does not answer. A *Shares* message has the decision for one ingress,
 all instances of all services, in as many parts as it takes, numbered in sequence:
@@ -41,7 +41,7 @@ _BYTES_OF_A_PART = 1050  # with header and trailer it fits a packet, whatever th
 _LARGEST_U32 = (1 << 32) - 1
 _COUNT = struct.Struct("!H")
 _PATH = struct.Struct("!III")
-_GIVEN = struct.Struct("!I")
+_ASSIGNED = struct.Struct("!I")
 _PART = struct.Struct("!BBH")
 _SHARE = struct.Struct("!BHI")
 _AGE = struct.Struct("!I")
@@ -61,8 +61,8 @@ class Path:
 
 
 @dataclass(frozen=True)
-class Given:
-    """How many flows an ingress gave to an instance since it began."""
+class AssignedFlows:
+    """How many flows an ingress has assigned to an instance since it began."""
 
     d_sid: Address
     d_bid: Address
@@ -77,7 +77,7 @@ class IngressStatus:
     sequence: int
     sent_s: float
     paths: tuple[Path, ...]
-    given: tuple[Given, ...]
+    assigned: tuple[AssignedFlows, ...]
 
 
 @dataclass(frozen=True)
@@ -132,20 +132,20 @@ ControlMessage = IngressStatus | Shares | Loads
 
 
 def status_parts(
-    site: str, sequence: int, sent_s: float, paths: Iterable[Path], given: Iterable[Given]
+    site: str, sequence: int, sent_s: float, paths: Iterable[Path], assigned: Iterable[AssignedFlows]
 ) -> list[IngressStatus]:
     """Return a status as messages that each fit a packet, numbered from `sequence`."""
-    told: list[Path | Given] = [*paths, *given]
+    told: list[Path | AssignedFlows] = [*paths, *assigned]
     return [
         IngressStatus(
             site,
             sequence + number,
             sent_s,
             tuple(item for item in part if isinstance(item, Path)),
-            tuple(item for item in part if isinstance(item, Given)),
+            tuple(item for item in part if isinstance(item, AssignedFlows)),
         )
         for number, part in enumerate(
-            _parted(told, lambda item: _path(item) if isinstance(item, Path) else _given(item))
+            _parted(told, lambda item: _path(item) if isinstance(item, Path) else _assigned(item))
         )
     ]
 
@@ -165,7 +165,7 @@ def loads_parts(site: str, sequence: int, sent_s: float, loads: Sequence[Load], 
 def encode(message: ControlMessage) -> bytes:
     """Return what follows the header. Raises ValueError for what does not fit."""
     if isinstance(message, IngressStatus):
-        return _listed(message.paths, _path) + _listed(message.given, _given)
+        return _listed(message.paths, _path) + _listed(message.assigned, _assigned)
     if isinstance(message, Shares):
         body = b"".join(_share(share, message.sent_s) for share in message.shares)
         return _PART.pack(message.part, message.parts, len(message.shares)) + body
@@ -220,10 +220,10 @@ def decode_status(reader: Reader, site: str, sequence: int, sent_s: float) -> In
         static_us, measured_us, port_us = reader.take(_PATH)
         return Path(name, static_us / 1e3, measured_us / 1e6, port_us / 1e6, measured_us != _LARGEST_U32)
 
-    def given() -> Given:
-        return Given(*reader.binding(), *reader.take(_GIVEN))
+    def assigned() -> AssignedFlows:
+        return AssignedFlows(*reader.binding(), *reader.take(_ASSIGNED))
 
-    return IngressStatus(site, sequence, sent_s, reader.several(path), reader.several(given))
+    return IngressStatus(site, sequence, sent_s, reader.several(path), reader.several(assigned))
 
 
 def decode_shares(reader: Reader, site: str, sequence: int, sent_s: float) -> Shares:
@@ -279,8 +279,8 @@ def _path(path: Path) -> bytes:
     return _named(path.site) + _PATH.pack(_micro(path.path_cost_ms / 1e3), measured_us, _micro(path.port_cost_s))
 
 
-def _given(given: Given) -> bytes:
-    return _binding(given.d_sid, given.d_bid) + _GIVEN.pack(given.flows & _LARGEST_U32)
+def _assigned(assigned: AssignedFlows) -> bytes:
+    return _binding(assigned.d_sid, assigned.d_bid) + _ASSIGNED.pack(assigned.flows & _LARGEST_U32)
 
 
 def _share(share: Share, sent_s: float) -> bytes:

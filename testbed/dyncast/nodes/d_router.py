@@ -185,15 +185,15 @@ class DRouter:
         entry = self.affinity.bind(flow, target, decisions[-1].egress, service.affinity_timeout_s, now_s)
         return [InstallAffinity(entry), ForwardPacket(entry), *decisions]
 
-    def on_flows_given(self, d_sid: Address, d_bid: Address, total: int, now_s: float) -> None:
-        """Hear how many new flows the switch has given to an instance so far."""
+    def on_flows_assigned(self, d_sid: Address, d_bid: Address, total: int, now_s: float) -> None:
+        """Handle the switch's cumulative count of flows assigned to an instance."""
         pool = self._pools.get(d_sid)
         if pool is None or d_bid not in pool.members:
             return
-        given = pool.newly_given(d_bid, total)
-        if given:
-            self.counters["flows_given"] += given
-            self._selections[d_sid].gave(d_bid, given, now_s)
+        assigned = pool.newly_assigned(d_bid, total)
+        if assigned:
+            self.counters["flows_given"] += assigned
+            self._selections[d_sid].on_assigned(d_bid, assigned, now_s)
 
     def on_spread_lost(self, d_sid: Address) -> None:
         """Hear that the switch did not get the weights of a D-SID; it is told again when weights are next reckoned."""
@@ -231,7 +231,7 @@ class DRouter:
     # -- deciding --------------------------------------------------------------------------------
 
     def _select_for(self, service: Service) -> None:
-        """Have flows to the D-SIDs of a service given to instances; they share one policy."""
+        """Have flows to the D-SIDs of a service assigned to instances; they share one policy."""
         policy = self._role.policy(service)
         for d_sid in service.d_sids:
             self._selections[d_sid] = self._policies.selection(self._view(service, d_sid), policy)
@@ -253,7 +253,7 @@ class DRouter:
         return self._selections[d_sid].weighed(SHARES, now_s)
 
     def site_behind(self, target: Address) -> str | None:
-        """Return the site that a flow was given to as such, by what it is bound to; None: that is an instance."""
+        """Return the site that a flow was assigned to as such, by what it is bound to; None: that is an instance."""
         return next((site for site, address in self.config.addresses_by_site.items() if address == target), None)
 
     def pool(self, d_sid: Address) -> Pool | None:

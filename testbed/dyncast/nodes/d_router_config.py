@@ -50,7 +50,7 @@ class DRouterConfig:
     policy_parameters: dict[str, dict[str, float | str]] = field(default_factory=dict)
     control: Control = DISTRIBUTED
     dispatchers: tuple[DispatcherPeer, ...] = ()  # that it selects for
-    address: Address | None = None  # its own; needed where flows are given to sites
+    address: Address | None = None  # its own; needed where flows are assigned to sites
 
     @property
     def addresses_by_site(self) -> dict[str, Address]:

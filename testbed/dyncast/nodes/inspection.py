@@ -86,7 +86,7 @@ def _services(d_router: DRouter | Dispatcher, now_s: float) -> Iterable[Row]:
             "instances": len(here),
             "usable": sum(d_router.bindings.is_usable(binding, now_s) for binding in here),
             "flows_bound": bound[d_sid] if pool is None else None,
-            "flows_given": None if pool is None else sum(pool.given(binding.d_bid) for binding in here),
+            "flows_given": None if pool is None else sum(pool.assigned(binding.d_bid) for binding in here),
         }
 
 
@@ -110,7 +110,7 @@ def _bindings(d_router: DRouter, start: int, now_s: float) -> Page:
                 "metrics_age_s": _ago(binding.measured_s, now_s),
                 "heard_ago_s": _ago(binding.received_s, now_s),
                 "flows_bound": bound[binding.d_sid, binding.d_bid] if pool is None else None,
-                "flows_given": None if pool is None else pool.given(binding.d_bid),
+                "flows_given": None if pool is None else pool.assigned(binding.d_bid),
             }
         )
     following = start + _BINDINGS

@@ -30,7 +30,7 @@ class Pool:
         self.members: set[Address] = set()
         self._told: SpreadFlows | None = None
         self._is_lost = False
-        self._given: dict[Address, int] = {}
+        self._assigned: dict[Address, int] = {}
         self._reckoned_s = -math.inf
         self.is_waiting = False
 
@@ -59,7 +59,7 @@ class Pool:
         if d_bid not in self.members:
             return False
         self.members.discard(d_bid)
-        self._given.pop(d_bid, None)
+        self._assigned.pop(d_bid, None)
         return True
 
     def spread(self, shares: Mapping[Address, int]) -> SpreadFlows | None:
@@ -80,12 +80,12 @@ class Pool:
         """Hear that the switch did not get what it was told last."""
         self._is_lost = True
 
-    def given(self, d_bid: Address) -> int:
-        """Return how many flows the switch gave to an instance, by its last count."""
-        return self._given.get(d_bid, 0)
+    def assigned(self, d_bid: Address) -> int:
+        """Return how many flows the switch assigned to an instance, by its last count."""
+        return self._assigned.get(d_bid, 0)
 
-    def newly_given(self, d_bid: Address, total: int) -> int:
+    def newly_assigned(self, d_bid: Address, total: int) -> int:
         """Return how many flows an instance got since last asked; `total` is the switch's count, which may restart."""
-        before = self._given.get(d_bid, 0)
-        self._given[d_bid] = total
+        before = self._assigned.get(d_bid, 0)
+        self._assigned[d_bid] = total
         return total - before if total >= before else total

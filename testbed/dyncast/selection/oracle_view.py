@@ -26,10 +26,10 @@ class TrueStates(Protocol):
         """Return what an instance is like now; None if it does not say."""
 
     def send(self, d_bid: Address, arrives_s: float) -> None:
-        """Tell all ingresses of a flow that was given to an instance, which will have it by then."""
+        """Show all ingresses a flow that was assigned to an instance, which will have it by then."""
 
     def under_way(self, d_bid: Address, now_s: float) -> int:
-        """Return how many flows any ingress gave to an instance that have not arrived."""
+        """Return how many flows any ingress assigned to an instance that have not arrived."""
 
 
 class OracleView(InstanceView):
@@ -61,9 +61,9 @@ class OracleView(InstanceView):
         expected = float(item.metrics.sessions + under_way)
         return item._replace(expected_sessions=expected, sessions_variance=0.0, unseen=under_way, echo=0.0)
 
-    def on_given(self, d_bid: Address, flows: int, now_s: float) -> None:
+    def on_assigned(self, d_bid: Address, flows: int, now_s: float) -> None:
         """Tell the other ingresses, too."""
-        super().on_given(d_bid, flows, now_s)
+        super().on_assigned(d_bid, flows, now_s)
         binding = self.state.bindings.get(self.d_sid, d_bid)
         travel_s = self.state.travel_s(self.service, binding.site) if binding else 0.0
         for _ in range(flows):

@@ -1,8 +1,8 @@
 """Who gets the next flow to one D-SID: its instances as they were last looked at, among which a policy chooses.
 
 To look at every instance for every flow would take milliseconds where there are a thousand. What a policy weighs is
-looked at again for all of them every `REFRESH_INTERVAL_S`, and at once for an instance that a report told of or a
-flow was given to. So a decision rests on figures that are at most that old; where there are hundreds, up to some tenths
+looked at again for all of them every `REFRESH_INTERVAL_S`, and at once for an instance that was reported or that a flow
+was assigned to. So a decision rests on figures that are at most that old; where there are hundreds, up to some tenths
 of a second.
 """
 
@@ -66,9 +66,9 @@ class Selection:
         """Hear that a report told of an instance."""
         self._stale.add(d_bid)
 
-    def gave(self, d_bid: Address, flows: int, now_s: float) -> None:
-        """Hear that an instance was given flows that `choose` knows nothing of."""
-        self._view.on_given(d_bid, flows, now_s)
+    def on_assigned(self, d_bid: Address, flows: int, now_s: float) -> None:
+        """Take note that an instance was assigned flows that `choose` knows nothing of."""
+        self._view.on_assigned(d_bid, flows, now_s)
         self._stale.add(d_bid)
 
     # -- what is decided -------------------------------------------------------------------------
@@ -89,7 +89,7 @@ class Selection:
         age_s = now_s - chosen.measured_s
         choice = Choice(d_bid, site, age_s, len(self._instances), self._selector.weighed(shown, chosen))
         self._policy.on_chosen(d_bid)
-        self.gave(d_bid, 1, now_s)
+        self.on_assigned(d_bid, 1, now_s)
         return choice
 
     @property

@@ -69,8 +69,8 @@ class _Service:
 @dataclass
 class _Instance:
     unseen: int = 0
-    given: deque[tuple[float, int]] = field(default_factory=deque)  # those that no report can have counted yet
-    late: int = 0  # given before the last report, and heard of only after it
+    assigned: deque[tuple[float, int]] = field(default_factory=deque)  # those that no report can have counted yet
+    late: int = 0  # assigned before the last report, and known only after it
     service: _Service = field(default_factory=_Service)
     queue: Queue | None = None
     estimate: QueueEstimate | None = None
@@ -94,8 +94,8 @@ class _Instance:
             self.queue.arrivals_per_s = max(0.0, self.others - of.echo * self.own) / self.span_s
         else:  # Nothing is known of the others yet: as many come as end.
             self.queue.arrivals_per_s = self.queue.ends_per_s(raw.sessions)
-        for given_s, flows in self.given:
-            self.add(flows, given_s)
+        for assigned_s, flows in self.assigned:
+            self.add(flows, assigned_s)
 
     def add(self, flows: int, now_s: float) -> None:
         if self.estimate is not None:
@@ -123,23 +123,23 @@ class SessionModel:
         self._services: dict[str, _Service] = {}
         self._instances: dict[Address, _Instance] = {}
 
-    def on_given(self, d_bid: Address, now_s: float, flows: int = 1) -> None:
-        """Take note that this ingress gave the instance flows then, which may be some time ago."""
+    def on_assigned(self, d_bid: Address, now_s: float, flows: int = 1) -> None:
+        """Take note that this ingress assigned flows to the instance then, which may be some time ago."""
         known = self._instances.setdefault(d_bid, _Instance())
         if now_s < known.measured_s:
             known.late += flows
             return
-        known.given.append((now_s, flows))
+        known.assigned.append((now_s, flows))
         known.unseen += flows
         known.add(flows, now_s)
 
     def on_report(self, service: str, d_bid: Address, raw: RawMetrics, measured_s: float, travel_s: float) -> None:
-        """Take in a report; flows given more than `travel_s` before it was measured are in it."""
+        """Take in a report; flows assigned more than `travel_s` before it was measured are in it."""
         known = self._instances.setdefault(d_bid, _Instance())
         known.service = self._services.setdefault(service, _Service())
         counted = 0
-        while known.given and known.given[0][0] <= measured_s - travel_s:
-            counted += known.given.popleft()[1]
+        while known.assigned and known.assigned[0][0] <= measured_s - travel_s:
+            counted += known.assigned.popleft()[1]
         known.unseen -= counted
         counted, known.late = counted + known.late, 0
         span_s = measured_s - known.measured_s
@@ -154,12 +154,12 @@ class SessionModel:
         known.begin(raw, measured_s)
 
     def unseen(self, d_bid: Address) -> int:
-        """Return how many flows given from here the last report cannot know of."""
+        """Return how many flows assigned here the last report cannot know of."""
         known = self._instances.get(d_bid)
         return known.unseen if known else 0
 
     def expected(self, d_bid: Address, reported: int, now_s: float) -> Expectation:
-        """Return what an instance should be like by now; as `reported`, and what it was given, if nothing is known."""
+        """Return what an instance should be like by now; while nothing is known, as `reported` and assigned."""
         known = self._instances.get(d_bid)
         if known is None or known.estimate is None:
             return Expectation(float(reported + (known.unseen if known else 0)))

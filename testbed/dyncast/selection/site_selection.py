@@ -28,7 +28,8 @@ from testbed.net.flow_key import FlowKey
 class SiteView(InstanceView):
     """The sites that offer a D-SID, as one of them sees all; `addresses` are those of their D-Routers.
 
-    A site is summed up when all are looked at, and when it was told of: a flow given to it needs no look at instances.
+    A site is summed up when all are looked at, and when it was reported: a flow that is assigned to it needs no look at
+    instances.
     """
 
     def __init__(self, state: NodeState, service: str, d_sid: Address, addresses: Mapping[str, Address]) -> None:

@@ -58,9 +58,9 @@ class InstanceView:
             path.port_cost_s if path else 0.0,
         )
 
-    def on_given(self, d_bid: Address, flows: int, now_s: float) -> None:
-        """Take note of flows that this ingress gave to an instance."""
-        self.state.sessions.on_given(d_bid, now_s, flows)
+    def on_assigned(self, d_bid: Address, flows: int, now_s: float) -> None:
+        """Take note of flows that this ingress assigned to an instance."""
+        self.state.sessions.on_assigned(d_bid, now_s, flows)
 
     def _is_reachable(self, binding: Binding) -> bool:
         if binding.site == self.state.site:

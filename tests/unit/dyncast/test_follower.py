@@ -9,7 +9,7 @@ import pytest
 from testbed.dyncast.actions import BreakFlows, RefusePacket, RemoveAffinity, SpreadFlows, WatchAnswers
 from testbed.dyncast.events import Decided, MetricsReceived
 from testbed.dyncast.messages import codec
-from testbed.dyncast.messages.control_messages import WHOLE, Given, IngressStatus, Load, Loads, Path, Shares
+from testbed.dyncast.messages.control_messages import WHOLE, AssignedFlows, IngressStatus, Load, Loads, Path, Shares
 from testbed.dyncast.messages.reports import Probe, Report
 from testbed.dyncast.metrics.levels import State
 from tests.control_samples import RAW, chosen, decision, follower, hears, sent, share, status
@@ -67,18 +67,18 @@ def test_an_ingress_tells_what_it_measured_and_gave_at_the_interval() -> None:
     assert sent(router.on_timer(100.45), "ingress_status") == []
     (second,) = sent(router.on_timer(100.5), "ingress_status")
     assert isinstance(second, IngressStatus)
-    assert (second.sequence, second.given) == (100_001, (Given(D_SID, NEAR, 3),))
+    assert (second.sequence, second.assigned) == (100_001, (AssignedFlows(D_SID, NEAR, 3),))
     assert second.paths[0].cost_s == pytest.approx(0.05)
 
 
 def test_an_ingress_tells_what_the_switch_gave() -> None:
     router = follower(services=(service(affinity_mode="datapath"),))
     hears(router, decision(1, 100.0, share(NEAR, WHOLE)), 100.0)
-    router.on_flows_given(D_SID, NEAR, 5, 100.2)
-    router.on_flows_given(D_SID, NEAR, 12, 100.4)
+    router.on_flows_assigned(D_SID, NEAR, 5, 100.2)
+    router.on_flows_assigned(D_SID, NEAR, 12, 100.4)
     (told_,) = sent(router.on_timer(100.5), "ingress_status")
     assert isinstance(told_, IngressStatus)
-    assert told_.given == (Given(D_SID, NEAR, 12),)
+    assert told_.assigned == (AssignedFlows(D_SID, NEAR, 12),)
 
 
 def test_a_dead_path_is_left_and_told_at_once() -> None:

@@ -84,8 +84,8 @@ def test_a_service_says_what_identifies_its_flows_and_who_binds_them() -> None:
 
 def test_a_service_whose_flows_the_switch_binds_says_how_many_it_gave_until_it_no_longer_does() -> None:
     router = informed(d_router(service(affinity_mode="datapath")))
-    router.on_flows_given(D_SID, NEAR, 5, 1.0)
-    router.on_flows_given(D_SID, FAR, 2, 1.0)
+    router.on_flows_assigned(D_SID, NEAR, 5, 1.0)
+    router.on_flows_assigned(D_SID, FAR, 2, 1.0)
     v4 = rows(router, "services", 1.0)[0]
     assert (v4["bound_by"], v4["flows_bound"], v4["flows_given"]) == ("switch", None, 7)
     assert [row["flows_given"] for row in rows(router, "bindings", 1.0) if row["d_sid"] == str(D_SID)] == [5, 2]

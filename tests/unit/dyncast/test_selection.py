@@ -76,7 +76,7 @@ def test_a_path_that_changed_is_obeyed_within_the_refresh_interval() -> None:
     site = Site("dyncast", 0)
     site.report({NEAR + 1: 0}, now_s=0, site=THERE)
     assert site.choose(0).d_bid == NEAR
-    site.selection.gave(NEAR, 10, 0)
+    site.selection.on_assigned(NEAR, 10, 0)
     assert site.choose(0).d_bid == NEAR + 1
     site.paths[THERE].on_reply(5.0, now_s=0)
     assert site.choose(REFRESH_INTERVAL_S).d_bid == NEAR
@@ -203,7 +203,7 @@ def test_shares_reckon_with_what_the_switch_gave_and_change_nothing() -> None:
     site = Site("dyncast", 0, 0)
     shares = site.selection.shares(8, 0)
     assert shares == {NEAR: 4, NEAR + 1: 4} == site.selection.shares(8, 0)
-    site.selection.gave(NEAR, 20, 0)
+    site.selection.on_assigned(NEAR, 20, 0)
     assert site.selection.shares(8, 0) == {NEAR + 1: 8}
 
 

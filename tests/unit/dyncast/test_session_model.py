@@ -31,9 +31,9 @@ def test_what_was_reported_is_believed_while_nothing_else_is_known() -> None:
 def test_flows_given_since_the_report_count_until_a_report_can_have_seen_them() -> None:
     model = SessionModel()
     model.on_report("render", NEAR, reported(5, 5), measured_s=10, travel_s=0.1)
-    model.on_given(NEAR, 10.5)
-    model.on_given(NEAR, 10.95)
-    model.on_given(FAR, 10.5)
+    model.on_assigned(NEAR, 10.5)
+    model.on_assigned(NEAR, 10.95)
+    model.on_assigned(FAR, 10.5)
     assert sessions(model, now_s=11) == 7
     assert model.expected(FAR, reported=5, now_s=11).sessions == 6
     model.on_report("render", NEAR, reported(6, 6), measured_s=11, travel_s=0.1)
@@ -65,7 +65,7 @@ def test_old_sessions_fade_when_nobody_starts_new_ones() -> None:
     model = SessionModel()
     model.on_report("render", NEAR, reported(0, 0), measured_s=0, travel_s=0)
     for _ in range(4):
-        model.on_given(NEAR, 0.5)
+        model.on_assigned(NEAR, 0.5)
     model.on_report("render", NEAR, reported(4, 4), measured_s=1, travel_s=0)
     holding_s = model.holding_time_s("render")
     assert holding_s == pytest.approx(0.5)  # two on average over that second, four started
@@ -110,7 +110,7 @@ def busy(sessions: int, started: int, service_time_s: float = 0.1, workers: int 
 def test_requests_end_no_faster_than_workers_serve_them() -> None:
     model = SessionModel()
     model.on_report("render", NEAR, busy(0, 0), measured_s=0, travel_s=0)
-    model.on_given(NEAR, 0.5, flows=40)
+    model.on_assigned(NEAR, 0.5, flows=40)
     model.on_report("render", NEAR, busy(40, 40), measured_s=1, travel_s=0)
     assert model.load_per_session("render") == 1
     assert sessions(model, now_s=1.25) == pytest.approx(40 - 4 * 0.25 / 0.1, rel=0.01)
@@ -168,7 +168,7 @@ def with_others(per_own: float, steady: float, rounds: int = 60) -> SessionModel
         model.on_report("render", NEAR, busy(2, round(started)), measured_s=now_s, travel_s=0)
         own = now_s * 7 % 10
         for number in range(own):
-            model.on_given(NEAR, now_s + number / 100)
+            model.on_assigned(NEAR, now_s + number / 100)
         started += own * (1 + per_own) + steady
     return model
 
@@ -177,7 +177,7 @@ def test_others_that_do_as_we_do_count_with_each_flow_from_here() -> None:
     model = with_others(per_own=2, steady=0)
     assert model.expected(NEAR, 0, 60).echo == pytest.approx(2, abs=0.1)
     before = sessions(model, now_s=60)
-    model.on_given(NEAR, 60)
+    model.on_assigned(NEAR, 60)
     assert sessions(model, now_s=60) == pytest.approx(before + 3, abs=0.1)
 
 

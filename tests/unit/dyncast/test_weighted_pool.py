@@ -97,11 +97,11 @@ def test_flows_that_the_switch_gave_count_as_given() -> None:
     router = d_router(service(affinity_mode="datapath"))
     informed(router, 0.0)
     even = of_kind(router.on_switch_connected(0.0), SpreadFlows)[0].shares
-    router.on_flows_given(D_SID, NEAR, 40, 0.1)
+    router.on_flows_assigned(D_SID, NEAR, 40, 0.1)
     shifted = next(item for item in of_kind(router.on_timer(0.5), SpreadFlows) if item.d_sid == D_SID).shares
     assert shifted[FAR] > even[FAR]
     assert router.counters["flows_given"] == 40
-    router.on_flows_given(D_SID, NEAR, 3, 0.6)  # the switch counts from zero again
+    router.on_flows_assigned(D_SID, NEAR, 3, 0.6)  # the switch counts from zero again
     assert router.counters["flows_given"] == 43
 
 
@@ -126,7 +126,7 @@ def test_a_reactive_packet_without_an_instance_is_refused() -> None:
 def test_a_pool_forgets_the_count_of_a_member_that_left() -> None:
     pool = Pool(D_SID)
     pool.add(NEAR)
-    assert pool.newly_given(NEAR, 5) == 5
+    assert pool.newly_assigned(NEAR, 5) == 5
     assert pool.remove(NEAR)
     assert not pool.remove(NEAR)
-    assert pool.newly_given(NEAR, 2) == 2
+    assert pool.newly_assigned(NEAR, 2) == 2

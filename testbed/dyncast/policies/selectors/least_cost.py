@@ -49,7 +49,7 @@ class LeastCostSelector(Selector):
         return self._order.cheapest(self._rng)
 
     def shares(self, flows: int, now_s: float) -> dict[Address, int]:  # noqa: ARG002
-        """Return how many of the next flows each would get, were they given one by one, each counting for the next.
+        """Return how many of the next flows each would get, were they assigned one by one, each counting for the next.
 
         Of those that tie for the first flow each gets at least one: nothing says which of them to leave out.
         """
@@ -58,10 +58,10 @@ class LeastCostSelector(Selector):
         heapify(order)
         ties = sum(item.cost == order[0][0] for item in instances)
         for _ in range(max(flows, ties)):
-            _, given, index = order[0]
-            cost = self._cost(instances[index].candidate.with_more(given + 1))
-            heapreplace(order, (cost, given + 1, index))
-        return {instances[index].candidate.d_bid: given for _, given, index in order if given}
+            _, assigned, index = order[0]
+            cost = self._cost(instances[index].candidate.with_more(assigned + 1))
+            heapreplace(order, (cost, assigned + 1, index))
+        return {instances[index].candidate.d_bid: assigned for _, assigned, index in order if assigned}
 
     def weighed(self, shown: Iterable[Instance], chosen: Instance) -> tuple[Weighed, ...]:
         """Weight one for those of the least cost."""

@@ -32,7 +32,7 @@ class Selector(ABC):
     """Chooses among `instances`, which its caller keeps up to date. `weigh`: the policy's weights over any of them."""
 
     shows_costs = True  # the costs of instances mean something to a reader
-    counts_flows = False  # shares are those of so many flows given one by one, each counting for the next
+    counts_flows = False  # shares are those of so many flows assigned one by one, each counting for the next
 
     def __init__(self, instances: Mapping[Address, Instance], rng: Random, weigh: Weigh) -> None:
         self._instances = instances
