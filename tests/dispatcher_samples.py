@@ -9,13 +9,13 @@ from typing import Any
 
 from testbed.dyncast.actions import (
     Action,
-    AskNode,
     DropHeld,
     ForwardPacket,
     HoldPacket,
     InstallAffinity,
     ReleasePackets,
     RemoveAffinity,
+    RequestSelection,
     ReturnPacket,
     SendMessage,
 )
@@ -76,7 +76,7 @@ class Wire:
             if isinstance(action, HoldPacket):
                 assert packet is not None
                 self.held[action.flow].append(packet)
-            elif isinstance(action, AskNode):
+            elif isinstance(action, RequestSelection):
                 self.to_node.append(self.held[action.flow][0])
             elif isinstance(action, InstallAffinity):
                 self.entries[action.entry.flow] = action.entry

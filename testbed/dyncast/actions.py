@@ -37,7 +37,7 @@ class InterceptRange:
 
 
 @dataclass(frozen=True)
-class WatchAnswers:
+class TrackReverseFlows:
     """Have packets from an instance to clients of this site looked at flow by flow, also those of no bound flow.
 
     Otherwise a switch may know them all by one rule for ordinary traffic, and go by it for the moment that it takes to
@@ -74,7 +74,7 @@ class SpreadFlows:
 
 
 @dataclass(frozen=True)
-class BreakFlows:
+class TerminateFlows:
     """End all flows to a D-SID that the switch bound to an instance that died, and count them."""
 
     d_sid: Address
@@ -103,8 +103,8 @@ class ReturnPacket:
 
 
 @dataclass(frozen=True)
-class WatchUplink:
-    """Have packets from the CFN node to clients in `prefixes` looked at flow by flow, as `WatchAnswers` does.
+class TrackUplink:
+    """Have packets from the CFN node to clients in `prefixes` looked at flow by flow, as `TrackReverseFlows` does.
 
     `brings_back`: have those *from* these clients, which the CFN node sent back, brought to the Dispatcher.
     """
@@ -121,7 +121,7 @@ class HoldPacket:
 
 
 @dataclass(frozen=True)
-class AskNode:
+class RequestSelection:
     """Send the first packet that is held of a flow on to the CFN node as it is, and go on holding it."""
 
     flow: FlowKey
@@ -175,18 +175,18 @@ Action = (
     InterceptService
     | ReleaseService
     | InterceptRange
-    | WatchAnswers
+    | TrackReverseFlows
     | InstallAffinity
     | ForwardPacket
     | SpreadFlows
-    | BreakFlows
+    | TerminateFlows
     | ResetFlows
     | RefusePacket
     | DropPacket
     | ReturnPacket
-    | WatchUplink
+    | TrackUplink
     | HoldPacket
-    | AskNode
+    | RequestSelection
     | ReleasePackets
     | DropHeld
     | ReadReturnPackets

@@ -11,7 +11,15 @@ from ryu_apps.dyncast.entries import flow_entries
 from ryu_apps.dyncast.entries.dispatcher_entries import DispatcherEntries
 from ryu_apps.openflow.framework import ofproto_v1_3 as ofp
 from ryu_apps.openflow.packet_in import PacketIn
-from testbed.dyncast.actions import Action, AskNode, DropHeld, HoldPacket, ReleasePackets, ReturnPacket, WatchUplink
+from testbed.dyncast.actions import (
+    Action,
+    DropHeld,
+    HoldPacket,
+    ReleasePackets,
+    RequestSelection,
+    ReturnPacket,
+    TrackUplink,
+)
 from testbed.dyncast.affinity.table import AffinityEntry
 from testbed.net.addresses import Address
 from tests.dyncast_samples import CLIENT, CLIENT6, D_SID, D_SID6, NEAR, NEAR6, flow
@@ -47,7 +55,7 @@ def table(brings_back: bool) -> FlowTable:
     switch.execute(flow_entries.ordinary_traffic())
     for d_sid in (D_SID, D_SID6):
         switch.execute(flow_entries.intercept_service(d_sid))
-    switch.execute(word(DispatcherEntries(_UPLINK), WatchUplink(_PREFIXES, brings_back)))
+    switch.execute(word(DispatcherEntries(_UPLINK), TrackUplink(_PREFIXES, brings_back)))
     return switch
 
 
@@ -93,7 +101,7 @@ def test_a_packet_is_shown_as_it_is_and_released_as_the_entry_says(
     held, first, entry = DispatcherEntries(_UPLINK), packet(_CLIENT_PORT, client, d_sid), bound(client, d_sid, d_bid)
     for data in (b"first", b"second"):
         assert word(held, HoldPacket(entry.flow), _CLIENT_PORT, data) == b""
-    asked = word(held, AskNode(entry.flow), _CLIENT_PORT, b"first")
+    asked = word(held, RequestSelection(entry.flow), _CLIENT_PORT, b"first")
     assert packet_out(asked, first) == [Output(_UPLINK, first)]
     assert asked.endswith(b"first")
     released = word(held, ReleasePackets(entry))

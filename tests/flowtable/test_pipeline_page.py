@@ -21,7 +21,7 @@ from ryu_apps.dyncast.entries.pool_entries import PoolSpec
 from ryu_apps.dyncast.entries.tunnel_entries import TunnelEntries
 from ryu_apps.openflow.framework import ofproto_v1_3, ofproto_v1_3_parser
 from ryu_apps.openflow.packet_in import NO_PACKET
-from testbed.dyncast.actions import SpreadFlows, WatchUplink
+from testbed.dyncast.actions import SpreadFlows, TrackUplink
 from testbed.dyncast.affinity.service import Service
 from testbed.dyncast.affinity.table import AffinityEntry
 from testbed.net.flow_key import FIVE_TUPLE, TCP, FlowKey
@@ -129,7 +129,7 @@ def of_reactive() -> bytes:
             flow_entries.ordinary_traffic(),
             flow_entries.intercept_service(D_SID),
             flow_entries.intercept_range(ip_network("203.0.113.0/24")),
-            flow_entries.watch_answers(D_BID, [CLIENTS]),
+            flow_entries.track_reverse_flows(D_BID, [CLIENTS]),
             flow_entries.affinity(BOUND, UPLINK_PORT),
         ]
     )
@@ -145,8 +145,8 @@ def of_tunnels() -> bytes:
 
 
 def of_dispatcher() -> bytes:
-    watch = WatchUplink((CLIENTS,), brings_back=True)
-    return DispatcherEntries(UPLINK_PORT).wording[WatchUplink](watch, NO_PACKET)
+    watch = TrackUplink((CLIENTS,), brings_back=True)
+    return DispatcherEntries(UPLINK_PORT).wording[TrackUplink](watch, NO_PACKET)
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,7 @@ def test_slots_follow_shares_and_change_hands_as_little_as_can_be() -> None:
 
 
 def test_answers_are_looked_at_flow_by_flow() -> None:
-    messages = flow_entries.watch_answers(ip_address("10.2.0.10"), _PREFIXES)
+    messages = flow_entries.track_reverse_flows(ip_address("10.2.0.10"), _PREFIXES)
     command = ["ovs-ofctl", "ofp-print", messages.hex()]
     text = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout
     assert "priority=50,ip,nw_src=10.2.0.10,nw_dst=10.1.0.0/16 " in text

@@ -21,7 +21,7 @@ from ryu_apps.openflow.flow_counts import FlowCounts
 from ryu_apps.openflow.framework import hub, ofproto_v1_3
 from ryu_apps.openflow.management_session import SessionError
 from ryu_apps.openflow.select_groups import GroupError, GroupRefused, SelectGroups
-from testbed.dyncast.actions import Action, BreakFlows, InterceptService, ResetFlows, SpreadFlows
+from testbed.dyncast.actions import Action, InterceptService, ResetFlows, SpreadFlows, TerminateFlows
 from testbed.dyncast.nodes.d_router import DRouter
 from testbed.dyncast.nodes.dispatcher import Dispatcher
 from testbed.linux.ovs_conntrack import Conntrack, ConntrackError
@@ -63,7 +63,7 @@ class DatapathMode:
         self._refusal: str | None = None
         self.handlers: dict[type, Callable[[Any], list[Action] | None]] = {
             SpreadFlows: self._perform,
-            BreakFlows: self._perform,
+            TerminateFlows: self._perform,
             ResetFlows: self._reset,
         }
 
@@ -79,15 +79,15 @@ class DatapathMode:
         if self._pools is not None:
             self._pools.disconnect()
 
-    def _perform(self, action: SpreadFlows | BreakFlows) -> list[Action]:
+    def _perform(self, action: SpreadFlows | TerminateFlows) -> list[Action]:
         """Tell the switch; return what is to be done instead where it cannot."""
         if self._pools is None or not self._pools.is_connected or action.d_sid not in self._services:
             return []
         self._telling += 1
         now_s = time.monotonic()
         try:
-            if isinstance(action, BreakFlows):
-                self._d_router.counters["flows_broken"] += self._pools.break_flows(action.d_sid, action.d_bid)
+            if isinstance(action, TerminateFlows):
+                self._d_router.counters["flows_broken"] += self._pools.terminate_flows(action.d_sid, action.d_bid)
             else:
                 self._pools.spread(action, now_s)
                 self._journal.spread(action, self._services[action.d_sid], now_s)

@@ -100,7 +100,7 @@ class Pools:
             if takes_flows and d_sid in self._specs:
                 self._send(self._new_flows(*self._of(d_sid), now_s))
 
-    def break_flows(self, d_sid: Address, d_bid: Address) -> int:
+    def terminate_flows(self, d_sid: Address, d_bid: Address) -> int:
         """End the flows bound to an instance that died; return how many connections were open."""
         entries, spec = self._of(d_sid)
         if d_bid in self._members.get(d_sid, set()):

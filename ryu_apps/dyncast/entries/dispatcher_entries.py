@@ -18,7 +18,7 @@ from ryu_apps.dyncast.entries import flow_entries
 from ryu_apps.openflow import wire
 from ryu_apps.openflow.framework import ofproto_v1_3 as ofp
 from ryu_apps.openflow.packet_in import PacketIn
-from testbed.dyncast.actions import AskNode, DropHeld, HoldPacket, ReleasePackets, ReturnPacket, WatchUplink
+from testbed.dyncast.actions import DropHeld, HoldPacket, ReleasePackets, RequestSelection, ReturnPacket, TrackUplink
 from testbed.net.flow_key import FlowKey
 
 _RETURNED_PRIORITY = 150
@@ -33,10 +33,10 @@ class DispatcherEntries:
         self.wording: dict[type, Callable[[Any, PacketIn], bytes]] = {
             HoldPacket: self._hold,
             DropHeld: self._drop,
-            AskNode: self._ask,
+            RequestSelection: self._ask,
             ReleasePackets: self._release,
             ReturnPacket: self._return,
-            WatchUplink: self._watch,
+            TrackUplink: self._watch,
         }
 
     def _hold(self, action: HoldPacket, packet: PacketIn) -> bytes:
@@ -47,7 +47,7 @@ class DispatcherEntries:
         self._held.pop(action.flow, None)
         return b""
 
-    def _ask(self, action: AskNode, _: PacketIn) -> bytes:
+    def _ask(self, action: RequestSelection, _: PacketIn) -> bytes:
         first = self._held[action.flow][0]
         return wire.packet_out(first.in_port, wire.output(self._uplink_port), first.data)
 
@@ -59,7 +59,7 @@ class DispatcherEntries:
         rewritten = b"" if action.d_bid is None else wire.set_dst(action.d_bid)
         return wire.packet_out(packet.in_port, rewritten + wire.output(ofp.OFPP_IN_PORT), packet.data)
 
-    def _watch(self, action: WatchUplink, _: PacketIn) -> bytes:
+    def _watch(self, action: TrackUplink, _: PacketIn) -> bytes:
         entries = [
             flow_entries.switch_flow_by_flow(wire.network_match(self._uplink_port, prefix.version, dst=prefix))
             for prefix in action.prefixes

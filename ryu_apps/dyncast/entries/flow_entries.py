@@ -64,7 +64,7 @@ def intercept_range(d_sids: Network) -> bytes:
     return wire.add_entry(SERVICE_COOKIE, _RANGE_PRIORITY, match, wire.output(ofp.OFPP_CONTROLLER))
 
 
-def watch_answers(d_bid: Address, prefixes: Iterable[Network]) -> bytes:
+def track_reverse_flows(d_bid: Address, prefixes: Iterable[Network]) -> bytes:
     """Switch packets of an instance to hosts in `prefixes` as usual, but have the switch know each flow by itself."""
     return b"".join(
         switch_flow_by_flow(wire.ip_match(d_bid.version, d_bid, prefix))
@@ -233,7 +233,7 @@ def _homeward_actions(d_sid: Address, is_wide: bool) -> bytes:
     """Rewrite D-BID → D-SID and switch the packet to its client.
 
     What a wide identifier covers, the narrow one of another service may take out of it at any time, so the switch shall
-    know each flow by itself, as in `watch_answers`.
+    know each flow by itself, as in `track_reverse_flows`.
     """
     hashed = wire.hash_of_flow(_SCRATCH_REGISTER) if is_wide else b""
     return hashed + wire.set_src(d_sid) + wire.output(ofp.OFPP_NORMAL)

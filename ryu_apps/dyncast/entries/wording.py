@@ -21,7 +21,7 @@ from testbed.dyncast.actions import (
     RefusePacket,
     ReleaseService,
     RemoveAffinity,
-    WatchAnswers,
+    TrackReverseFlows,
 )
 from testbed.dyncast.affinity.service import Service
 from testbed.net.addresses import Address, Network
@@ -53,7 +53,7 @@ def table(
         RefusePacket: lambda _, packet: flow_entries.refuse_packet(uplink_port, *packet),
         ReadReturnPackets: lambda action, _: flow_entries.read_counters(action.entry),
         RemoveAffinity: lambda action, _: flow_entries.remove_affinity(action.entry),
-        WatchAnswers: lambda action, _: flow_entries.watch_answers(action.d_bid, prefixes),
+        TrackReverseFlows: lambda action, _: flow_entries.track_reverse_flows(action.d_bid, prefixes),
         InterceptService: lambda action, _: flow_entries.intercept_service(action.d_sid),
         ReleaseService: lambda action, _: flow_entries.release_service(action.d_sid),
         InterceptRange: lambda action, _: flow_entries.intercept_range(action.d_sids),

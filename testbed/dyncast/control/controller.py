@@ -3,8 +3,8 @@
 Pure. Owns, for each ingress, the paths and flows that it reported, and the shares that it gets in turn; the policies
 are those of any ingress. It computes the shares of one ingress after the other, and adds to every instance what the
 others are about to send there: the flows that they assigned since their last status, by their shares and rate, and
-those of the next interval. So they do not all go to the instance that is idle now. Section 3 of the Dyncast architecture; "Centralized Model" of
-the CATS framework. docs/decisions/0013 says why so.
+those of the next interval. So they do not all go to the instance that is idle now. Section 3 of the Dyncast
+architecture; "Centralized Model" of the CATS framework. docs/decisions/0013 says why so.
 """
 
 from __future__ import annotations

@@ -14,7 +14,6 @@ from random import Random
 
 from testbed.dyncast.actions import (
     Action,
-    BreakFlows,
     DropPacket,
     ForwardPacket,
     InstallAffinity,
@@ -25,7 +24,8 @@ from testbed.dyncast.actions import (
     ReleaseService,
     ResetFlows,
     SendMessage,
-    WatchAnswers,
+    TerminateFlows,
+    TrackReverseFlows,
 )
 from testbed.dyncast.affinity.service import Service
 from testbed.dyncast.affinity.table import AffinityTable, HeldFlow
@@ -120,7 +120,7 @@ class DRouter:
         }
         self._dispatching = Dispatching(self._state, config.dispatchers, authenticator)
         self._learning = ServiceLearning(config.d_sid_ranges, config.learnt_policy, self.counters)
-        self._watched: set[Address] = set()
+        self._tracked: set[Address] = set()
         self._next_spread_s = -math.inf
         self._has_news = False  # of an instance that is not up
 
@@ -140,7 +140,7 @@ class DRouter:
         actions = self.keeper.on_switch_connected(held, self._service_bound_here, now_s)
         actions += [InterceptRange(network) for network in self.config.d_sid_ranges]
         actions += [InterceptService(d_sid) for d_sid in self._services if d_sid not in self._pools]
-        actions += [WatchAnswers(d_bid) for d_bid in self._watched]
+        actions += [TrackReverseFlows(d_bid) for d_bid in self._tracked]
         actions += [spread for pool in self._pools.values() if (spread := pool.again())]
         return actions
 
@@ -204,7 +204,7 @@ class DRouter:
         """Hear that the switch cannot bind the flows of a service; from now on this D-Router does."""
         d_sids = [d_sid for d_sid in self._pools if self._services[d_sid].name == service]
         members = [d_bid for d_sid in d_sids for d_bid in self._pools.pop(d_sid).members]
-        return [*self._watch(members), *(InterceptService(d_sid) for d_sid in d_sids)]
+        return [*self._track(members), *(InterceptService(d_sid) for d_sid in d_sids)]
 
     def _service_bound_here(self, flow: FlowKey) -> Service | None:
         """Return the service of a flow; None also where the switch binds its flows."""
@@ -212,10 +212,10 @@ class DRouter:
             return None
         return self._services.get(flow.dst) or self._learning.service_of(flow)
 
-    def _watch(self, d_bids: Iterable[Address]) -> list[Action]:
-        new = dict.fromkeys(d_bid for d_bid in d_bids if d_bid not in self._watched)
-        self._watched.update(new)
-        return [WatchAnswers(d_bid) for d_bid in new]
+    def _track(self, d_bids: Iterable[Address]) -> list[Action]:
+        new = dict.fromkeys(d_bid for d_bid in d_bids if d_bid not in self._tracked)
+        self._tracked.update(new)
+        return [TrackReverseFlows(d_bid) for d_bid in new]
 
     def reset_flows(self, services: Collection[Service], start: int, slots: int) -> tuple[list[Action], int | None]:
         """End the flows of services that are bound in some slots of the affinity table, and those the switch bound.
@@ -315,7 +315,7 @@ class DRouter:
         offered = [item for item in told if item.d_sid in self._services]
         for item in offered:
             self._selections[item.d_sid].on_told(item.d_bid)
-        outputs += self._watch(item.d_bid for item in offered if item.d_sid not in self._pools)
+        outputs += self._track(item.d_bid for item in offered if item.d_sid not in self._pools)
         outputs += self._on_states(told)
         for d_sid in dict.fromkeys(item.d_sid for item in told):
             outputs += self._spread(d_sid, now_s)
@@ -337,15 +337,15 @@ class DRouter:
         for told in bindings:
             self._has_news |= told.state is not State.UP
             if self._failures.on_state(told.d_sid, told.d_bid, told.state):
-                actions += self._break(told.d_sid, told.d_bid)
+                actions += self._terminate(told.d_sid, told.d_bid)
             elif told.d_sid in self._pools and not self._failures.has_failed(told.d_sid, told.d_bid):
                 self._pools[told.d_sid].add(told.d_bid)
         return actions
 
-    def _break(self, d_sid: Address, d_bid: Address) -> list[Action]:
+    def _terminate(self, d_sid: Address, d_bid: Address) -> list[Action]:
         pool = self._pools.get(d_sid)
         if pool is not None:
-            return [BreakFlows(d_sid, d_bid)] if pool.remove(d_bid) else []
+            return [TerminateFlows(d_sid, d_bid)] if pool.remove(d_bid) else []
         choice = self._site_choices.get(d_sid)
         gone = {d_bid, choice.emptied_by(d_bid) if choice else None}
         broken = [entry for entry in self.affinity if entry.d_bid in gone and entry.d_sid == d_sid]

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 
 from testbed.dyncast.actions import (
     Action,
-    AskNode,
     DropHeld,
     DropPacket,
     HoldPacket,
@@ -23,7 +22,8 @@ from testbed.dyncast.actions import (
     InterceptService,
     Output,
     ReleasePackets,
-    WatchUplink,
+    RequestSelection,
+    TrackUplink,
 )
 from testbed.dyncast.affinity.service import Service
 from testbed.dyncast.affinity.table import AffinityTable, HeldFlow
@@ -94,7 +94,7 @@ class Dispatcher:
         return [
             *self.keeper.on_switch_connected(held, lambda flow: self.services.get(flow.dst), now_s),
             *(InterceptService(d_sid) for d_sid in self.services),
-            WatchUplink(self.config.prefixes, brings_back=self.config.tells == "implicit"),
+            TrackUplink(self.config.prefixes, brings_back=self.config.tells == "implicit"),
         ]
 
     def on_packet(self, packet: FlowKey, now_s: float, in_port: int = 0, *, tunnelled: bool = False) -> list[Action]:
@@ -137,7 +137,7 @@ class Dispatcher:
             return []  # the one that would come back could be of either; later
         asking.asks += 1
         self.counters["flows_asked" if asking.asks == 1 else "flows_asked_again"] += 1
-        return [AskNode(flow)]
+        return [RequestSelection(flow)]
 
     def _looks_like_another(self, flow: FlowKey) -> bool:
         d_sids = (d_sid for d_sid in self.services if d_sid != flow.dst)

@@ -14,7 +14,7 @@ from testbed.dyncast.actions import (
     RefusePacket,
     RemoveAffinity,
     SendMessage,
-    WatchAnswers,
+    TrackReverseFlows,
 )
 from testbed.dyncast.events import Decided, MetricsReceived
 from testbed.dyncast.messages import codec
@@ -218,17 +218,23 @@ def test_after_its_end_a_flow_is_decided_anew() -> None:
 def test_answers_of_each_instance_are_watched_from_its_first_report_on() -> None:
     router = d_router()
     reported = report_bytes(HERE, 1, 0, told(NEAR, _RAW), told(NEAR6, _RAW))
-    assert of_kind(router.on_message(reported, NEAR, 0), WatchAnswers) == [WatchAnswers(NEAR), WatchAnswers(NEAR6)]
+    assert of_kind(router.on_message(reported, NEAR, 0), TrackReverseFlows) == [
+        TrackReverseFlows(NEAR),
+        TrackReverseFlows(NEAR6),
+    ]
     again = report_bytes(HERE, 2, 1, told(NEAR, _RAW))
-    assert of_kind(router.on_message(again, NEAR, 1), WatchAnswers) == []
-    assert set(of_kind(router.on_switch_connected(2), WatchAnswers)) == {WatchAnswers(NEAR), WatchAnswers(NEAR6)}
+    assert of_kind(router.on_message(again, NEAR, 1), TrackReverseFlows) == []
+    assert set(of_kind(router.on_switch_connected(2), TrackReverseFlows)) == {
+        TrackReverseFlows(NEAR),
+        TrackReverseFlows(NEAR6),
+    }
 
 
 def test_answers_are_not_watched_where_the_switch_binds_until_it_cannot() -> None:
     router = d_router(service(affinity_mode="datapath"))
     reported = report_bytes(HERE, 1, 0, told(NEAR, _RAW))
-    assert of_kind(router.on_message(reported, NEAR, 0), WatchAnswers) == []
-    assert of_kind(router.on_datapath_mode_refused("render"), WatchAnswers) == [WatchAnswers(NEAR)]
+    assert of_kind(router.on_message(reported, NEAR, 0), TrackReverseFlows) == []
+    assert of_kind(router.on_datapath_mode_refused("render"), TrackReverseFlows) == [TrackReverseFlows(NEAR)]
 
 
 def test_a_switch_that_comes_back_gets_services_and_all_bound_flows() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from testbed.dyncast.actions import (
-    AskNode,
     DropHeld,
     DropPacket,
     ForwardPacket,
@@ -15,9 +14,10 @@ from testbed.dyncast.actions import (
     ReadReturnPackets,
     RefusePacket,
     RemoveAffinity,
+    RequestSelection,
     ReturnPacket,
     SendMessage,
-    WatchUplink,
+    TrackUplink,
 )
 from testbed.dyncast.affinity.table import HeldFlow
 from testbed.dyncast.events import Decided, MetricsReceived
@@ -63,7 +63,7 @@ def wire(tells: str = "explicit") -> Wire:
 
 def test_the_first_packet_goes_to_the_cfn_node_and_is_held_with_those_that_follow() -> None:
     dispatcher = home()
-    assert dispatcher.on_packet(flow(), 1, CLIENT_PORT) == [HoldPacket(flow()), AskNode(flow())]
+    assert dispatcher.on_packet(flow(), 1, CLIENT_PORT) == [HoldPacket(flow()), RequestSelection(flow())]
     assert dispatcher.on_packet(flow(), 1, CLIENT_PORT) == [HoldPacket(flow())]
     assert len(dispatcher.affinity) == 0
 
@@ -140,12 +140,12 @@ def test_the_egress_and_the_timeout_are_those_that_the_cfn_node_says() -> None:
 def test_two_that_would_come_back_alike_are_asked_about_one_after_the_other() -> None:
     both = service(d_sids=(D_SID, D_SID6)), service(name="other", d_sids=(_OTHER_D_SID,))
     dispatcher = home(*both, tells="implicit")
-    assert of_kind(dispatcher.on_packet(flow(), 0, CLIENT_PORT), AskNode)
+    assert of_kind(dispatcher.on_packet(flow(), 0, CLIENT_PORT), RequestSelection)
     twin = flow(dst=_OTHER_D_SID)
     assert dispatcher.on_packet(twin, 0, CLIENT_PORT) == [HoldPacket(twin)]
     first = only(dispatcher.on_packet(flow(dst=NEAR), 0.1, UPLINK), InstallAffinity).entry
     assert first.flow == flow()
-    assert dispatcher.on_timer(1) == [AskNode(twin)]
+    assert dispatcher.on_timer(1) == [RequestSelection(twin)]
     assert only(dispatcher.on_packet(flow(dst=FAR), 1.1, UPLINK), InstallAffinity).entry.flow == twin
 
 
@@ -163,7 +163,7 @@ def test_without_an_instance_the_cfn_node_refuses_and_the_dispatcher_forgets(tel
     network.settle(1)
     assert network.home.counters["refused_no_instance"] == 1
     assert network.held == {} and network.home.on_timer(100) == []
-    assert of_kind(network.home.on_packet(flow(), 2, CLIENT_PORT), AskNode)  # the next one is tried again
+    assert of_kind(network.home.on_packet(flow(), 2, CLIENT_PORT), RequestSelection)  # the next one is tried again
 
 
 @WAYS
@@ -189,7 +189,7 @@ def test_who_never_answers_is_given_up_and_what_was_held_is_dropped_and_counted(
     while dispatcher.counters["dropped_unanswered"] == 0:
         now_s += 0.1
         actions = dispatcher.on_timer(now_s)
-        asked += len(of_kind(actions, AskNode))
+        asked += len(of_kind(actions, RequestSelection))
     assert (asked, dispatcher.counters["dropped_unanswered"]) == (4, 3)
     assert actions == [DropHeld(flow())]
     assert 7 < now_s < 8
@@ -323,7 +323,7 @@ def test_a_reset_ends_bindings_without_counting_them_as_lost() -> None:
 def test_a_switch_is_told_to_bring_up_what_concerns_the_dispatcher(tells: str) -> None:
     actions = home(tells=tells).on_switch_connected(0)
     assert of_kind(actions, InterceptService) == [InterceptService(D_SID), InterceptService(D_SID6)]
-    assert only(actions, WatchUplink).brings_back == (tells == "implicit")
+    assert only(actions, TrackUplink).brings_back == (tells == "implicit")
 
 
 def test_a_dispatcher_that_starts_again_goes_on_with_what_its_switch_holds() -> None:

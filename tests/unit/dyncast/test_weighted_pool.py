@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from testbed.dyncast.actions import BreakFlows, InstallAffinity, InterceptService, RefusePacket, SpreadFlows
+from testbed.dyncast.actions import InstallAffinity, InterceptService, RefusePacket, SpreadFlows, TerminateFlows
 from testbed.dyncast.metrics.levels import RawMetrics
 from testbed.dyncast.nodes.d_router import DRouter
 from testbed.dyncast.nodes.weighted_pool import Pool
@@ -68,8 +68,8 @@ def test_an_instance_dies_by_its_second_report_and_loses_its_flows_once() -> Non
     first = hear(router, 2, None, 1.0)
     assert only(first, SpreadFlows).shares == {}
     assert only(first, SpreadFlows).members == {NEAR}  # its flows go on
-    assert only(hear(router, 3, None, 2.0), BreakFlows) == BreakFlows(D_SID, NEAR)
-    assert not of_kind(hear(router, 4, None, 3.0), BreakFlows)
+    assert only(hear(router, 3, None, 2.0), TerminateFlows) == TerminateFlows(D_SID, NEAR)
+    assert not of_kind(hear(router, 4, None, 3.0), TerminateFlows)
     assert only(hear(router, 5, LIGHT, 4.0), SpreadFlows).members == {NEAR}
 
 
