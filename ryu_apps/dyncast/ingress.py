@@ -170,7 +170,7 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
         for entry_read in event.msg.body:
             number = flow_entries.number_of(entry_read.cookie)
             entry = self.d_router.affinity.numbered(number)
-            if entry is not None and flow_entries.is_homeward(entry_read.match, entry):
+            if entry is not None and flow_entries.is_reverse(entry_read.match, entry):
                 packets = entry_read.packet_count
                 self._perform(self.d_router.keeper.on_return_packets(number, packets, now_s))
 

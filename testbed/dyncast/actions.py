@@ -49,7 +49,7 @@ class TrackReverseFlows:
 
 @dataclass(frozen=True)
 class InstallAffinity:
-    """Put the two entries of a bound flow into the switch: D-SID → D-BID, and back on the way home."""
+    """Put the two entries of a bound flow into the switch: D-SID → D-BID, and back on the reverse path."""
 
     entry: AffinityEntry
 

@@ -261,7 +261,7 @@ def test_the_way_home_stays_and_tells_how_much_came_home() -> None:
         table.send(answer, now_s=50)
     table.expire(now_s=1e6)
     (read,) = table.counters(flow_entries.read_counters(entry))
-    assert flow_entries.is_homeward(read.match, entry)
+    assert flow_entries.is_reverse(read.match, entry)
     assert (read.packet_count, flow_entries.number_of(read.cookie)) == (3, entry.number)
     assert table.send(answer)[0].packet["ipv4_src"] == str(D_SID)
 
@@ -281,7 +281,7 @@ def test_the_ways_of_a_flow_are_told_apart() -> None:
         table = FlowTable()
         entry = bound(packet(client, d_sid), d_bid)
         install(table, entry)
-        found = {bool(item.idle_timeout_s): flow_entries.is_homeward(item.match, entry) for item in table.entries}
+        found = {bool(item.idle_timeout_s): flow_entries.is_reverse(item.match, entry) for item in table.entries}
         assert found == {True: False, False: True}
 
 
@@ -322,7 +322,7 @@ def test_a_block_of_ports_is_one_flow_both_ways_and_its_neighbours_are_not(trans
         (output,) = table.send(packet(CLIENT, D_SID, transport, (own, other)))
         assert output.port == CONTROLLER
     (held,) = flow_entries.held_flows(_as_replied(table, flow_entries.read_bound_flows()))
-    assert (held.flow, held.d_bid, held.has_forward, held.has_homeward) == (entry.flow, NEAR, True, True)
+    assert (held.flow, held.d_bid, held.has_forward, held.has_reverse) == (entry.flow, NEAR, True, True)
 
 
 def test_one_port_is_told_from_the_block_of_another_service() -> None:
@@ -344,11 +344,11 @@ def test_bound_flows_are_read_back_as_they_were_written(
     install(table, entry)
     request = flow_entries.read_bound_flows()
     assert flow_entries.held_flows(_as_replied(table, request)) == [
-        HeldFlow(entry.number, entry.flow, d_bid, 3.5, has_forward=True, has_homeward=True)
+        HeldFlow(entry.number, entry.flow, d_bid, 3.5, has_forward=True, has_reverse=True)
     ]
     table.entries = [item for item in table.entries if not item.idle_timeout_s]
     (held,) = flow_entries.held_flows(_as_replied(table, request))
-    assert (held.flow, held.has_forward, held.has_homeward) == (entry.flow, False, True)
+    assert (held.flow, held.has_forward, held.has_reverse) == (entry.flow, False, True)
 
 
 def _as_replied(table: FlowTable, request: bytes) -> list[Any]:

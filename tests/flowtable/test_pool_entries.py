@@ -81,9 +81,9 @@ def test_a_new_connection_is_committed_to_its_instance_with_the_time() -> None:
 def test_what_is_learnt_is_the_flow_identifier_from_either_end() -> None:
     of, pool = entries(spec(4, _ONE_PORT)), spec(4, _ONE_PORT)
     learns = [text for message in of.service(pool) if "learn(" in (text := read_back(message)) and "udp" in text]
-    forward, homeward = sorted(learns, key=lambda text: "table:9" in text)
+    forward, reverse = sorted(learns, key=lambda text: "table:9" in text)
     assert "hard_timeout=20" in forward and "NXM_OF_IP_SRC[],nw_proto=17,NXM_OF_UDP_DST[]" in forward
-    assert "NXM_OF_IP_SRC[]=NXM_OF_IP_DST[],nw_proto=17,NXM_OF_UDP_DST[]=NXM_OF_UDP_SRC[]" in homeward
+    assert "NXM_OF_IP_SRC[]=NXM_OF_IP_DST[],nw_proto=17,NXM_OF_UDP_DST[]=NXM_OF_UDP_SRC[]" in reverse
 
 
 def test_ports_of_a_block_are_learnt_as_one() -> None:

@@ -144,7 +144,7 @@ def test_what_comes_home_is_counted_for_the_flow_and_wide_identifiers_take_all_o
         table.send(packet(D_SID, CLIENT + 1, tcp_src=80, tcp_dst=port))
     for entry, packets in ((narrow, 1), (wide, 3)):
         read = table.counters(flow_entries.read_counters(entry))
-        assert [item.packet_count for item in read if flow_entries.is_homeward(item.match, entry)] == [packets]
+        assert [item.packet_count for item in read if flow_entries.is_reverse(item.match, entry)] == [packets]
 
 
 def test_removal_takes_both_entries_and_idling_tells_of_the_way_to_the_service() -> None:
@@ -163,7 +163,7 @@ def test_a_control_process_that_comes_back_reads_where_flows_are_bound_to(d_bid:
     table.execute(entries().affinity(entry))
     for is_whole in (True, False):
         (held,) = flow_entries.held_flows(_as_replied(table), entries().stations)
-        assert held == HeldFlow(entry.number, entry.flow, d_bid, 0.0, has_forward=is_whole, has_homeward=True)
+        assert held == HeldFlow(entry.number, entry.flow, d_bid, 0.0, has_forward=is_whole, has_reverse=True)
         table.expire(_TIMEOUT_S)
 
 

@@ -69,7 +69,7 @@ class Table(RuleBasedStateMachine):
     def ask_for_the_way_home(self, flow: FlowKey, d_bid: Address) -> None:
         others = [entry for entry in self.bound.values() if entry.d_bid == d_bid and entry.d_sid != flow.dst]
         taken = {entry.flow._replace(dst=d_bid) for entry in others}
-        assert self.table.has_way_home(flow, d_bid) is (flow._replace(dst=d_bid) in taken)
+        assert self.table.reverse_key_taken(flow, d_bid) is (flow._replace(dst=d_bid) in taken)
 
     @invariant()
     def holds_what_is_bound(self) -> None:

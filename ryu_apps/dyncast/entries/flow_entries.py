@@ -86,9 +86,9 @@ def affinity(entry: AffinityEntry, uplink_port: int, port_block: int = 1) -> byt
     """
     cookie, priority = AFFINITY_COOKIE | entry.number, priority_of(entry, port_block)
     is_wide = port_block > 1 or entry.flow.src_port is None or entry.flow.dst_port is None
-    actions = _homeward_actions(entry.d_sid, is_wide)
-    homeward = wire.add_entry(cookie, priority, _homeward_match(entry, port_block), actions)
-    return homeward + wire.add_entry(
+    actions = _reverse_actions(entry.d_sid, is_wide)
+    reverse = wire.add_entry(cookie, priority, _reverse_match(entry, port_block), actions)
+    return reverse + wire.add_entry(
         cookie,
         priority,
         _forward_match(entry, port_block),
@@ -124,18 +124,18 @@ def held_flows(entries: Iterable[Any], stations: Stations = MappingProxyType({})
     for entry in entries:
         number, read = number_of(entry.cookie), _read_back(entry, stations)
         if is_affinity(entry.cookie) and read is not None:
-            is_homeward, flow, d_bid = read
-            held = found.get(number, HeldFlow(number, flow, d_bid, 0.0, has_forward=False, has_homeward=False))
+            is_reverse, flow, d_bid = read
+            held = found.get(number, HeldFlow(number, flow, d_bid, 0.0, has_forward=False, has_reverse=False))
             found[number] = held._replace(
                 age_s=max(held.age_s, entry.duration_sec + entry.duration_nsec / 1e9),
-                has_forward=held.has_forward or not is_homeward,
-                has_homeward=held.has_homeward or is_homeward,
+                has_forward=held.has_forward or not is_reverse,
+                has_reverse=held.has_reverse or is_reverse,
             )
     return list(found.values())
 
 
 def _read_back(entry: Any, stations: Stations) -> tuple[bool, FlowKey, Address] | None:
-    """Return whether an entry is of the way home, the flow identifier and the D-BID; None if it is not as we write."""
+    """Return whether an entry is of the reverse path, the flow identifier and the D-BID; None if it is not as we write."""
     match = entry.match
     written = {
         action.key: action.value
@@ -151,8 +151,8 @@ def _read_back(entry: Any, stations: Stations) -> tuple[bool, FlowKey, Address] 
         return True, FlowKey(dst, ip_address(from_d_sid), match.get("ip_proto"), dst_port, src_port), src
     if "tunnel_id" in written and src is not None:
         station = stations.get((int(written["tunnel_id"]).to_bytes(6, "big"), src.version))
-        homeward = FlowKey(dst, src, match.get("ip_proto"), dst_port, src_port)
-        return None if station is None else (True, homeward, station)
+        reverse = FlowKey(dst, src, match.get("ip_proto"), dst_port, src_port)
+        return None if station is None else (True, reverse, station)
     if dst is None:
         return None
     if to_d_bid is not None:
@@ -200,8 +200,8 @@ def number_of(cookie: int) -> int:
     return cookie & ~KIND_MASK
 
 
-def is_homeward(match: Any, entry: AffinityEntry) -> bool:
-    """Tell whether a match read back from the switch is the entry's way home."""
+def is_reverse(match: Any, entry: AffinityEntry) -> bool:
+    """Tell whether a match read back from the switch is that of the entry's reverse path."""
     source = match.get(f"ipv{entry.d_sid.version}_src")
     return source is not None and ip_address(source) in (entry.d_bid, entry.d_sid)  # rewritten, or left as it is
 
@@ -212,8 +212,8 @@ def _forward_match(entry: AffinityEntry, port_block: int) -> bytes:
     return wire.ip_match(flow.dst.version, *flow, port_block)
 
 
-def _homeward_match(entry: AffinityEntry, port_block: int) -> bytes:
-    """Match packets of the flow on their way home.
+def _reverse_match(entry: AffinityEntry, port_block: int) -> bytes:
+    """Match packets of the flow on the reverse path.
 
     Where the identifier leaves out the ports, or the protocol has none (ping), headers cannot tell them from answers
     to the same client speaking to the D-BID itself: those seem to come from the D-SID too while the flow lasts.
@@ -229,7 +229,7 @@ def _forward_actions(d_bid: Address, uplink_port: int) -> bytes:
 
 
 @lru_cache(maxsize=_REMEMBERED)
-def _homeward_actions(d_sid: Address, is_wide: bool) -> bytes:
+def _reverse_actions(d_sid: Address, is_wide: bool) -> bytes:
     """Rewrite D-BID → D-SID and switch the packet to its client.
 
     What a wide identifier covers, the narrow one of another service may take out of it at any time, so the switch shall

@@ -192,12 +192,12 @@ class PoolEntries:
         has_ports = pool.service.identifies_by_ports
         for proto in (TCP, UDP) if has_ports else ():
             match = {**of_family, "ip_proto": proto}
-            yield self._add(LEARN, 100, match, [self._learn(pool, proto, homeward=False)])
-            yield self._add(LEARN_HOME, 100, match, [self._learn(pool, proto, homeward=True)])
-        yield self._add(LEARN, 50, of_family, [self._learn(pool, None, homeward=False)])
-        yield self._add(LEARN_HOME, 50, of_family, [self._learn(pool, None, homeward=True)])
+            yield self._add(LEARN, 100, match, [self._learn(pool, proto, reverse=False)])
+            yield self._add(LEARN_HOME, 100, match, [self._learn(pool, proto, reverse=True)])
+        yield self._add(LEARN, 50, of_family, [self._learn(pool, None, reverse=False)])
+        yield self._add(LEARN_HOME, 50, of_family, [self._learn(pool, None, reverse=True)])
 
-    def _learn(self, pool: PoolSpec, proto: int | None, *, homeward: bool) -> Any:
+    def _learn(self, pool: PoolSpec, proto: int | None, *, reverse: bool) -> Any:
         """Return the action that binds a packet's flow identifier to the instance in xxreg0.
 
         It refreshes an entry that stands already; so the timeout, though a hard one, counts from the last packet of
@@ -205,7 +205,7 @@ class PoolEntries:
         """
         version = pool.d_sid.version
         bits = 32 if version == 4 else 128
-        here, there = ("dst", "src") if homeward else ("src", "dst")
+        here, there = ("dst", "src") if reverse else ("src", "dst")
         specs = [
             parser.NXFlowSpecMatch(src=pool.number, dst=("reg5", 0), n_bits=32),
             parser.NXFlowSpecMatch(src=_ETHER_TYPE[version], dst=("eth_type_nxm", 0), n_bits=16),

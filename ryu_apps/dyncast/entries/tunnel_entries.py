@@ -75,11 +75,11 @@ class TunnelEntries:
             return b""
         cookie, priority = flow_entries.AFFINITY_COOKIE | entry.number, flow_entries.priority_of(entry, port_block)
         flow = entry.flow
-        homeward = wire.ip_match(
+        reverse = wire.ip_match(
             flow.dst.version, flow.dst, flow.src, flow.proto, flow.dst_port, flow.src_port, port_block
         )
         forward = wire.ip_match(flow.dst.version, *flow, port_block)
-        return wire.add_entry(cookie, priority, homeward, _homeward_actions(station)) + wire.add_entry(
+        return wire.add_entry(cookie, priority, reverse, _reverse_actions(station)) + wire.add_entry(
             cookie, priority, forward, _forward_actions(station), entry.timeout_s, tells_removal=True
         )
 
@@ -107,6 +107,6 @@ def _forward_actions(station: Station) -> bytes:
 
 
 @lru_cache(maxsize=_REMEMBERED)
-def _homeward_actions(station: Station) -> bytes:
+def _reverse_actions(station: Station) -> bytes:
     # The tunnel id leaves with no packet; a control process that comes back reads there where the flow is bound to.
     return wire.set_tunnel_id(int.from_bytes(station.mac, "big")) + wire.output(ofp.OFPP_NORMAL)

@@ -106,10 +106,10 @@ class _Path:
         plan, payload_bytes = self._edge.network.plan, frame_bytes - HEADER_BYTES
         client, instance = (IPv4Address(self._edge.address(host)).packed for host in (self._client, self._instance))
         outward = to_gateway(plan, self._client, self._ingress)
-        homeward = to_gateway(plan, self._instance, self._edge.site_of(self._instance))
+        reverse = to_gateway(plan, self._instance, self._edge.site_of(self._instance))
         return (
             Frames(outward, client, IPv4Address(self._to).packed, UDP, UDP_PORT, payload_bytes).of_port(port),
-            Frames(homeward, instance, client, UDP, port, payload_bytes).of_port(UDP_PORT),
+            Frames(reverse, instance, client, UDP, port, payload_bytes).of_port(UDP_PORT),
         )
 
     def _received(self) -> int:

@@ -52,7 +52,7 @@ class HeldFlow(NamedTuple):
     d_bid: Address
     age_s: float
     has_forward: bool
-    has_homeward: bool
+    has_reverse: bool
 
 
 class AffinityTable:
@@ -89,8 +89,8 @@ class AffinityTable:
         key = None if slot is None else self._keys[slot]
         return None if slot is None or key is None else self._entry(unpack(key), slot)
 
-    def has_way_home(self, flow: FlowKey, d_bid: Address) -> bool:
-        """Tell whether a bound flow of another D-SID comes home from `d_bid` with the same headers as `flow` would.
+    def reverse_key_taken(self, flow: FlowKey, d_bid: Address) -> bool:
+        """Tell whether a bound flow of another D-SID has the same headers on its way back from `d_bid` as `flow` would.
 
         No switch could tell which of the two D-SIDs such a packet shall come from.
         """

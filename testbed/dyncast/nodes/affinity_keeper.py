@@ -32,7 +32,7 @@ class BindingKeeper:
         self._counters = counters
 
     def on_forward_entry_removed(self, number: int, idle: bool) -> list[Action]:
-        """Hear that a flow's D-SID → D-BID entry left the switch; idle flows may live on homewards."""
+        """Hear that a flow's D-SID → D-BID entry left the switch; idle flows may live on in the reverse direction."""
         entry = self._table.numbered(number)
         if entry is None:
             return []
@@ -63,13 +63,13 @@ class BindingKeeper:
             timeout_s = service.affinity_timeout_s if service else 0
             # Which site the instance is of will be known when it is next reported.
             entry = AffinityEntry(item.number, item.flow, item.d_bid, "", timeout_s, now_s - item.age_s, now_s)
-            if not (item.has_homeward and service and service.is_identified_by(item.flow)):
+            if not (item.has_reverse and service and service.is_identified_by(item.flow)):
                 self._counters["bindings_not_recovered"] += 1
                 actions.append(RemoveAffinity(entry))
                 continue
             self._counters["bindings_recovered"] += 1
             known.append(entry)
-            if not item.has_forward:  # it idled out, and nobody heard; the way home may be in use
+            if not item.has_forward:  # it idled out, and no node received that; the reverse path may be in use
                 actions.append(InstallAffinity(entry))
         self._table.restore(known)
         if not held:

@@ -242,7 +242,7 @@ class DRouter:
         return self._role.view(service, d_sid)
 
     def _decide(self, service: Service, flow: FlowKey, now_s: float) -> Decided | None:
-        choice = self._selections[flow.dst].choose(now_s, lambda d_bid: self.affinity.has_way_home(flow, d_bid))
+        choice = self._selections[flow.dst].choose(now_s, lambda d_bid: self.affinity.reverse_key_taken(flow, d_bid))
         if choice is None:
             return None
         self.counters["decisions"] += 1

@@ -202,7 +202,7 @@ class Dispatcher:
         return actions
 
     def _bind(self, flow: FlowKey, d_bid: Address, egress: str, timeout_s: int, now_s: float) -> list[Action]:
-        if self.affinity.has_way_home(flow, d_bid):
+        if self.affinity.reverse_key_taken(flow, d_bid):
             return self._give_up(flow, "way_home_taken")
         del self._asking[flow]
         if self._withdrawn.pop(flow, None) is not None:

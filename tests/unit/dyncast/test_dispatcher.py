@@ -328,7 +328,7 @@ def test_a_switch_is_told_to_bring_up_what_concerns_the_dispatcher(tells: str) -
 
 def test_a_dispatcher_that_starts_again_goes_on_with_what_its_switch_holds() -> None:
     dispatcher = home()
-    held = HeldFlow(7, flow(), NEAR, age_s=5, has_forward=True, has_homeward=True)
+    held = HeldFlow(7, flow(), NEAR, age_s=5, has_forward=True, has_reverse=True)
     assert not of_kind(dispatcher.on_switch_connected(10, [held]), InstallAffinity)
     (entry,) = dispatcher.affinity
     assert (entry.number, entry.d_bid, entry.created_s) == (7, NEAR, 5)

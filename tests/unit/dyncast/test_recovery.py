@@ -13,7 +13,7 @@ _LATER_SLOT_USE = (1 << 24) + 3  # slot 2, used once before
 
 
 def held(number: int = 7, port: int | None = 40000, **changes: object) -> HeldFlow:
-    item = HeldFlow(number, flow(port), FAR, age_s=5.0, has_forward=True, has_homeward=True)
+    item = HeldFlow(number, flow(port), FAR, age_s=5.0, has_forward=True, has_reverse=True)
     return item._replace(**changes)  # type: ignore[arg-type]
 
 
@@ -49,7 +49,7 @@ def test_a_way_to_the_service_that_idled_out_unheard_is_put_back() -> None:
 @pytest.mark.parametrize(
     "unusable",
     [
-        held(has_homeward=False),
+        held(has_reverse=False),
         held(flow=flow()._replace(dst=D_SID + 77)),
         held(flow=flow().masked(THREE_TUPLE)),
     ],

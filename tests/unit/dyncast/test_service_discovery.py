@@ -124,7 +124,7 @@ def test_what_cannot_be_learnt_is_counted() -> None:
 def test_a_d_router_that_comes_back_keeps_what_its_switch_holds_before_it_learns_the_service(held: FlowKey) -> None:
     router = learner()
     stranger = held._replace(dst=ip_address("198.51.100.1"))
-    there = [HeldFlow(number, key, NEAR, 5.0, has_forward=True, has_homeward=True)
+    there = [HeldFlow(number, key, NEAR, 5.0, has_forward=True, has_reverse=True)
              for number, key in ((1, held), (2, stranger))]  # fmt: skip
     actions = router.on_switch_connected(0.0, there)
     assert [action.entry.flow for action in of_kind(actions, RemoveAffinity)] == [stranger]

@@ -136,11 +136,11 @@ def test_two_services_of_one_instance_cannot_share_a_way_home() -> None:
     table = AffinityTable()
     second_service = flow(dst=FAR)
     entry = table.bind(flow(), NEAR, "east", 30, now_s=1)
-    assert table.has_way_home(second_service, NEAR)
-    assert not table.has_way_home(second_service, FAR)
-    assert not table.has_way_home(flow(40001, dst=FAR), NEAR)
+    assert table.reverse_key_taken(second_service, NEAR)
+    assert not table.reverse_key_taken(second_service, FAR)
+    assert not table.reverse_key_taken(flow(40001, dst=FAR), NEAR)
     table.end(entry)
-    assert not table.has_way_home(second_service, NEAR)
+    assert not table.reverse_key_taken(second_service, NEAR)
 
 
 # -- paths -----------------------------------------------------------------------------------------
