@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from testbed.dyncast.actions import SpreadFlows
+from testbed.dyncast.actions import SetWeights
 from testbed.dyncast.events import Decided, MetricsReceived, Noticed
 from testbed.dyncast.monitoring.binding_table import BindingTable
 from testbed.dyncast.policies.candidate import Weighed
@@ -69,7 +69,7 @@ class Journal:
             },
         )
 
-    def spread(self, action: SpreadFlows, service: str, now_s: float) -> None:
+    def set_weights(self, action: SetWeights, service: str, now_s: float) -> None:
         """Record the weights that the switch is told; of the hundreds that may have none, not those that had none."""
         before = self._weighted.get(action.d_sid, set())
         self._weighted[action.d_sid] = set(action.shares)

@@ -62,8 +62,8 @@ class ForwardPacket:
 
 
 @dataclass(frozen=True)
-class SpreadFlows:
-    """Have the switch spread new flows to a D-SID by `shares`, and keep flows bound to `members` where they are.
+class SetWeights:
+    """Have the switch share out new flows to a D-SID by `shares`, and keep flows bound to `members` where they are.
 
     Without shares there is no instance to take new flows: they are refused.
     """
@@ -178,7 +178,7 @@ Action = (
     | TrackReverseFlows
     | InstallAffinity
     | ForwardPacket
-    | SpreadFlows
+    | SetWeights
     | TerminateFlows
     | ResetFlows
     | RefusePacket

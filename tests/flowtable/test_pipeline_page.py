@@ -21,7 +21,7 @@ from ryu_apps.dyncast.entries.pool_entries import PoolSpec
 from ryu_apps.dyncast.entries.tunnel_entries import TunnelEntries
 from ryu_apps.openflow.framework import ofproto_v1_3, ofproto_v1_3_parser
 from ryu_apps.openflow.packet_in import NO_PACKET
-from testbed.dyncast.actions import SpreadFlows, TrackUplink
+from testbed.dyncast.actions import SetWeights, TrackUplink
 from testbed.dyncast.affinity.service import Service
 from testbed.dyncast.affinity.table import AffinityEntry
 from testbed.net.flow_key import FIVE_TUPLE, TCP, FlowKey
@@ -70,7 +70,7 @@ def entries(fields: tuple[str, ...]) -> Iterator[Any]:
     datapath = SimpleNamespace(ofproto=ofproto_v1_3, ofproto_parser=ofproto_v1_3_parser)
     pools.connect(datapath, sent.append)
     for shares in ({D_BID: 64}, {}):
-        pools.spread(SpreadFlows(specs[0].d_sid, shares, frozenset({D_BID})), now_s=5.0)
+        pools.set_weights(SetWeights(specs[0].d_sid, shares, frozenset({D_BID})), now_s=5.0)
     yield from (message for message in sent if message.command == ofproto_v1_3.OFPFC_ADD)
     if groups.buckets:
         yield SimpleNamespace(table_id="GROUP", instructions=[SimpleNamespace(actions=groups.buckets)])

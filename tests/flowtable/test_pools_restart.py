@@ -16,7 +16,7 @@ import pytest
 from ryu_apps.dyncast.datapath_mode.pools import Pools
 from ryu_apps.dyncast.entries.pool_entries import CLASSIFY, HOME, PoolSpec
 from ryu_apps.openflow.framework import ofproto_v1_3, ofproto_v1_3_parser
-from testbed.dyncast.actions import SpreadFlows
+from testbed.dyncast.actions import SetWeights
 from testbed.dyncast.affinity.service import Service
 from testbed.net.addresses import Address
 
@@ -97,9 +97,9 @@ def control(switch: Switch, generation: int) -> Pools:
     return pools
 
 
-def spread(pools: Pools, d_sids: Iterable[Address]) -> None:
+def set_weights(pools: Pools, d_sids: Iterable[Address]) -> None:
     for d_sid in d_sids:
-        pools.spread(SpreadFlows(d_sid, {_INSTANCE: 64}, frozenset({_INSTANCE})), now_s=0.0)
+        pools.set_weights(SetWeights(d_sid, {_INSTANCE: 64}, frozenset({_INSTANCE})), now_s=0.0)
 
 
 @pytest.mark.parametrize("before", [*permutations(_D_SIDS)], ids=lambda order: "".join(str(item)[-1] for item in order))
@@ -109,11 +109,11 @@ def test_answers_come_home_while_a_new_process_writes_its_entries(
 ) -> None:
     switch = Switch()
     former = control(switch, generation=1)
-    spread(former, before)
+    set_weights(former, before)
     former.remove_older_generations()
     switch.is_watched = True
     new = control(switch, generation=2)
-    spread(new, after)
+    set_weights(new, after)
     new.remove_older_generations()
     switch.check()
 
@@ -121,9 +121,9 @@ def test_answers_come_home_while_a_new_process_writes_its_entries(
 def test_an_instance_is_looked_for_only_where_it_serves_once_that_is_known() -> None:
     switch = Switch()
     pools = control(switch, generation=1)
-    spread(pools, _D_SIDS[1:2])
+    set_weights(pools, _D_SIDS[1:2])
     assert switch.visited() == {spec.zone for spec in _SPECS}
     pools.remove_older_generations()
     assert switch.visited() == {_SPECS[1].zone}
-    spread(pools, _D_SIDS[:1])
+    set_weights(pools, _D_SIDS[:1])
     assert switch.visited() == {spec.zone for spec in _SPECS[:2]}

@@ -13,7 +13,7 @@ from ryu_apps.dyncast.datapath_mode.pools import Pools
 from ryu_apps.dyncast.entries.pool_entries import PoolSpec
 from ryu_apps.openflow.framework import hub, ofproto_v1_3, ofproto_v1_3_parser
 from ryu_apps.openflow.select_groups import GroupError
-from testbed.dyncast.actions import SpreadFlows
+from testbed.dyncast.actions import SetWeights
 from testbed.dyncast.affinity.service import Service
 
 _DATAPATH = SimpleNamespace(ofproto=ofproto_v1_3, ofproto_parser=ofproto_v1_3_parser)
@@ -46,14 +46,14 @@ def pools_over(groups: SlowGroups, sent: list[Any]) -> Pools:
     return pools
 
 
-def spread(pools: Pools, weight: int) -> None:
-    pools.spread(SpreadFlows(_D_SID, {_D_BID: weight}, frozenset({_D_BID})), now_s=0.0)
+def set_weights(pools: Pools, weight: int) -> None:
+    pools.set_weights(SetWeights(_D_SID, {_D_BID: weight}, frozenset({_D_BID})), now_s=0.0)
 
 
 def test_weights_reach_the_switch_one_after_the_other_in_the_order_they_were_wanted() -> None:
     groups = SlowGroups()
     pools = pools_over(groups, [])
-    threads = [hub.spawn(spread, pools, weight, raise_error=True) for weight in range(1, 9)]
+    threads = [hub.spawn(set_weights, pools, weight, raise_error=True) for weight in range(1, 9)]
     for thread in threads:
         thread.wait()
     assert groups.weights == list(range(1, 9))
@@ -66,7 +66,7 @@ def test_who_waited_for_a_switch_that_left_tells_the_new_one_nothing() -> None:
 
     def try_to_spread() -> None:
         try:
-            spread(pools, 1)
+            set_weights(pools, 1)
         except GroupError as error:
             refused.append(str(error))
 
@@ -77,13 +77,13 @@ def test_who_waited_for_a_switch_that_left_tells_the_new_one_nothing() -> None:
     pools.connect(_DATAPATH, sent_anew.append)
     waiting.wait()
     assert (len(refused), sent_anew) == (1, [])
-    spread(pools, 2)
+    set_weights(pools, 2)
     assert sent_anew, "the new switch is told of the service, for it has never heard of it"
 
 
 def test_a_service_that_was_given_up_meanwhile_is_no_failure_of_the_process() -> None:
     pools = pools_over(SlowGroups(), [])
-    spread(pools, 1)
+    set_weights(pools, 1)
     pools.remove(_D_SID)
     with pytest.raises(GroupError, match="no longer bound by the switch"):
-        spread(pools, 2)
+        set_weights(pools, 2)

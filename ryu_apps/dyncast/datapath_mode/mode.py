@@ -21,7 +21,7 @@ from ryu_apps.openflow.flow_counts import FlowCounts
 from ryu_apps.openflow.framework import hub, ofproto_v1_3
 from ryu_apps.openflow.management_session import SessionError
 from ryu_apps.openflow.select_groups import GroupError, GroupRefused, SelectGroups
-from testbed.dyncast.actions import Action, InterceptService, ResetFlows, SpreadFlows, TerminateFlows
+from testbed.dyncast.actions import Action, InterceptService, ResetFlows, SetWeights, TerminateFlows
 from testbed.dyncast.nodes.d_router import DRouter
 from testbed.dyncast.nodes.dispatcher import Dispatcher
 from testbed.linux.ovs_conntrack import Conntrack, ConntrackError
@@ -62,7 +62,7 @@ class DatapathMode:
         self._telling = 0
         self._refusal: str | None = None
         self.handlers: dict[type, Callable[[Any], list[Action] | None]] = {
-            SpreadFlows: self._perform,
+            SetWeights: self._perform,
             TerminateFlows: self._perform,
             ResetFlows: self._reset,
         }
@@ -79,7 +79,7 @@ class DatapathMode:
         if self._pools is not None:
             self._pools.disconnect()
 
-    def _perform(self, action: SpreadFlows | TerminateFlows) -> list[Action]:
+    def _perform(self, action: SetWeights | TerminateFlows) -> list[Action]:
         """Tell the switch; return what is to be done instead where it cannot."""
         if self._pools is None or not self._pools.is_connected or action.d_sid not in self._services:
             return []
@@ -89,13 +89,13 @@ class DatapathMode:
             if isinstance(action, TerminateFlows):
                 self._d_router.counters["flows_broken"] += self._pools.terminate_flows(action.d_sid, action.d_bid)
             else:
-                self._pools.spread(action, now_s)
-                self._journal.spread(action, self._services[action.d_sid], now_s)
+                self._pools.set_weights(action, now_s)
+                self._journal.set_weights(action, self._services[action.d_sid], now_s)
         except GroupRefused as error:
             self._refusal = str(error)
         except (GroupError, ConntrackError) as error:
             self._logger.warning("%s", error)
-            self._d_router.on_spread_lost(action.d_sid)
+            self._d_router.on_weights_failed(action.d_sid)
         finally:
             self._telling -= 1
         return self._fall_back_if_refused()

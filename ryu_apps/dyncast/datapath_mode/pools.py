@@ -13,7 +13,7 @@ from ryu_apps.dyncast.entries import pool_entries
 from ryu_apps.dyncast.entries.pool_entries import BIND, SLOTS, PoolEntries, PoolSpec, registers
 from ryu_apps.openflow.framework import hub, ofproto_v1_5_parser
 from ryu_apps.openflow.select_groups import GroupError, SelectGroups
-from testbed.dyncast.actions import SpreadFlows
+from testbed.dyncast.actions import SetWeights
 from testbed.linux.ovs_conntrack import Conntrack
 from testbed.net.addresses import Address, Network
 
@@ -65,7 +65,7 @@ class Pools:
         """Tell whether there is a switch to tell."""
         return self._entries is not None
 
-    def spread(self, action: SpreadFlows, now_s: float) -> None:
+    def set_weights(self, action: SetWeights, now_s: float) -> None:
         """Have new flows spread as the core says. Raises GroupError; GroupRefused where the switch has none.
 
         Others go on while the switch takes a group. What they want spread meanwhile waits for its turn, in their order.
@@ -73,7 +73,7 @@ class Pools:
         with self._one_at_a_time:
             self._spread(action, now_s)
 
-    def _spread(self, action: SpreadFlows, now_s: float) -> None:
+    def _spread(self, action: SetWeights, now_s: float) -> None:
         entries, spec = self._of(action.d_sid)
         present = self._members.setdefault(action.d_sid, set())
         for d_bid in action.members - present:

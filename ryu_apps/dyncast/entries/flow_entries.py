@@ -135,7 +135,7 @@ def held_flows(entries: Iterable[Any], stations: Stations = MappingProxyType({})
 
 
 def _read_back(entry: Any, stations: Stations) -> tuple[bool, FlowKey, Address] | None:
-    """Return whether an entry is of the reverse path, the flow identifier and the D-BID; None if it is not as we write."""
+    """Return whether an entry is of the reverse path, its flow identifier and D-BID; None if it is not as we write."""
     match = entry.match
     written = {
         action.key: action.value

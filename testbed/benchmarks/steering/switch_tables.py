@@ -29,7 +29,7 @@ from testbed.benchmarks.instruments.own_switch import (
     own_switch,
 )
 from testbed.benchmarks.instruments.wire import packet_socket, received_frames
-from testbed.dyncast.actions import SpreadFlows
+from testbed.dyncast.actions import SetWeights
 from testbed.dyncast.affinity.service import Service
 from testbed.dyncast.affinity.table import AffinityEntry
 from testbed.linux.ovs_conntrack import Conntrack
@@ -117,7 +117,7 @@ def _spread(switch: OwnSwitch, session: Session) -> None:
     pools = Pools([spec], [_PREFIX], UPLINK_PORT, groups, Conntrack("netdev"), generation=1)
     pools.connect(SimpleNamespace(ofproto=ofproto_v1_3, ofproto_parser=ofproto_v1_3_parser), send)
     shares: dict[Address, int] = dict.fromkeys(_D_BIDS, 64 // len(_D_BIDS))
-    pools.spread(SpreadFlows(_D_SID, shares, frozenset(shares)), now_s=1.0)
+    pools.set_weights(SetWeights(_D_SID, shares, frozenset(shares)), now_s=1.0)
     pools.disconnect()
 
 

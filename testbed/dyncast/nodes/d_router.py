@@ -62,7 +62,7 @@ from testbed.net.addresses import Address
 from testbed.net.flow_key import FlowKey
 from testbed.net.port_counters import Reading
 
-_SPREAD_INTERVAL_S = 0.25  # how often weights are reckoned anew without a report
+_WEIGHTS_INTERVAL_S = 0.25  # how often weights are computed again without a report
 
 
 class DRouter:
@@ -121,7 +121,7 @@ class DRouter:
         self._dispatching = Dispatching(self._state, config.dispatchers, authenticator)
         self._learning = ServiceLearning(config.d_sid_ranges, config.learnt_policy, self.counters)
         self._tracked: set[Address] = set()
-        self._next_spread_s = -math.inf
+        self._next_weights_update_s = -math.inf
         self._has_news = False  # of an instance that is not up
 
     @property
@@ -141,7 +141,7 @@ class DRouter:
         actions += [InterceptRange(network) for network in self.config.d_sid_ranges]
         actions += [InterceptService(d_sid) for d_sid in self._services if d_sid not in self._pools]
         actions += [TrackReverseFlows(d_bid) for d_bid in self._tracked]
-        actions += [spread for pool in self._pools.values() if (spread := pool.again())]
+        actions += [update for pool in self._pools.values() if (update := pool.resend())]
         return actions
 
     def on_packet(
@@ -195,10 +195,10 @@ class DRouter:
             self.counters["flows_given"] += assigned
             self._selections[d_sid].on_assigned(d_bid, assigned, now_s)
 
-    def on_spread_lost(self, d_sid: Address) -> None:
-        """Hear that the switch did not get the weights of a D-SID; it is told again when weights are next reckoned."""
+    def on_weights_failed(self, d_sid: Address) -> None:
+        """Take note that the switch did not get the weights of a D-SID; they are set again when next computed."""
         if d_sid in self._pools:
-            self._pools[d_sid].lose()
+            self._pools[d_sid].on_update_failed()
 
     def on_datapath_mode_refused(self, service: str) -> list[Action]:
         """Hear that the switch cannot bind the flows of a service; from now on this D-Router does."""
@@ -318,18 +318,18 @@ class DRouter:
         outputs += self._track(item.d_bid for item in offered if item.d_sid not in self._pools)
         outputs += self._on_states(told)
         for d_sid in dict.fromkeys(item.d_sid for item in told):
-            outputs += self._spread(d_sid, now_s)
+            outputs += self._set_weights(d_sid, now_s)
         return outputs
 
     # -- datapath affinity -----------------------------------------------------------------------
 
-    def _spread(self, d_sid: Address, now_s: float) -> list[Action]:
-        """Move the weights of a D-SID in the switch, if they are others than it has."""
+    def _set_weights(self, d_sid: Address, now_s: float) -> list[Action]:
+        """Set the weights of a D-SID in the switch, if they are others than it has."""
         pool = self._pools.get(d_sid)
-        if pool is None or not pool.may_be_spread(now_s):
+        if pool is None or not pool.may_be_set(now_s):
             return []
-        spread = pool.spread(self._selections[d_sid].shares(SHARES, now_s))
-        return [spread] if spread else []
+        update = pool.set_weights(self._selections[d_sid].shares(SHARES, now_s))
+        return [update] if update else []
 
     def _on_states(self, bindings: Iterable[BindingReport | Told]) -> list[Action]:
         """Break the flows of instances that turn out to have died."""
@@ -362,7 +362,7 @@ class DRouter:
         return min(self._next_weights_s(), *(part.next_timer_s() for part in parts))
 
     def on_timer(self, now_s: float) -> Sequence[Output]:
-        """Do what is due: probe paths, notice what has gone, reckon weights anew."""
+        """Do what is due: probe paths, notice what has gone, compute weights again."""
         probes = self._prober.on_timer(now_s)
         self._has_news = self._prober.paths_changed = False
         return [
@@ -383,14 +383,16 @@ class DRouter:
     def _next_weights_s(self) -> float:
         if not self._pools:
             return math.inf
-        return min(self._next_spread_s, *[pool.ready_s for pool in self._pools.values() if pool.is_waiting], math.inf)
+        return min(
+            self._next_weights_update_s, *[pool.ready_s for pool in self._pools.values() if pool.is_waiting], math.inf
+        )
 
     def _move_weights(self, now_s: float) -> list[Action]:
-        is_time = now_s >= self._next_spread_s
+        is_time = now_s >= self._next_weights_update_s
         if is_time:
-            self._next_spread_s = now_s + _SPREAD_INTERVAL_S
+            self._next_weights_update_s = now_s + _WEIGHTS_INTERVAL_S
         due = [d_sid for d_sid, pool in self._pools.items() if is_time or pool.is_waiting]
-        return [action for d_sid in due for action in self._spread(d_sid, now_s)]
+        return [action for d_sid in due for action in self._set_weights(d_sid, now_s)]
 
     def _notice(self, now_s: float) -> list[Noticed]:
         changes = self._liveness.changes(now_s)

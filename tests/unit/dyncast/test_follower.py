@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from testbed.dyncast.actions import RefusePacket, RemoveAffinity, SpreadFlows, TerminateFlows, TrackReverseFlows
+from testbed.dyncast.actions import RefusePacket, RemoveAffinity, SetWeights, TerminateFlows, TrackReverseFlows
 from testbed.dyncast.events import Decided, MetricsReceived
 from testbed.dyncast.messages import codec
 from testbed.dyncast.messages.control_messages import WHOLE, AssignedFlows, IngressStatus, Load, Loads, Path, Shares
@@ -40,11 +40,11 @@ def test_an_ingress_draws_from_the_shares_it_was_told() -> None:
 def test_an_ingress_hands_the_shares_to_a_switch_that_binds_flows_itself() -> None:
     router = follower(services=(service(affinity_mode="datapath"),))
     actions = hears(router, decision(1, 100.0, share(NEAR, WHOLE * 3 // 4), share(FAR, WHOLE // 4)), 100.0)
-    assert only(actions, SpreadFlows) == SpreadFlows(D_SID, {NEAR: 48, FAR: 16}, frozenset({NEAR, FAR}))
+    assert only(actions, SetWeights) == SetWeights(D_SID, {NEAR: 48, FAR: 16}, frozenset({NEAR, FAR}))
     assert of_kind(actions, TrackReverseFlows) == []
     dead = hears(router, decision(2, 101.0, share(NEAR, 0, state=State.DOWN), share(FAR, WHOLE)), 101.0)
     assert only(dead, TerminateFlows) == TerminateFlows(D_SID, NEAR)
-    assert only(dead, SpreadFlows).shares == {FAR: 64}
+    assert only(dead, SetWeights).shares == {FAR: 64}
 
 
 def test_a_decision_tells_the_age_of_the_metrics_behind_it() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from testbed.dyncast.actions import Action, RefusePacket, RemoveAffinity, SendMessage, SpreadFlows
+from testbed.dyncast.actions import Action, RefusePacket, RemoveAffinity, SendMessage, SetWeights
 from testbed.dyncast.events import Decided, Noticed
 from testbed.dyncast.messages import codec
 from testbed.dyncast.messages.reports import Probe
@@ -103,7 +103,7 @@ def test_flows_bound_to_a_lost_site_stay_bound_and_are_counted() -> None:
 def test_the_switch_gives_a_lost_site_no_share_but_keeps_its_flows() -> None:
     router = informed(d_router(service(affinity_mode="datapath"), metric_lifetime_s=100))
     _pass_time(router, 0, 3, answered=True)
-    lost = [item for item in of_kind(_pass_time(router, 3, 9, answered=False), SpreadFlows) if item.d_sid == D_SID]
+    lost = [item for item in of_kind(_pass_time(router, 3, 9, answered=False), SetWeights) if item.d_sid == D_SID]
     assert set(lost[-1].shares) == {NEAR}
     assert lost[-1].members == {NEAR, FAR}
 

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from ryu_apps.dyncast.journal import Journal
-from testbed.dyncast.actions import SpreadFlows
+from testbed.dyncast.actions import SetWeights
 from testbed.dyncast.events import Decided
 from testbed.dyncast.metrics.levels import RawMetrics
 from testbed.dyncast.monitoring.binding_table import BindingTable
@@ -45,7 +45,7 @@ def test_weights_are_rows_of_those_that_have_one_or_have_none_any_more() -> None
     journal = Journal(writer, HERE, {}, BindingTable(10))  # type: ignore[arg-type]
     members = frozenset(NEAR + number for number in range(1000))
     for now_s, shares in ((1.0, {NEAR: 64}), (2.0, {NEAR: 32, FAR: 32}), (3.0, {FAR: 64}), (4.0, {})):
-        journal.spread(SpreadFlows(D_SID, shares, members), "render", now_s)
+        journal.set_weights(SetWeights(D_SID, shares, members), "render", now_s)
     weights = [(row["time_s"], row["d_bid"], row["weight"]) for row in writer.rows]
     assert weights == [
         (1.0, NEAR, 64), (2.0, NEAR, 32), (2.0, FAR, 32), (3.0, NEAR, 0), (3.0, FAR, 64), (4.0, FAR, 0),
