@@ -54,7 +54,7 @@ def candidate(weighed: Weighed, *, is_site: bool = False) -> str:
             "port_ms": round(item.port_cost_s * 1e3, 3),
             "sessions": item.metrics.sessions if item.metrics else None,
             "expected": round(item.expected_sessions, 3),
-            "unseen": item.unseen,
+            "unseen": item.unreported,
         }
     )
 

@@ -40,7 +40,7 @@ def _candidates(draw: st.DrawFn) -> Candidate:
         load_per_session=draw(st.floats(0, 1)),
         sessions_variance=draw(st.just(0.0) | st.floats(0, 1e10)),
         learnt_service_time_s=draw(st.just(0.0) | _POSITIVE),
-        echo=draw(st.just(0.0) | st.floats(0, 1e4)),
+        herding_gain=draw(st.just(0.0) | st.floats(0, 1e4)),
     )
 
 

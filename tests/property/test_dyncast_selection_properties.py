@@ -40,8 +40,8 @@ class WeightsOnly(Policy):
     """What the author of a policy has to write at least; goes by what it gave so far."""
 
     def weights(self, candidates: list[Candidate], now_s: float) -> dict[Address, float]:  # type: ignore[override]  # noqa: ARG002
-        least = min(item.unseen for item in candidates)
-        return {item.d_bid: float(item.unseen == least) for item in candidates}
+        least = min(item.unreported for item in candidates)
+        return {item.d_bid: float(item.unreported == least) for item in candidates}
 
 
 class Choosing(RuleBasedStateMachine):
@@ -158,4 +158,4 @@ def test_flows_that_stay_are_carried_along_as_if_summed_anew(
         asked_along.expected(NEAR, 3, now_s)
     along, once = (model.expected(NEAR, 3, now_s) for model in (asked_along, asked_once))
     assert along.sessions == pytest.approx(once.sessions, rel=1e-9, abs=1e-9)
-    assert asked_along.unseen(NEAR) == sum(flows for given_s, flows in batches if given_s > reported_s)
+    assert asked_along.unreported(NEAR) == sum(flows for given_s, flows in batches if given_s > reported_s)

@@ -138,7 +138,7 @@ def _weights(d_router: DRouter, start: int, now_s: float) -> Page:
                     "rtt_ms": round(candidate.rtt_s * 1e3, 3),
                     "metrics_age_s": round(candidate.metrics_age_s, 3),
                     "expected_sessions": round(candidate.expected_sessions, 3),
-                    "unseen": candidate.unseen,
+                    "unseen": candidate.unreported,
                 }
             )
     return Page(rows, start + 1 if start + 1 < len(offered) else None)

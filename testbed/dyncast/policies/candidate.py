@@ -13,9 +13,9 @@ class Candidate(NamedTuple):
 
     `path_cost_ms` is the routing's static round-trip cost, `rtt_s` the measured one, `port_cost_s` what the first link
     of the path adds to each round trip (`port_state`). `expected_sessions`, with `sessions_variance`, are those the
-    instance should have by now (`session_model`), `unseen` those given from here since its last report, `echo` what
-    others are expected to add for each flow from here. `load_per_session` is how many workers one session of this
-    service keeps busy on average (1 for a request, less for a media stream).
+    instance should have by now (`session_model`), `unreported` those assigned here since its last report,
+    `herding_gain` what others are expected to add for each flow from here. `load_per_session` is how many workers one
+    session of this service keeps busy on average (1 for a request, less for a media stream).
     """
 
     d_bid: Address
@@ -26,10 +26,10 @@ class Candidate(NamedTuple):
     metrics_age_s: float
     expected_sessions: float = 0.0
     load_per_session: float = 1.0
-    unseen: int = 0
+    unreported: int = 0
     sessions_variance: float = 0.0
     learnt_service_time_s: float = 0.0
-    echo: float = 0.0
+    herding_gain: float = 0.0
     scores: Scores = UNSCORED
     port_cost_s: float = 0.0
 
@@ -45,8 +45,8 @@ class Candidate(NamedTuple):
 
     def with_more(self, flows: int) -> Candidate:
         """Return the instance as it would be with so many more flows from here."""
-        sessions = self.expected_sessions + flows * (1 + self.echo)
-        return self._replace(expected_sessions=sessions, unseen=self.unseen + flows)
+        sessions = self.expected_sessions + flows * (1 + self.herding_gain)
+        return self._replace(expected_sessions=sessions, unreported=self.unreported + flows)
 
 
 class Weighed(NamedTuple):

@@ -59,7 +59,7 @@ class OracleView(InstanceView):
             return item
         under_way = self._true_states.under_way(item.d_bid, now_s)
         expected = float(item.metrics.sessions + under_way)
-        return item._replace(expected_sessions=expected, sessions_variance=0.0, unseen=under_way, echo=0.0)
+        return item._replace(expected_sessions=expected, sessions_variance=0.0, unreported=under_way, herding_gain=0.0)
 
     def on_assigned(self, d_bid: Address, flows: int, now_s: float) -> None:
         """Tell the other ingresses, too."""

@@ -7,9 +7,10 @@ learnt here, from what changes between reports (`sessions_started` less what was
 * service time: the mean over the last ten reports' worth. An instance's own mean covers few sessions, and to take its
   noise at its word sends the flows of a whole interval to the instance that was lucky last;
 * holding time, by Little's law, and workers kept busy per session, both per service;
-* the others' rate to each instance, and what they send beyond it when this ingress sends beyond its own: who decides by
-  the same reports in the same way herds with us. That echo is the slope of their surplus over ours (least squares), and
-  at most what they send for each flow sent from here. Each flow from here then counts for 1 + echo.
+* the rate of remote arrivals at each instance, from other ingresses, and what they send beyond it when this ingress
+  sends beyond its local rate: who decides by the same reports in the same way herds with us. That *herding gain* is the
+  slope of the remote surplus over the local one (least squares), and at most what others send for each flow sent from
+  here. Each flow from here then counts for 1 + herding gain.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ from testbed.net.addresses import Address
 from testbed.queueing.queue_estimate import Queue, QueueEstimate
 
 _MEMORY = 0.9  # weight of what was known of an instance, against each new report
-_ECHO_MEMORY = 0.99  # the same of the echo, which is learnt from all instances of a service
-_ECHO_PRIOR = 10.0  # flows², until so much was seen the others are taken to do as we do
+_GAIN_MEMORY = 0.99  # the same of the herding gain, which is learnt from all instances of a service
+_GAIN_PRIOR = 10.0  # flows², until so much was seen the others are taken to do as we do
 _ONE_JOB = 2.0  # service times; a session that takes less work than that is one request
 _SMOOTHED_OVER = 127  # sessions that an instance's mean service time is of, in effect: 2 x its memory - 1
 
@@ -37,9 +38,9 @@ class _Service:
     reported_session_s: float = 0.0
     session_s: float = 0.0
     started: float = 0.0
-    own: float = 0.0
-    others: float = 0.0
-    own_surplus_squared: float = 0.0
+    local: float = 0.0
+    remote: float = 0.0
+    local_surplus_squared: float = 0.0
     surplus_product: float = 0.0
 
     @property
@@ -58,17 +59,17 @@ class _Service:
         return min(1.0, self.busy_worker_s / self.reported_session_s) if self.reported_session_s > 0 else 1.0
 
     @property
-    def echo(self) -> float:
-        if self.own <= 0:
+    def herding_gain(self) -> float:
+        if self.local <= 0:
             return 0.0
-        most = self.others / self.own
-        slope = (self.surplus_product + _ECHO_PRIOR * most) / (self.own_surplus_squared + _ECHO_PRIOR)
+        most = self.remote / self.local
+        slope = (self.surplus_product + _GAIN_PRIOR * most) / (self.local_surplus_squared + _GAIN_PRIOR)
         return min(most, max(0.0, slope))
 
 
 @dataclass
 class _Instance:
-    unseen: int = 0
+    unreported: int = 0
     assigned: deque[tuple[float, int]] = field(default_factory=deque)  # those that no report can have counted yet
     late: int = 0  # assigned before the last report, and known only after it
     service: _Service = field(default_factory=_Service)
@@ -80,8 +81,8 @@ class _Instance:
     service_time_s: float = 0.0
     reports: int = 0  # since it began
     span_s: float = 0.0  # this and the next two: of late, all fading alike
-    own: float = 0.0
-    others: float = 0.0
+    local: float = 0.0
+    remote: float = 0.0
 
     def begin(self, raw: RawMetrics, measured_s: float) -> None:
         self.measured_s, self.sessions, self.sessions_started = measured_s, raw.sessions, raw.sessions_started
@@ -91,7 +92,7 @@ class _Instance:
         share = of.load_per_session if of.work_s < _ONE_JOB * self.service_time_s else 0.0
         self.queue = Queue(raw.workers, self.service_time_s, of.holding_s, share)
         if self.span_s > 0:
-            self.queue.arrivals_per_s = max(0.0, self.others - of.echo * self.own) / self.span_s
+            self.queue.arrivals_per_s = max(0.0, self.remote - of.herding_gain * self.local) / self.span_s
         else:  # Nothing is known of the others yet: as many come as end.
             self.queue.arrivals_per_s = self.queue.ends_per_s(raw.sessions)
         for assigned_s, flows in self.assigned:
@@ -100,7 +101,7 @@ class _Instance:
     def add(self, flows: int, now_s: float) -> None:
         if self.estimate is not None:
             self.advance(self.estimate, now_s)
-            self.estimate.mean += flows * (1 + self.service.echo)
+            self.estimate.mean += flows * (1 + self.service.herding_gain)
 
     def advance(self, estimate: QueueEstimate, now_s: float) -> None:
         if self.queue is not None:
@@ -108,12 +109,12 @@ class _Instance:
 
 
 class Expectation(NamedTuple):
-    """An instance as it should be by now. `echo`: sessions that others add for each one from here."""
+    """An instance as it should be by now. `herding_gain`: sessions that others add for each one from here."""
 
     sessions: float
     variance: float = 0.0
     service_time_s: float = 0.0
-    echo: float = 0.0
+    herding_gain: float = 0.0
 
 
 class SessionModel:
@@ -130,7 +131,7 @@ class SessionModel:
             known.late += flows
             return
         known.assigned.append((now_s, flows))
-        known.unseen += flows
+        known.unreported += flows
         known.add(flows, now_s)
 
     def on_report(self, service: str, d_bid: Address, raw: RawMetrics, measured_s: float, travel_s: float) -> None:
@@ -140,7 +141,7 @@ class SessionModel:
         counted = 0
         while known.assigned and known.assigned[0][0] <= measured_s - travel_s:
             counted += known.assigned.popleft()[1]
-        known.unseen -= counted
+        known.unreported -= counted
         counted, known.late = counted + known.late, 0
         span_s = measured_s - known.measured_s
         started = raw.sessions_started - known.sessions_started
@@ -153,19 +154,19 @@ class SessionModel:
             _learn_service_time(known, raw, started)
         known.begin(raw, measured_s)
 
-    def unseen(self, d_bid: Address) -> int:
+    def unreported(self, d_bid: Address) -> int:
         """Return how many flows assigned here the last report cannot know of."""
         known = self._instances.get(d_bid)
-        return known.unseen if known else 0
+        return known.unreported if known else 0
 
     def expected(self, d_bid: Address, reported: int, now_s: float) -> Expectation:
         """Return what an instance should be like by now; while nothing is known, as `reported` and assigned."""
         known = self._instances.get(d_bid)
         if known is None or known.estimate is None:
-            return Expectation(float(reported + (known.unseen if known else 0)))
+            return Expectation(float(reported + (known.unreported if known else 0)))
         estimate = known.estimate
         known.advance(estimate, now_s)
-        return Expectation(estimate.mean, estimate.variance, known.service_time_s, known.service.echo)
+        return Expectation(estimate.mean, estimate.variance, known.service_time_s, known.service.herding_gain)
 
     def holding_time_s(self, service: str) -> float:
         """Return how long a session of a service stays in the system on average; infinite until one was seen."""
@@ -188,17 +189,17 @@ def _learn_of_service(known: _Instance, raw: RawMetrics, started: int, span_s: f
     of.started = _MEMORY * of.started + started
 
 
-def _learn_rates(known: _Instance, own: int, others: int, span_s: float) -> None:
+def _learn_rates(known: _Instance, local: int, remote: int, span_s: float) -> None:
     of = known.service
     if known.span_s > 0:
-        own_surplus = own - known.own * span_s / known.span_s
-        surplus = others - known.others * span_s / known.span_s
-        of.own_surplus_squared = _ECHO_MEMORY * of.own_surplus_squared + own_surplus * own_surplus
-        of.surplus_product = _ECHO_MEMORY * of.surplus_product + own_surplus * surplus
-    of.own = _ECHO_MEMORY * of.own + own
-    of.others = _ECHO_MEMORY * of.others + others
-    known.own = _MEMORY * known.own + own
-    known.others = _MEMORY * known.others + others
+        local_surplus = local - known.local * span_s / known.span_s
+        remote_surplus = remote - known.remote * span_s / known.span_s
+        of.local_surplus_squared = _GAIN_MEMORY * of.local_surplus_squared + local_surplus * local_surplus
+        of.surplus_product = _GAIN_MEMORY * of.surplus_product + local_surplus * remote_surplus
+    of.local = _GAIN_MEMORY * of.local + local
+    of.remote = _GAIN_MEMORY * of.remote + remote
+    known.local = _MEMORY * known.local + local
+    known.remote = _MEMORY * known.remote + remote
     known.span_s = _MEMORY * known.span_s + span_s
 
 

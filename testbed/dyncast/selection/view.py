@@ -50,10 +50,10 @@ class InstanceView:
             age_s,
             expected.sessions,
             self.state.sessions.load_per_session(self.service),
-            self.state.sessions.unseen(binding.d_bid),
+            self.state.sessions.unreported(binding.d_bid),
             expected.variance,
             expected.service_time_s,
-            expected.echo,
+            expected.herding_gain,
             binding.scores,
             path.port_cost_s if path else 0.0,
         )

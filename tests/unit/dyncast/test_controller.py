@@ -102,7 +102,9 @@ def test_flows_that_ingresses_gave_count_until_reports_show_them() -> None:
     hears(router, status(3, 100.9, near=41), 100.9)
     after = decided(router.on_timer(101.0))
     assert after[NEAR].share < after[FAR].share
-    assert next(item for item in router.weighed(D_SID, 101.0) if item.candidate.d_bid == NEAR).candidate.unseen == 41
+    assert (
+        next(item for item in router.weighed(D_SID, 101.0) if item.candidate.d_bid == NEAR).candidate.unreported == 41
+    )
 
 
 def test_ingresses_are_not_all_sent_to_who_is_idle_now() -> None:
@@ -134,7 +136,7 @@ def test_an_ingress_that_began_anew_counts_from_zero_and_one_that_is_known_to_no
     hears(router, status(1, 120.0, near=2), 120.0)  # later than a lifetime
     informed(router, 120.0, sequence=2)
     (near,) = (item.candidate for item in router.weighed(D_SID, 120.0) if item.candidate.d_bid == NEAR)
-    assert near.unseen == 0  # three flows in all, and the report is later
+    assert near.unreported == 0  # three flows in all, and the report is later
     assert near.expected_sessions < 1
 
 

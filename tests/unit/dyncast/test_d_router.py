@@ -331,10 +331,10 @@ def test_flows_given_since_the_last_report_count_until_the_next_one() -> None:
     for port in range(3):
         router.on_packet(flow(port), now_s=1)
     near = weighed(router.on_packet(flow(9), 1), NEAR)
-    assert (near.unseen, near.expected_sessions) == (3, 3)
+    assert (near.unreported, near.expected_sessions) == (3, 3)
     informed(router, now_s=2, near=4, sequence=2)
     near = weighed(router.on_packet(flow(10), 2), NEAR)
-    assert near.unseen == 0
+    assert near.unreported == 0
 
 
 def test_one_ingress_does_not_herd_on_an_old_report() -> None:

@@ -176,7 +176,7 @@ def test_dyncast_shuns_an_instance_that_may_have_a_queue_for_one_that_has_none()
 def test_dyncast_counts_each_flow_with_what_others_add_to_it() -> None:
     near, far = pair(raw(0), raw(0), rtt_ms=1)
     assert shares(DyncastPolicy(), (near, far), 8) == {NEAR: 4, FAR: 4}
-    near = near._replace(echo=3.0)
+    near = near._replace(herding_gain=3.0)
     assert near.with_more(2)[6:9] == (8.0, 1.0, 2)
     assert shares(DyncastPolicy(), (near, far), 8)[NEAR] < 3
 

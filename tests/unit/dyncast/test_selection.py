@@ -124,7 +124,7 @@ class ByAddress(Policy):
     """What the author of a policy has to write at least."""
 
     def weights(self, candidates: list[Candidate], now_s: float) -> dict[Address, float]:  # type: ignore[override]  # noqa: ARG002
-        return {item.d_bid: float(int(item.d_bid - int(NEAR)) + 1) for item in candidates if item.unseen < 400}
+        return {item.d_bid: float(int(item.d_bid - int(NEAR)) + 1) for item in candidates if item.unreported < 400}
 
 
 def test_a_policy_that_gives_weights_alone_is_asked_for_each_flow() -> None:

@@ -24,7 +24,7 @@ def test_what_was_reported_is_believed_while_nothing_else_is_known() -> None:
     assert model.expected(NEAR, reported=5, now_s=10) == Expectation(5.0)
     model.on_report("render", NEAR, reported(7, 50), measured_s=10, travel_s=0)
     assert sessions(model, now_s=13) == 7
-    assert model.unseen(NEAR) == 0
+    assert model.unreported(NEAR) == 0
     assert (model.load_per_session("render"), model.holding_time_s("render")) == (1.0, math.inf)
 
 
@@ -37,8 +37,8 @@ def test_flows_given_since_the_report_count_until_a_report_can_have_seen_them() 
     assert sessions(model, now_s=11) == 7
     assert model.expected(FAR, reported=5, now_s=11).sessions == 6
     model.on_report("render", NEAR, reported(6, 6), measured_s=11, travel_s=0.1)
-    assert model.unseen(NEAR) == 1  # the flow of 10.95 was still on its way
-    assert model.unseen(FAR) == 1
+    assert model.unreported(NEAR) == 1  # the flow of 10.95 was still on its way
+    assert model.unreported(FAR) == 1
 
 
 def steady(model: SessionModel, *, holding_s: float, rate: int, until_s: int, sessions: int) -> None:
@@ -175,17 +175,17 @@ def with_others(per_own: float, steady: float, rounds: int = 60) -> SessionModel
 
 def test_others_that_do_as_we_do_count_with_each_flow_from_here() -> None:
     model = with_others(per_own=2, steady=0)
-    assert model.expected(NEAR, 0, 60).echo == pytest.approx(2, abs=0.1)
+    assert model.expected(NEAR, 0, 60).herding_gain == pytest.approx(2, abs=0.1)
     before = sessions(model, now_s=60)
     model.on_assigned(NEAR, 60)
     assert sessions(model, now_s=60) == pytest.approx(before + 3, abs=0.1)
 
 
 def test_others_that_go_their_own_way_do_not() -> None:
-    assert with_others(per_own=0, steady=9).expected(NEAR, 0, 60).echo == pytest.approx(0, abs=0.1)
+    assert with_others(per_own=0, steady=9).expected(NEAR, 0, 60).herding_gain == pytest.approx(0, abs=0.1)
 
 
 def test_before_anything_is_known_others_are_taken_to_do_as_we_do() -> None:
     model = with_others(per_own=2, steady=0, rounds=3)
-    assert model.expected(NEAR, 0, 2).echo == pytest.approx(2, abs=0.01)
-    assert with_others(per_own=0, steady=0).expected(NEAR, 0, 60).echo == 0
+    assert model.expected(NEAR, 0, 2).herding_gain == pytest.approx(2, abs=0.01)
+    assert with_others(per_own=0, steady=0).expected(NEAR, 0, 60).herding_gain == 0

@@ -26,7 +26,7 @@ def test_a_decision_is_a_row_with_what_was_weighed_as_it_stood() -> None:
     writer = Writer()
     journal = Journal(writer, HERE, {}, BindingTable(10))  # type: ignore[arg-type]
     near, far = candidate(NEAR, RawMetrics(4, sessions=3), rtt_s=0.0012344), candidate(FAR, None)
-    for first in (near, near, near._replace(expected_sessions=4.0, unseen=1)):
+    for first in (near, near, near._replace(expected_sessions=4.0, unreported=1)):
         weighed = (Weighed(first, 1.0, 12.34567), Weighed(far, 0.0, None))
         journal.decided(Decided(1.0, "render", "dyncast", flow(), NEAR, HERE, 0.5, 70, weighed))
     assert [(row["table"], row["considered"], row["d_bid"]) for row in writer.rows] == [("decisions", 70, NEAR)] * 3
