@@ -127,3 +127,10 @@ def test_the_scenario_in_the_readme_is_the_first_example() -> None:
     shown = (ROOT / "README.md").read_text(encoding="utf-8").split("    # docs/examples/first.yaml\n")[1]
     example = (DOCS / "examples/first.yaml").read_text(encoding="utf-8").splitlines()
     assert [line.removeprefix("    ") for line in shown.splitlines()[: len(example)]] == example
+
+
+def test_the_readme_leads_to_every_room_at_the_top() -> None:
+    linked = set(LINK.findall((ROOT / "README.md").read_text(encoding="utf-8")))
+    rooms = {room for package in floor_plan.PACKAGES for room in floor_plan.rooms(ROOT / package)}
+    wanted = {str(room.relative_to(ROOT)) for room in rooms if room.parent in (ROOT, ROOT / "testbed")} - {"testbed"}
+    assert wanted <= linked
