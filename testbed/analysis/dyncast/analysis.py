@@ -25,7 +25,7 @@ class DyncastAnalysis(SystemAnalysis):
     measures = figures.MEASURES
 
     def figures(self, run: RunData) -> DyncastFigures:
-        """Return decisions by D-Router, and their judgement."""
+        """Return decisions by D-Router, and their evaluation."""
         return figures.figures(run)
 
     def tiles(self, summary: Summary) -> Iterable[Tile]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from testbed.analysis.dyncast.decisions.evaluation import Judgement, judge
+from testbed.analysis.dyncast.decisions.evaluation import Evaluation, evaluate
 from testbed.analysis.dyncast.decisions.steering_costs import D_ROUTER, DISPATCHER
 from testbed.analysis.measures.summary import Summary
 from testbed.analysis.run_data.loading import RunData
@@ -31,14 +31,14 @@ class DyncastFigures:
     """The figures of one run."""
 
     decisions: pd.DataFrame  # d_router, decisions, metrics_age_mean_s
-    judgement: Judgement
+    evaluation: Evaluation
 
 
 def figures(run: RunData) -> DyncastFigures:
     """Work them out. Raises RunDataError for what was known of candidates, if it cannot be read."""
     groups = run.counting(run.decisions, "time_s").groupby("d_router", observed=True)
     decisions = groups.agg(decisions=("time_s", "size"), metrics_age_mean_s=("metrics_age_s", "mean")).reset_index()
-    return DyncastFigures(decisions, judge(run))
+    return DyncastFigures(decisions, evaluate(run))
 
 
 def of(summary: Summary) -> DyncastFigures:
@@ -50,14 +50,14 @@ def of(summary: Summary) -> DyncastFigures:
 
 def measured(run: RunData, subjects: pd.Index) -> pd.DataFrame:
     """Return a column of each of MEASURES, a row per subject; NaN where a subject was steered by nobody."""
-    judged = judge(run)
-    regret, steadiness = judged.regret.set_index("service"), judged.steadiness.set_index("service")
-    most_held = judged.held.groupby("kept_by")["bindings"].max()
+    evaluated = evaluate(run)
+    regret, stability = evaluated.regret.set_index("service"), evaluated.stability.set_index("service")
+    most_held = evaluated.held.groupby("kept_by")["bindings"].max()
     return pd.DataFrame(
         {
             "regret_mean_ms": regret["regret_mean_ms"].reindex(subjects),
             "best_percent": regret["best_percent"].reindex(subjects),
-            "dispersion": steadiness["dispersion"].reindex(subjects),
+            "dispersion": stability["dispersion"].reindex(subjects),
             "d_router_bindings": float(most_held.get(D_ROUTER, 0)),
             "dispatcher_bindings": float(most_held.get(DISPATCHER, np.nan)),
         },

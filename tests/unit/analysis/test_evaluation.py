@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from testbed.analysis.dyncast.decisions.decisions import decided
-from testbed.analysis.dyncast.decisions.evaluation import Judgement, judge
+from testbed.analysis.dyncast.decisions.evaluation import Evaluation, evaluate
 from testbed.analysis.dyncast.decisions.sessions import Sessions, sessions_by_instance
 from testbed.analysis.dyncast.report import regret_plot
 from testbed.analysis.flows.attribution import seen_flows, served_flows
@@ -80,8 +80,8 @@ class Requests:
         return load(write_tables(tmp_path / "run", self.tables, {**MANIFEST, **manifest}))
 
 
-def regrets_ms(judged: Judgement) -> list[float]:
-    return [round(float(value), 6) for value in judged.decisions["regret_ms"]]
+def regrets_ms(evaluated: Evaluation) -> list[float]:
+    return [round(float(value), 6) for value in evaluated.decisions["regret_ms"]]
 
 
 def crowd() -> Requests:
@@ -94,13 +94,13 @@ def crowd() -> Requests:
 
 
 def test_regret_of_a_queue_on_paper(tmp_path: Path) -> None:
-    judged = judge(crowd().load(tmp_path))
-    assert judged.decisions["best"].tolist() == [NEAR, FAR, FAR, NEAR]
+    evaluated = evaluate(crowd().load(tmp_path))
+    assert evaluated.decisions["best"].tolist() == [NEAR, FAR, FAR, NEAR]
     # Alone: 100 ms. Behind one: 100 ms of wait; at y nobody, and two round trips. Behind two: a full room besides.
-    assert judged.decisions["expected_ms"].tolist() == pytest.approx([100, 200, 5200, 100])
-    assert judged.decisions["best_expected_ms"].tolist() == pytest.approx([100, 140, 140, 100])
-    assert regrets_ms(judged) == [0, 60, 5060, 0]
-    (row,) = judged.regret.to_dict("records")
+    assert evaluated.decisions["expected_ms"].tolist() == pytest.approx([100, 200, 5200, 100])
+    assert evaluated.decisions["best_expected_ms"].tolist() == pytest.approx([100, 140, 140, 100])
+    assert regrets_ms(evaluated) == [0, 60, 5060, 0]
+    (row,) = evaluated.regret.to_dict("records")
     assert (row["service"], row["decisions"], row["best_percent"]) == ("web", 4, 50)
     assert row["regret_mean_ms"] == pytest.approx((60 + 5060) / 4)
     assert row["regret_p50_ms"] == pytest.approx(30)
@@ -111,23 +111,23 @@ def test_a_flow_under_way_counts_as_there(tmp_path: Path) -> None:
     requests.add(100.0, FAR, 100.130)
     requests.add(100.001, FAR, 100.131)
     requests.add(100.002, FAR, 100.230)
-    judged = judge(requests.load(tmp_path))
-    assert judged.decisions["expected_ms"].tolist() == pytest.approx([140, 140, 190])
-    assert regrets_ms(judged) == [40, 40, 90]
+    evaluated = evaluate(requests.load(tmp_path))
+    assert evaluated.decisions["expected_ms"].tolist() == pytest.approx([140, 140, 190])
+    assert regrets_ms(evaluated) == [40, 40, 90]
 
 
 def test_flows_are_decisions_where_the_switch_binds(tmp_path: Path) -> None:
     one_by_one, by_weights = crowd(), crowd()
     by_weights.tables["decisions"] = []
-    judged = [judge(requests.load(tmp_path / name)) for name, requests in (("a", one_by_one), ("b", by_weights))]
-    assert judged[0].decisions.to_dict("list") == judged[1].decisions.to_dict("list")
+    evaluated = [evaluate(requests.load(tmp_path / name)) for name, requests in (("a", one_by_one), ("b", by_weights))]
+    assert evaluated[0].decisions.to_dict("list") == evaluated[1].decisions.to_dict("list")
 
 
 def test_so_they_are_where_names_are_looked_up(tmp_path: Path) -> None:
     requests = crowd()
     answer = {"service": "web", "policy": "dns_ttl", "src": "10.1.0.2", "d_bid": D_BIDS[NEAR]}
     requests.tables["decisions"] = [{"time_s": 99.0, "d_router": "x", **answer}]
-    assert regrets_ms(judge(requests.load(tmp_path))) == [0, 60, 5060, 0]
+    assert regrets_ms(evaluate(requests.load(tmp_path))) == [0, 60, 5060, 0]
 
 
 def test_a_site_and_an_instance_there_are_one_decision(tmp_path: Path) -> None:
@@ -137,9 +137,9 @@ def test_a_site_and_an_instance_there_are_one_decision(tmp_path: Path) -> None:
     requests.tables["decisions"][1] |= of_site
     requests.tables["decisions"] += [{**at_egress[0], "d_bid": D_BIDS[FAR]}]
     requests.tables["flows"][1] |= {"instance": FAR}
-    judged = judge(requests.load(tmp_path))
-    assert judged.decisions["d_router"].tolist() == ["x"] * 4
-    assert judged.decisions["chosen"].tolist() == [NEAR, FAR, NEAR, NEAR]
+    evaluated = evaluate(requests.load(tmp_path))
+    assert evaluated.decisions["d_router"].tolist() == ["x"] * 4
+    assert evaluated.decisions["chosen"].tolist() == [NEAR, FAR, NEAR, NEAR]
 
 
 def test_what_is_down_is_no_choice_of_the_oracle_and_costs_its_choosers_a_refusal(tmp_path: Path) -> None:
@@ -151,9 +151,9 @@ def test_what_is_down_is_no_choice_of_the_oracle_and_costs_its_choosers_a_refusa
         {"number": 0, "time_s": time_s, "fault": "instance_crash", "event": event}
         for time_s, event in ((101.0, "begin"), (102.0, "end"))
     ]
-    judged = judge(requests.load(tmp_path, faults=[fault]))
-    assert judged.decisions["best"].tolist() == [NEAR, FAR, FAR, NEAR]
-    assert regrets_ms(judged) == [40, 0, 5000 - 140, 40]
+    evaluated = evaluate(requests.load(tmp_path, faults=[fault]))
+    assert evaluated.decisions["best"].tolist() == [NEAR, FAR, FAR, NEAR]
+    assert regrets_ms(evaluated) == [40, 0, 5000 - 140, 40]
 
 
 def test_what_a_cut_link_parts_from_one_ingress_is_no_candidate_there(tmp_path: Path) -> None:
@@ -162,9 +162,9 @@ def test_what_a_cut_link_parts_from_one_ingress_is_no_candidate_there(tmp_path: 
     requests.add(101.5, FAR, 101.63)
     fault = {"number": 0, "kind": "link_down", "reach": [["x", FAR]]}
     requests.tables["faults"] = [{"number": 0, "time_s": 101.0, "fault": "link_down", "event": "begin"}]
-    judged = judge(requests.load(tmp_path, faults=[fault]))
-    assert judged.decisions["expected_ms"].tolist() == pytest.approx([100, 2 * RTT_MS + 5000])
-    assert judged.decisions["best"].tolist() == [NEAR, NEAR]
+    evaluated = evaluate(requests.load(tmp_path, faults=[fault]))
+    assert evaluated.decisions["expected_ms"].tolist() == pytest.approx([100, 2 * RTT_MS + 5000])
+    assert evaluated.decisions["best"].tolist() == [NEAR, NEAR]
 
 
 def test_an_instance_that_moves_is_open_until_it_drains_and_the_new_one_from_its_start(tmp_path: Path) -> None:
@@ -176,9 +176,9 @@ def test_an_instance_that_moves_is_open_until_it_drains_and_the_new_one_from_its
     requests.tables["faults"] = [
         {"number": 0, "time_s": time_s, "fault": "migrate", "event": event} for time_s, event in steps
     ]
-    judged = judge(requests.load(tmp_path, faults=[fault]))
-    assert judged.decisions["best"].tolist() == [FAR, NEAR, NEAR, FAR]
-    assert regrets_ms(judged) == [0, 40, 2 * RTT_MS + 5000 - 100, 0]
+    evaluated = evaluate(requests.load(tmp_path, faults=[fault]))
+    assert evaluated.decisions["best"].tolist() == [FAR, NEAR, NEAR, FAR]
+    assert regrets_ms(evaluated) == [0, 40, 2 * RTT_MS + 5000 - 100, 0]
 
 
 def test_the_round_trips_are_those_that_the_ingress_had_measured(tmp_path: Path) -> None:
@@ -187,21 +187,21 @@ def test_the_round_trips_are_those_that_the_ingress_had_measured(tmp_path: Path)
         requests.add(at_s, FAR, at_s + 0.2)
         candidates = [{"site": "y", "rtt_ms": rtt_ms, "port_ms": 5.0}, {"site": "x", "rtt_ms": 0.0}]
         requests.tables["decisions"][-1]["candidates"] = json.dumps(candidates)
-    judged = judge(requests.load(tmp_path))
-    assert judged.decisions["expected_ms"].tolist() == pytest.approx([170, 230])
+    evaluated = evaluate(requests.load(tmp_path))
+    assert evaluated.decisions["expected_ms"].tolist() == pytest.approx([170, 230])
 
 
 def test_without_any_path_there_is_no_judgement(tmp_path: Path) -> None:
-    judged = judge(crowd().load(tmp_path, round_trip_ms={}))
-    assert judged.decisions["regret_ms"].isna().all()
-    assert judged.regret.empty
+    evaluated = evaluate(crowd().load(tmp_path, round_trip_ms={}))
+    assert evaluated.decisions["regret_ms"].isna().all()
+    assert evaluated.regret.empty
 
 
 def test_candidates_that_cannot_be_read(tmp_path: Path) -> None:
     requests = crowd()
     requests.tables["decisions"][0]["candidates"] = "[{"
     with pytest.raises(RunDataError, match=r"decisions.csv is corrupt: candidates '\[\{' cannot be read"):
-        judge(requests.load(tmp_path))
+        evaluate(requests.load(tmp_path))
 
 
 def sessions_of(run: RunData, instance: str) -> Sessions:
@@ -244,9 +244,9 @@ def test_a_flow_that_follows_a_binding_is_load_and_no_decision(tmp_path: Path) -
     requests = crowd()
     by_client = {"web": {"flow_fields": ["src", "dst", "proto"], "affinity_timeout_s": 30}}
     requests.tables["decisions"] = [{**requests.tables["decisions"][0], "src_port": "", "dst_port": ""}]
-    judged = judge(requests.load(tmp_path, services=by_client))
-    assert regrets_ms(judged) == [0]
-    (row,) = judged.steadiness.to_dict("records")
+    evaluated = evaluate(requests.load(tmp_path, services=by_client))
+    assert regrets_ms(evaluated) == [0]
+    (row,) = evaluated.stability.to_dict("records")
     assert row["dispersion"] == pytest.approx(np.var([4] + [0] * 9) / 0.4)
 
 
@@ -264,27 +264,27 @@ def test_streams_load_an_instance_by_what_they_keep_busy(tmp_path: Path) -> None
         {"time_s": 100.0, "node": "agent", "event": "sent", "d_bid": d_bid, "service_time_ms": 2.0}
         for d_bid in D_BIDS.values()
     ]
-    judged = judge(requests.load(tmp_path))
+    evaluated = evaluate(requests.load(tmp_path))
     # One worker, 0.05 of it taken by each: at rho = 0.05 and 0.1 the wait is s rho / (1 - rho).
-    assert judged.decisions["expected_ms"].tolist() == pytest.approx(
+    assert evaluated.decisions["expected_ms"].tolist() == pytest.approx(
         [2 + 0.95 * 2 * 0.05 / 0.95, 2 + 0.05 * 1 * 2 / 1 + 0.95 * 2 * 0.1 / 0.9], rel=0.05
     )
-    assert judged.decisions["best"].tolist() == [NEAR, NEAR]
+    assert evaluated.decisions["best"].tolist() == [NEAR, NEAR]
 
 
 def test_state_is_counted_where_it_is_kept(tmp_path: Path) -> None:
     requests = crowd()
-    values = judge(requests.load(tmp_path)).costs.set_index(["what", "unit"])["value"]
+    values = evaluate(requests.load(tmp_path)).costs.set_index(["what", "unit"])["value"]
     assert values["switch of x, at most", "flow entries"] == 8
     assert values["control process of x, at most", "bindings"] == 4
     assert values["switch of x, at most", "bytes"] == 4 * values["switch", "bytes/binding"]
     at_dispatcher = requests.load(tmp_path / "d", clients=[{"name": "client", "dispatcher": "d1"}])
-    assert ("switch of d1, at most", "flow entries") in judge(at_dispatcher).costs.set_index(["what", "unit"]).index
+    assert ("switch of d1, at most", "flow entries") in evaluate(at_dispatcher).costs.set_index(["what", "unit"]).index
 
 
 def test_names_bind_nothing(tmp_path: Path) -> None:
-    judged = judge(crowd().load(tmp_path, policies={"web": "dns_ttl"}))
-    assert not judged.costs["what"].str.contains("switch").any()
+    evaluated = evaluate(crowd().load(tmp_path, policies={"web": "dns_ttl"}))
+    assert not evaluated.costs["what"].str.contains("switch").any()
 
 
 def test_bindings_end(tmp_path: Path) -> None:
@@ -292,7 +292,7 @@ def test_bindings_end(tmp_path: Path) -> None:
     for number in range(5):
         requests.add(100.0 + number, NEAR, 100.1 + number)
     services = {"web": {"flow_fields": MANIFEST["services"]["web"]["flow_fields"], "affinity_timeout_s": 1}}  # type: ignore[index]
-    costs = judge(requests.load(tmp_path, services=services)).costs.set_index(["what", "unit"])["value"]
+    costs = evaluate(requests.load(tmp_path, services=services)).costs.set_index(["what", "unit"])["value"]
     assert costs["control process of x, at most", "bindings"] == 3  # each for two timeouts and 0.1 s
 
 
@@ -302,7 +302,7 @@ def test_signalling_per_decision(tmp_path: Path) -> None:
         {"time_s": 105.0, "node": "x", "direction": "sent", "peer": "y", "kind": kind, "messages": 10, "bytes": octets}
         for kind, octets in (("report", 800), ("probe", 200), ("probe_reply", 100), ("poll", 50))
     ]
-    values = judge(requests.load(tmp_path)).costs.set_index(["what", "unit"])["value"]
+    values = evaluate(requests.load(tmp_path)).costs.set_index(["what", "unit"])["value"]
     assert values["metrics", "bytes/s"] == 80
     assert values["metrics", "messages/s"] == 1
     assert values["metrics", "bytes/decision"] == 200
@@ -324,9 +324,9 @@ def test_the_load_reconstructed_is_the_load_sampled(tmp_path: Path) -> None:
 
 def test_a_run_without_anything(tmp_path: Path) -> None:
     run = load(write_tables(tmp_path / "run", {}, {}))
-    judged = judge(run)
-    assert all(frame.empty for frame in (judged.decisions, judged.regret, judged.balance, judged.steadiness))
-    assert [*judged.decisions] == [
+    evaluated = evaluate(run)
+    assert all(frame.empty for frame in (evaluated.decisions, evaluated.regret, evaluated.balance, evaluated.stability))
+    assert [*evaluated.decisions] == [
         "time_s", "d_router", "service", "chosen", "best", "expected_ms", "best_expected_ms", "regret_ms",
     ]  # fmt: skip
     with pytest.raises(NothingToDrawError):
@@ -342,7 +342,7 @@ def test_the_table_is_printed(tmp_path: Path) -> None:
 
 
 def test_balance_is_told_second_by_second(tmp_path: Path) -> None:
-    judged = judge(crowd().load(tmp_path))
-    assert judged.balance["time_s"].tolist() == [100.0 + number for number in range(10)]
-    assert judged.balance["imbalance"].iloc[0] == pytest.approx(1)  # all of it at one of two
-    assert math.isnan(judged.balance["imbalance"].iloc[5])
+    evaluated = evaluate(crowd().load(tmp_path))
+    assert evaluated.balance["time_s"].tolist() == [100.0 + number for number in range(10)]
+    assert evaluated.balance["imbalance"].iloc[0] == pytest.approx(1)  # all of it at one of two
+    assert math.isnan(evaluated.balance["imbalance"].iloc[5])

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from testbed.analysis.dyncast.decisions.stability import dispersion, imbalance, swing
+from testbed.analysis.dyncast.decisions.stability import dispersion, imbalance, oscillation
 
 
 @pytest.mark.parametrize("instances", [2, 5, 10])
@@ -29,14 +29,14 @@ def test_who_is_away_does_not_count() -> None:
 def test_the_swing_of_a_sine_is_its_amplitude() -> None:
     phase = np.linspace(0, 40 * np.pi, 4000)
     loads = np.array([5 + 2 * np.sin(phase), 5 - 2 * np.sin(phase)])
-    assert swing(loads, np.array([1.0, 1.0])) == pytest.approx(2.0, rel=0.02)
-    assert swing(loads / [[1.0], [3.0]], np.array([1.0, 3.0])) > 0
+    assert oscillation(loads, np.array([1.0, 1.0])) == pytest.approx(2.0, rel=0.02)
+    assert oscillation(loads / [[1.0], [3.0]], np.array([1.0, 3.0])) > 0
 
 
 def test_what_all_have_or_one_always_has_more_of_is_no_swing() -> None:
     wave = np.sin(np.linspace(0, 20, 100))
     loads = np.array([3 + wave, 1 + wave])
-    assert swing(loads, np.array([1.0, 4.0])) == pytest.approx(0.0, abs=1e-12)
+    assert oscillation(loads, np.array([1.0, 4.0])) == pytest.approx(0.0, abs=1e-12)
 
 
 def test_dispersion_of_turns_herds_and_nothing() -> None:

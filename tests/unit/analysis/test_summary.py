@@ -222,10 +222,10 @@ def test_what_was_due_in_the_warm_up_does_not_count_but_is_checked(tmp_path: Pat
     assert summary.instances["flows"].sum() == summary.flows["instance"].notna().sum()
     decided = run.decisions[run.decisions["time_s"] >= run.start_s + 20.0]
     assert of(summary).decisions["decisions"].sum() == len(decided)
-    assert (of(summary).judgement.decisions["time_s"] >= run.start_s + 20.0).all()
+    assert (of(summary).evaluation.decisions["time_s"] >= run.start_s + 20.0).all()
     assert (
-        of(summary).judgement.steadiness["dispersion"].to_list()
-        != of(whole).judgement.steadiness["dispersion"].to_list()
+        of(summary).evaluation.stability["dispersion"].to_list()
+        != of(whole).evaluation.stability["dispersion"].to_list()
     )
     assert only(summary.rtp, direction="echo")["streams"] == (counting["kind"] == "rtp_audio").sum()
     up = run.rtp[(run.rtp["direction"] == "up") & (run.rtp["first_s"] >= run.start_s + 20.0)]

@@ -103,7 +103,7 @@ def test_what_the_package_offers_is_there() -> None:
     for name in ("compare", "load", "load_study", "summarise"):
         assert callable(getattr(analysis, name))
         assert name in dir(analysis)
-    assert callable(dyncast.judge)
+    assert callable(dyncast.evaluate)
     with pytest.raises(AttributeError, match="no attribute 'lode'"):
         _ = analysis.lode
     with pytest.raises(AttributeError, match="no attribute 'juge'"):

@@ -2,7 +2,7 @@
 
 Owns what counts as a decision: a row of `decisions` that ended with an instance (site and instance chosen one after the
 other are one); where nobody decides flow by flow (the switch spreads flows by weights, or a name server answered before
-they began), the begin of each flow. Judges nothing.
+they began), the begin of each flow. Evaluates nothing.
 """
 
 from __future__ import annotations

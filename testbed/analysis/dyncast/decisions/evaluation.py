@@ -1,8 +1,8 @@
-"""Judge the decisions of a run: what an omniscient oracle would have taken, how even and steady the load was, the cost.
+"""Evaluate the decisions of a run: an oracle's choice, how even and stable the load was, the cost.
 
 For each decision, the expected time of the flow at each instance that was open to it, in the terms of the policy
 `oracle` but by the load as it really was (`sessions`): regret is how much longer the chosen one was expected to take
-than the best. docs/dyncast/judging.md says what that leaves out.
+than the best. docs/dyncast/evaluation.md says what that leaves out.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from testbed.analysis.dyncast.decisions.decisions import decided
 from testbed.analysis.dyncast.decisions.expected_time import ExpectedTime, expected_times
 from testbed.analysis.dyncast.decisions.round_trips import RoundTrips
 from testbed.analysis.dyncast.decisions.sessions import Sessions, sessions_by_instance
-from testbed.analysis.dyncast.decisions.stability import WINDOW_S, dispersion, imbalance, swing
+from testbed.analysis.dyncast.decisions.stability import WINDOW_S, dispersion, imbalance, oscillation
 from testbed.analysis.dyncast.decisions.steering_costs import costs, most_held
 from testbed.analysis.flows.attribution import seen_flows, served_flows
 from testbed.analysis.flows.consistency import classified
@@ -31,43 +31,43 @@ _REGRET = ["service", "decisions", "best_percent", "regret_mean_ms", "regret_p50
 
 
 @dataclass(frozen=True)
-class Judgement:
+class Evaluation:
     """The figures; every frame is tidy. Times in seconds on CLOCK_MONOTONIC, instances by name."""
 
     decisions: pd.DataFrame  # time_s, d_router, service, chosen, best, expected_ms, best_expected_ms, regret_ms
     regret: pd.DataFrame  # service, decisions, best_percent (within 1 ms of the best), regret_{mean,p50,p95,p99}_ms
     balance: pd.DataFrame  # time_s (begin of a second), service, imbalance
-    steadiness: pd.DataFrame  # service, imbalance_mean, dispersion, swing (sessions per worker)
+    stability: pd.DataFrame  # service, imbalance_mean, dispersion, swing (sessions per worker)
     costs: pd.DataFrame  # what, unit, value
     held: pd.DataFrame  # place, kept_by (D-Router or Dispatcher), mode, bindings (the most at a time)
 
 
 @lru_cache(maxsize=1)  # the summary of a run and its pictures ask for the same
-def judge(run: RunData) -> Judgement:
-    """Judge a run. Raises RunDataError for what was known of candidates, if it cannot be read."""
+def evaluate(run: RunData) -> Evaluation:
+    """Evaluate a run. Raises RunDataError for what was known of candidates, if it cannot be read."""
     seen = seen_flows(run)
     flows = classified(served_flows(run, seen))
     made = decided(run, flows)
     instances = expected_times(run, flows)
     sessions = sessions_by_instance(run, flows, seen, made)
     closed = outages(run)
-    judged = run.counting(_judged(made, instances, sessions, closed, RoundTrips(run)), "time_s")
-    balance, steadiness = _evenness(run, instances, sessions, closed)
+    evaluated = run.counting(_evaluated(made, instances, sessions, closed, RoundTrips(run)), "time_s")
+    balance, stability = _evenness(run, instances, sessions, closed)
     held = most_held(run, flows, made)
-    return Judgement(judged, _regret(judged), balance, steadiness, costs(run, flows, made, held), held)
+    return Evaluation(evaluated, _regret(evaluated), balance, stability, costs(run, flows, made, held), held)
 
 
 # -- regret ----------------------------------------------------------------------------------------
 
 
-def _judged(
+def _evaluated(
     made: pd.DataFrame,
     instances: Mapping[str, ExpectedTime],
     sessions: Mapping[str, Sessions],
     closed: Mapping[str, Sequence[Outage]],
     round_trips: RoundTrips,
 ) -> pd.DataFrame:
-    """Return `Judgement.decisions`."""
+    """Return `Evaluation.decisions`."""
     parts = []
     for (service, d_router), group in made.groupby(["service", "d_router"], sort=False):
         candidates = {name: item for name, item in instances.items() if item.service == service}
@@ -110,7 +110,7 @@ class _Weighed:
         self._number += 1
 
     def table(self, group: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
-        """Return the columns of `Judgement.decisions`; where nobody was open there is no regret (NaN)."""
+        """Return the columns of `Evaluation.decisions`; where nobody was open there is no regret (NaN)."""
         name_of = np.array([*names, None], dtype=object)
         best_ms = np.where(np.isinf(self._best_ms), np.nan, self._best_ms)
         return pd.DataFrame(
@@ -128,8 +128,8 @@ class _Weighed:
         )
 
 
-def _regret(judged: pd.DataFrame) -> pd.DataFrame:
-    by_service = judged.dropna(subset="regret_ms").groupby("service", observed=True)["regret_ms"]
+def _regret(evaluated: pd.DataFrame) -> pd.DataFrame:
+    by_service = evaluated.dropna(subset="regret_ms").groupby("service", observed=True)["regret_ms"]
     table = pd.DataFrame(
         {
             "decisions": by_service.size(),
@@ -150,9 +150,9 @@ def _evenness(
     sessions: Mapping[str, Sessions],
     closed: Mapping[str, Sequence[Outage]],
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return `Judgement.balance` and `Judgement.steadiness`."""
+    """Return `Evaluation.balance` and `Evaluation.stability`."""
     edges_s = run.start_s + WINDOW_S * np.arange(int((run.end_s - run.start_s) / WINDOW_S) + 1)
-    balance, steadiness = [], []
+    balance, stability = [], []
     for service in sorted({item.service for item in instances.values()}):
         of_it = {name: item for name, item in instances.items() if item.service == service}
         workers = np.array([item.workers for item in of_it.values()], dtype=float)
@@ -165,17 +165,17 @@ def _evenness(
         given = {name: sessions[name].given_s for name in of_it if name in sessions}
         began_s = np.concatenate([*given.values(), []])
         given_to = np.repeat(np.array([*given], dtype=object), [len(times_s) for times_s in given.values()])
-        steadiness.append(
+        stability.append(
             {
                 "service": service,
                 "imbalance_mean": known.mean() if len(known) else np.nan,
                 "dispersion": dispersion(began_s, given_to, run.counts_from_s, run.end_s),
-                "swing": swing(loads[:, counts], workers) if len(known) else np.nan,
+                "swing": oscillation(loads[:, counts], workers) if len(known) else np.nan,
             }
         )
     columns = ["time_s", "service", "imbalance"]
     table = pd.concat(balance, ignore_index=True) if balance else pd.DataFrame(columns=columns)
-    return table, pd.DataFrame(steadiness, columns=["service", "imbalance_mean", "dispersion", "swing"])
+    return table, pd.DataFrame(stability, columns=["service", "imbalance_mean", "dispersion", "swing"])
 
 
 def _loads(sessions: Sessions, edges_s: np.ndarray, closed: Sequence[Outage]) -> np.ndarray:

@@ -5,9 +5,9 @@
   alike it is sqrt(k - 1). Jain's index of fairness says the same: 1 / (1 + imbalance²).
 * Dispersion: of the flows that an instance gets per window, variance over mean; the mean over those that got any. 1 for
   a random split of Poisson arrivals, less for turns, far more where flows herd.
-* Swing: how far the load per worker of an instance moves to and fro about that of its service: half the distance from
-  the 5th to the 95th percentile (for a sine, its amplitude), the mean over the instances by workers. What all have more
-  of at once is no swing, and neither is what one always has more of.
+* Oscillation (column `swing`): how far the load per worker of an instance moves to and fro about that of its service:
+  half the distance from the 5th to the 95th percentile (for a sine, its amplitude), the mean over the instances by
+  workers. What all have more of at once is no oscillation, and neither is what one always has more of.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ def imbalance(load_per_worker: np.ndarray) -> np.ndarray:
     return np.asarray(np.divide(deviation, mean, out=np.full(len(mean), np.nan), where=mean > 0))
 
 
-def swing(load_per_worker: np.ndarray, workers: np.ndarray) -> float:
-    """Return the swing in sessions per worker; loads are instances x windows, NaN for one that is away."""
+def oscillation(load_per_worker: np.ndarray, workers: np.ndarray) -> float:
+    """Return the oscillation in sessions per worker; loads are instances x windows, NaN for one that is away."""
     here = ~np.isnan(load_per_worker)
     at_work = (here * workers[:, None]).sum(axis=0)
     sessions = np.where(here, load_per_worker, 0.0) * workers[:, None]

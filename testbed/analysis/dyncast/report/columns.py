@@ -13,7 +13,7 @@ REGRET: Columns = {
     "regret_p95_ms": ("p95 (ms)", ",.2f"),
     "regret_p99_ms": ("p99 (ms)", ",.2f"),
 }
-STEADINESS: Columns = {
+STABILITY: Columns = {
     "service": ("service", ""),
     "imbalance_mean": ("imbalance, mean", ".3f"),
     "dispersion": ("dispersion of arrivals", ".2f"),

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure as Canvas
 
-from testbed.analysis.dyncast.decisions.evaluation import AS_GOOD_MS, Judgement
+from testbed.analysis.dyncast.decisions.evaluation import AS_GOOD_MS, Evaluation
 from testbed.analysis.dyncast.decisions.stability import WINDOW_S
 from testbed.analysis.html_report.blocks import sketches
 from testbed.analysis.html_report.blocks.page import Figure
@@ -18,10 +18,10 @@ _MOST_CURVES = 7
 _MOST_POINTS = 240
 
 
-def judged(book: Sketchbook, judgement: Judgement, time: TimeAxis) -> list[Figure]:
+def evaluated(book: Sketchbook, evaluation: Evaluation, time: TimeAxis) -> list[Figure]:
     """Draw regret and imbalance by service."""
-    decisions = judgement.decisions.dropna(subset="regret_ms")
-    balance = judgement.balance.dropna(subset="imbalance")
+    decisions = evaluation.decisions.dropna(subset="regret_ms")
+    balance = evaluation.balance.dropna(subset="imbalance")
     return [
         *([] if decisions.empty else [_regret(book, decisions)]),
         *([] if balance.empty else [_imbalance(book, balance, time)]),

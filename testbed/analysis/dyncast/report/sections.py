@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from testbed.analysis.dyncast.decisions.evaluation import Judgement
+from testbed.analysis.dyncast.decisions.evaluation import Evaluation
 from testbed.analysis.dyncast.figures import of
 from testbed.analysis.dyncast.report import columns, decision_figures
 from testbed.analysis.html_report.blocks.page import Block, Figures, Tile
@@ -20,12 +20,12 @@ from testbed.analysis.system import ReportSection
 
 def _decisions(report: RunReport) -> Iterator[Block]:
     found = of(report.summary)
-    pictures = decision_figures.judged(report.book, found.judgement, report.time)
+    pictures = decision_figures.evaluated(report.book, found.evaluation, report.time)
     if pictures:
         yield Figures(pictures)
     for caption, frame, shown in (
-        ("Regret", found.judgement.regret, columns.REGRET),
-        ("Steadiness", found.judgement.steadiness, columns.STEADINESS),
+        ("Regret", found.evaluation.regret, columns.REGRET),
+        ("Stability", found.evaluation.stability, columns.STABILITY),
         ("Decisions by D-Router", found.decisions, columns.DECISIONS),
     ):
         if not frame.empty:
@@ -33,7 +33,7 @@ def _decisions(report: RunReport) -> Iterator[Block]:
 
 
 def _costs(report: RunReport) -> Iterator[Block]:
-    costs = of(report.summary).judgement.costs.dropna(subset="value")
+    costs = of(report.summary).evaluation.costs.dropna(subset="value")
     if not costs.empty:
         yield table("What steering cost", costs, columns.COSTS)
 
@@ -46,7 +46,7 @@ SECTIONS = (
 
 def tiles(summary: Summary) -> Iterator[Tile]:
     """Return the mean regret."""
-    regret = of(summary).judgement.regret
+    regret = of(summary).evaluation.regret
     if regret["decisions"].sum():
         regret_ms = np.average(regret["regret_mean_ms"], weights=regret["decisions"])
         yield Tile(f"{regret_ms:,.1f} ms", "regret of a decision, mean")
@@ -56,9 +56,9 @@ def printed(summary: Summary) -> Iterator[TitledFrame]:
     """Return the decisions by D-Router and against an oracle."""
     found = of(summary)
     yield TitledFrame("Decisions", found.decisions, columns.DECISIONS)
-    judged = {**columns.REGRET, **columns.STEADINESS}
-    yield TitledFrame("Decisions against an oracle (docs/dyncast/judging.md)", _judged(found.judgement), judged)
+    title = "Decisions against an oracle (docs/dyncast/evaluation.md)"
+    yield TitledFrame(title, _evaluated(found.evaluation), {**columns.REGRET, **columns.STABILITY})
 
 
-def _judged(judgement: Judgement) -> pd.DataFrame:
-    return judgement.regret.merge(judgement.steadiness, on="service")
+def _evaluated(evaluation: Evaluation) -> pd.DataFrame:
+    return evaluation.regret.merge(evaluation.stability, on="service")

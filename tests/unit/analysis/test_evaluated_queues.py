@@ -1,4 +1,4 @@
-"""Policies that steer the same requests in virtual time, judged by the files that such a run would leave."""
+"""Policies that steer the same requests in virtual time, evaluated by the files that such a run would leave."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from testbed.analysis.dyncast.decisions.evaluation import Judgement, judge
+from testbed.analysis.dyncast.decisions.evaluation import Evaluation, evaluate
 from testbed.analysis.run_data.loading import load
 from testbed.benchmarks.steering.staleness import dispersion
 from testbed.dyncast.selection.session_model import SessionModel
@@ -25,15 +25,15 @@ def _queues(policy: str, seed: int) -> SteeredQueues:
     return queues
 
 
-def _judged(tmp_path: Path, policy: str, seed: int) -> Judgement:
+def _evaluated(tmp_path: Path, policy: str, seed: int) -> Evaluation:
     folder = write_queue_run(tmp_path / f"{policy} {seed}", _queues(policy, seed), policy, 0.0, _UNTIL_S)
-    return judge(load(folder))
+    return evaluate(load(folder))
 
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_the_oracle_regrets_little_dyncast_more_and_closest_most(tmp_path: Path, seed: int) -> None:
     oracle, ours, closest = (
-        _judged(tmp_path, policy, seed).regret.iloc[0] for policy in ("oracle", "dyncast", "closest")
+        _evaluated(tmp_path, policy, seed).regret.iloc[0] for policy in ("oracle", "dyncast", "closest")
     )
     assert oracle["decisions"] > 1800
     assert oracle["regret_mean_ms"] < ours["regret_mean_ms"] / 2 < closest["regret_mean_ms"] / 20
@@ -54,20 +54,20 @@ def test_an_oracle_that_knows_what_requests_take_regrets_nothing(
     monkeypatch.setattr(SessionModel, "load_per_session", lambda *_: 1.0)
     queues = _EqualWork(FOUR_SITES, "oracle", interval_s=1.0, seed=1)
     queues.run(_UNTIL_S + 1.0)
-    regret = judge(load(write_queue_run(tmp_path / "run", queues, "oracle", 0.0, _UNTIL_S))).regret.iloc[0]
+    regret = evaluate(load(write_queue_run(tmp_path / "run", queues, "oracle", 0.0, _UNTIL_S))).regret.iloc[0]
     assert regret["decisions"] > 1800
     assert regret["best_percent"] == 100
     assert regret["regret_mean_ms"] == pytest.approx(0.0, abs=1e-6)
 
 
 def test_dispersion_is_that_of_the_benchmark(tmp_path: Path) -> None:
-    judged = _judged(tmp_path, "least_loaded", 1)
-    (index,) = judged.steadiness["dispersion"]
+    evaluated = _evaluated(tmp_path, "least_loaded", 1)
+    (index,) = evaluated.stability["dispersion"]
     assert index == pytest.approx(dispersion(_queues("least_loaded", 1).served, 0.0, _UNTIL_S), rel=1e-6)
 
 
 def test_who_herds_swings(tmp_path: Path) -> None:
-    steady, herding = (_judged(tmp_path, policy, 1).steadiness.iloc[0] for policy in ("dyncast", "least_loaded"))
+    steady, herding = (_evaluated(tmp_path, policy, 1).stability.iloc[0] for policy in ("dyncast", "least_loaded"))
     assert herding["swing"] > 2 * steady["swing"]
     assert herding["imbalance_mean"] > 1.5 * steady["imbalance_mean"]
     assert herding["dispersion"] > 2 * steady["dispersion"]

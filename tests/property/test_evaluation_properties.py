@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from testbed.analysis.dyncast.decisions.evaluation import judge
+from testbed.analysis.dyncast.decisions.evaluation import evaluate
 from testbed.analysis.dyncast.decisions.sessions import Sessions
 from testbed.analysis.run_data.loading import load
 from testbed.dyncast.metrics.levels import RawMetrics
@@ -80,15 +80,15 @@ def test_regret_is_that_of_looking_at_every_instance(day: list[tuple[int, str, i
             ],
             "round_trip_ms": {"x": _RTT_MS},
         }  # fmt: skip
-        judged = judge(load(write_tables(Path(folder) / "run", rows, manifest))).decisions
+        evaluated = evaluate(load(write_tables(Path(folder) / "run", rows, manifest))).decisions
 
     def expected_ms(name: str, now_s: float) -> float:
         sessions = sum(who == name and given_s < now_s and left_s >= now_s for who, given_s, left_s in spans)
         metrics = RawMetrics(_WORKERS[name], queue_limit=_QUEUE_LIMIT, service_time_s=_WORK_MS / 1e3)
         return Oracle().cost(Candidate(NEAR, name, 0.0, _RTT_MS[name] / 1e3, metrics, 0.0, sessions))
 
-    assert len(judged) == len(day)
-    for row in judged.itertuples():
+    assert len(evaluated) == len(day)
+    for row in evaluated.itertuples():
         costs_ms = {name: expected_ms(name, row.time_s) for name in _NAMES}
         assert row.expected_ms == pytest.approx(costs_ms[row.chosen])
         assert row.best_expected_ms == pytest.approx(min(costs_ms.values())) == pytest.approx(costs_ms[row.best])

@@ -1,4 +1,4 @@
-"""A real run judged: the load its records tell of is that which instances sampled, and an oracle regrets little."""
+"""A real run evaluated: the load its records tell of is that which instances sampled, and an oracle regrets little."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from testbed.analysis.dyncast.decisions.decisions import decided
-from testbed.analysis.dyncast.decisions.evaluation import judge
+from testbed.analysis.dyncast.decisions.evaluation import evaluate
 from testbed.analysis.dyncast.decisions.sessions import sessions_by_instance
 from testbed.analysis.flows.attribution import seen_flows, served_flows
 from testbed.analysis.flows.consistency import classified
@@ -57,7 +57,7 @@ def test_the_true_load_and_the_regret_of_an_oracle(tmp_path: Path) -> None:
     assert busy > 15
     assert agreed >= 0.97 * compared
 
-    regret = judge(run).regret.set_index("service").loc["render"]
+    regret = evaluate(run).regret.set_index("service").loc["render"]
     assert regret["decisions"] > 150
     assert regret["regret_p50_ms"] < 5
     assert regret["regret_mean_ms"] < 40
