@@ -40,13 +40,13 @@ _INTERVALS = st.lists(st.tuples(st.integers(0, 50), st.integers(0, 20), st.integ
 
 @given(_INTERVALS, st.lists(st.integers(-5, 100), min_size=2, unique=True).map(sorted))
 def test_counts_and_means_of_sessions(intervals: list[tuple[int, int, int]], times: list[int]) -> None:
-    spans = [(given_s, given_s + way_s, given_s + way_s + stay_s) for given_s, way_s, stay_s in intervals]
+    spans = [(assigned_s, assigned_s + way_s, assigned_s + way_s + stay_s) for assigned_s, way_s, stay_s in intervals]
     columns = np.array(spans, dtype=float).reshape(-1, 3).T
     sessions = Sessions(*(np.sort(column) for column in columns))
     times_s = np.array(times, dtype=float)
     assert sessions.present(times_s).tolist() == [sum(a <= t < left for _, a, left in spans) for t in times]
-    before = [sum(given_s < t for given_s, *_ in spans) - sum(left < t for *_, left in spans) for t in times]
-    assert sessions.given_before(times_s).tolist() == before
+    before = [sum(assigned_s < t for assigned_s, *_ in spans) - sum(left < t for *_, left in spans) for t in times]
+    assert sessions.assigned_before(times_s).tolist() == before
     for (t, then), mean in zip(pairwise(times), sessions.mean_present(times_s), strict=True):
         seconds = sum(max(0, min(left, then) - max(a, t)) for _, a, left in spans)
         assert mean == pytest.approx(seconds / (then - t), abs=1e-9)
@@ -83,7 +83,7 @@ def test_regret_is_that_of_looking_at_every_instance(day: list[tuple[int, str, i
         evaluated = evaluate(load(write_tables(Path(folder) / "run", rows, manifest))).decisions
 
     def expected_ms(name: str, now_s: float) -> float:
-        sessions = sum(who == name and given_s < now_s and left_s >= now_s for who, given_s, left_s in spans)
+        sessions = sum(who == name and assigned_s < now_s and left_s >= now_s for who, assigned_s, left_s in spans)
         metrics = RawMetrics(_WORKERS[name], queue_limit=_QUEUE_LIMIT, service_time_s=_WORK_MS / 1e3)
         return Oracle().cost(Candidate(NEAR, name, 0.0, _RTT_MS[name] / 1e3, metrics, 0.0, sessions))
 

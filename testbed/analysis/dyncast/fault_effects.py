@@ -3,11 +3,11 @@
 Owns the definitions, all from Dyncast's tables and the reach of a fault in the manifest (pairs of ingress and
 instance). Times count from the moment the fault was done, and end where the fault ended.
 
-* Detected: of a fault of an instance, when the first D-Router heard that it is down or draining (of one that starts
+* Detected: of a fault of an instance, when the first D-Router knew that it is down or draining (of one that starts
   it: up); of any other, when the first ingress in reach lost the path to the pair's site, noticed that its control
   process is silent, or that its metrics expired.
-* Received by all, of a fault of an instance: when the last D-Router heard what became of it (of a migration: of both);
-  of its end, when the last one heard that it is undone.
+* Received by all, of a fault of an instance: when the last D-Router knew what became of it (of a migration: of both);
+  of its end, when the last one knew that it is undone.
 * Steered away: the last decision of an ingress for an instance in its reach; where the switch binds flows, when the
   last weight there became zero (none: it never did). A D-Router whose control process was killed does not count.
 """
@@ -25,7 +25,7 @@ from testbed.records.manifest import FaultEntry
 
 _BOUND_WITHIN_S = 1.0  # of the start of a flow; its first packet may have to be sent again
 _NOT_UP = ("down", "draining")
-_HEARD = ("received", "told")  # by a report, or by the word of a controller
+_RECEIVED = ("received", "told")  # by a report, or by the word of a controller
 _EVENTS = ("received", "expired", "path_lost", "control_silent")
 _EFFECTS = ("time_to_detect_s", "time_to_tell_all_s", "time_to_steer_away_s")
 
@@ -52,7 +52,7 @@ def _steps(run: RunData) -> Iterator[dict[str, object]]:
 
 
 def _received_by_all_s(run: RunData, fault: FaultEntry, from_s: float, until_s: float, *, begins: bool) -> float | None:
-    """Return how long until the last D-Router heard what became of an instance; None if one never did."""
+    """Return how long until the last D-Router knew what became of an instance; None if one never did."""
     if not fault.instance:
         return None
     d_bids = {item.name: item.d_bid for item in run.manifest.instances}
@@ -63,7 +63,7 @@ def _received_by_all_s(run: RunData, fault: FaultEntry, from_s: float, until_s: 
     heard_s = [0.0]
     for instance, is_up in gets_up.items():
         of_it = metrics[metrics["d_bid"] == d_bids.get(instance)]
-        says = of_it["event"].isin(_HEARD) & (of_it["reason"].isna() if is_up else of_it["reason"].isin(_NOT_UP))
+        says = of_it["event"].isin(_RECEIVED) & (of_it["reason"].isna() if is_up else of_it["reason"].isin(_NOT_UP))
         knows = says if is_up else says | (of_it["event"] == "expired")
         by_node = of_it[knows].groupby("node", observed=True)["time_s"].min()
         for ingress in {ingress for ingress, _ in fault.reach}:

@@ -8,7 +8,7 @@ from testbed.analysis.run_data.loading import RunData
 
 
 def lost_instances(run: RunData) -> dict[str, float]:
-    """Return when a D-Router first lost an instance: it was told so, heard of it no more, or lost the path to it."""
+    """Return when a D-Router first lost an instance: by a report, by silence, or by the loss of the path to it."""
     metrics = run.metrics
     gone = (metrics["event"] == "expired") | (metrics["event"] == "received") & (metrics["reason"] == "down")
     first_s = metrics[gone].groupby("d_bid", observed=True)["time_s"].min()

@@ -21,10 +21,10 @@ def call_table(flows: pd.DataFrame, seen: pd.DataFrame) -> pd.DataFrame:
     """Return one row per call: `service`, `flows` offered, `reached` (of them), `instances` (how many), `is_split`."""
     of_calls = flows.dropna(subset="call")[["call", "service"]].astype({"service": object})
     table = of_calls.groupby("call", sort=False).agg(service=("service", "first"), flows=("service", "size"))
-    heard = seen[seen["flow"].isin(of_calls.index)]
-    calls = of_calls["call"].reindex(heard["flow"]).to_numpy()
-    heard = heard.assign(call=calls, instance=heard["instance"].astype(object))
-    reached = heard.groupby("call").agg(
+    received = seen[seen["flow"].isin(of_calls.index)]
+    calls = of_calls["call"].reindex(received["flow"]).to_numpy()
+    received = received.assign(call=calls, instance=received["instance"].astype(object))
+    reached = received.groupby("call").agg(
         reached=("flow", "nunique"), instances=("instance", "nunique"), served_by=("instance", frozenset)
     )
     table = table.join(reached)
@@ -34,7 +34,7 @@ def call_table(flows: pd.DataFrame, seen: pd.DataFrame) -> pd.DataFrame:
 
 
 def calls_by_service(table: pd.DataFrame) -> pd.DataFrame:
-    """Return `service`, `calls`, `calls_lost` (no instance heard of them), `calls_split`, `split_percent`."""
+    """Return `service`, `calls`, `calls_lost` (no instance received them), `calls_split`, `split_percent`."""
     groups = table.assign(is_lost=table["instances"] == 0).groupby("service", sort=True)
     counts = groups.agg(calls=("call", "size"), calls_lost=("is_lost", "sum"), calls_split=("is_split", "sum"))
     return counts.assign(split_percent=100 * counts["calls_split"] / counts["calls"]).reset_index()

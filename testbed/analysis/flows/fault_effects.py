@@ -2,7 +2,7 @@
 
 Owns how the effects get into `faults.csv`, and which flows a fault broke: those of a pair in its reach (ingress and
 instance, in the manifest) that had begun and not ended when it was done, and did not end well; of a migration, at any
-time until the old instance stopped. An RTP call is broken that heard no echo in the last second of its life. Times
+time until the old instance stopped. An RTP call is broken that received no echo in the last second of its life. Times
 count from the moment the fault was done, and end where the fault ended.
 """
 

@@ -53,15 +53,15 @@ def opinion_score(r: ArrayLike) -> np.ndarray:
 def call_quality(run: RunData) -> pd.DataFrame:
     """Return one row per G.711 stream and direction: `service`, `mouth_to_ear_ms`, `loss_percent`, `r_factor`, `mos`.
 
-    A stream that nothing was heard of has the worst rating and no delay.
+    A stream of which nothing arrived has the worst rating and no delay.
     """
     table = streams(run)
     audio = run.flows.loc[run.flows["kind"] == _AUDIO_KIND, "flow_id"]
     is_g711 = table["payload_type"].isin(_G711_PAYLOAD_TYPES) | table["flow_id"].isin(audio)
-    heard = table[is_g711.astype(bool)]
-    mouth_to_ear_ms = _PACKET_MS + heard["delay_mean_ms"] + _PLAYOUT_JITTERS * heard["jitter_ms"].fillna(0.0)
-    rating = pd.Series(r_factor(mouth_to_ear_ms, heard["loss_percent"]), index=heard.index).fillna(0.0)
-    found = heard[["flow_id", "service", "direction", "loss_percent"]]
+    received = table[is_g711.astype(bool)]
+    mouth_to_ear_ms = _PACKET_MS + received["delay_mean_ms"] + _PLAYOUT_JITTERS * received["jitter_ms"].fillna(0.0)
+    rating = pd.Series(r_factor(mouth_to_ear_ms, received["loss_percent"]), index=received.index).fillna(0.0)
+    found = received[["flow_id", "service", "direction", "loss_percent"]]
     return found.assign(mouth_to_ear_ms=mouth_to_ear_ms, r_factor=rating, mos=opinion_score(rating))
 
 

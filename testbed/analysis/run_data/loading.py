@@ -197,11 +197,11 @@ def _first_bad_value(path: Path, columns: Mapping[str, Column]) -> str | None:
     for name, column in columns.items():
         if name not in frame or column.dtype not in (NUMBER, WHOLE):
             continue
-        given = ~frame[name].isin(_absent(column))
+        stated = ~frame[name].isin(_absent(column))
         numbers = pd.to_numeric(frame[name], errors="coerce")
-        bad = given & numbers.isna()
+        bad = stated & numbers.isna()
         if column.dtype == WHOLE:
-            bad |= given & (numbers % 1 != 0)
+            bad |= stated & (numbers % 1 != 0)
         if bad.any():
             row = int(bad.to_numpy().argmax())
             wanted = "a number" if column.dtype == NUMBER else "a whole number"

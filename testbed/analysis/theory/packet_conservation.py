@@ -93,11 +93,11 @@ def _lost_on_the_way(run: RunData, meant: Configured, links: LinkCounters, strea
 
 
 def _received_by_instances(run: RunData) -> dict[tuple[str, int], int]:
-    """Return the distinct packets of each stream that an instance heard, by the stream's address and port."""
-    heard = run.rtp[run.rtp["direction"].astype(object) == "up"]
-    distinct = (heard["packets_received"] - heard["duplicates"].fillna(0)).astype(int)
+    """Return the distinct packets of each stream that an instance received, by the stream's address and port."""
+    received = run.rtp[run.rtp["direction"].astype(object) == "up"]
+    distinct = (received["packets_received"] - received["duplicates"].fillna(0)).astype(int)
     totals: Counter[tuple[str, int]] = Counter()
-    for src, port, packets in zip(heard["src"], heard["src_port"], distinct, strict=True):
+    for src, port, packets in zip(received["src"], received["src_port"], distinct, strict=True):
         totals[src, port] += packets
     return totals
 

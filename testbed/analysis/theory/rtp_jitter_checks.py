@@ -69,19 +69,19 @@ def check(subject: str, half_widths_s: Sequence[float], streams: Sequence[_Strea
 
 
 def audio_streams(run: RunData) -> pd.DataFrame:
-    """Return the streams of audio that instances heard: client, receiver, jitter_ms, packets, begin_s, end_s."""
+    """Return the streams of audio that instances received: client, receiver, jitter_ms, packets, begin_s, end_s."""
     flows = run.flows[run.flows["kind"].astype(object) == "rtp_audio"]
     client_of = dict(zip(flows["src"].astype(str), flows["client"].astype(str), strict=True))
-    heard = run.rtp[(run.rtp["direction"].astype(object) == "up") & run.rtp["jitter_ms"].notna()]
-    heard = heard[heard["payload_type"] < 96]  # of a call of both, only the audio
+    received = run.rtp[(run.rtp["direction"].astype(object) == "up") & run.rtp["jitter_ms"].notna()]
+    received = received[received["payload_type"] < 96]  # of a call of both, only the audio
     table = pd.DataFrame(
         {
-            "client": heard["src"].astype(str).map(client_of),
-            "receiver": heard["receiver"].astype(str),
-            "jitter_ms": heard["jitter_ms"],
-            "packets": heard["packets_received"] - heard["duplicates"].fillna(0),
-            "begin_s": heard["first_s"],
-            "end_s": heard["last_s"],
+            "client": received["src"].astype(str).map(client_of),
+            "receiver": received["receiver"].astype(str),
+            "jitter_ms": received["jitter_ms"],
+            "packets": received["packets_received"] - received["duplicates"].fillna(0),
+            "begin_s": received["first_s"],
+            "end_s": received["last_s"],
         }
     )
     return table.dropna()

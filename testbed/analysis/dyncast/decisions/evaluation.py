@@ -76,7 +76,7 @@ def _evaluated(
             is_shut = np.zeros(len(group), dtype=bool)
             for outage in closed.get(name, ()):
                 is_shut |= outage.hits(weighed.times_s, d_router)
-            found = sessions.get(name, _NOBODY).given_before(weighed.times_s)
+            found = sessions.get(name, _NOBODY).assigned_before(weighed.times_s)
             weighed.add(item, round_trips.at(weighed.times_s, d_router, item.site), found, is_shut)
         parts.append(weighed.table(group, [*candidates]))
     columns = ["time_s", "d_router", "service", "chosen", "best", "expected_ms", "best_expected_ms", "regret_ms"]
@@ -162,14 +162,14 @@ def _evenness(
         balance.append(pd.DataFrame({"time_s": edges_s[:-1], "service": service, "imbalance": uneven}))
         counts = edges_s[:-1] >= run.counts_from_s
         known = uneven[counts & ~np.isnan(uneven)]
-        given = {name: sessions[name].given_s for name in of_it if name in sessions}
-        began_s = np.concatenate([*given.values(), []])
-        given_to = np.repeat(np.array([*given], dtype=object), [len(times_s) for times_s in given.values()])
+        assigned = {name: sessions[name].assigned_s for name in of_it if name in sessions}
+        began_s = np.concatenate([*assigned.values(), []])
+        assigned_to = np.repeat(np.array([*assigned], dtype=object), [len(times_s) for times_s in assigned.values()])
         stability.append(
             {
                 "service": service,
                 "imbalance_mean": known.mean() if len(known) else np.nan,
-                "dispersion": dispersion(began_s, given_to, run.counts_from_s, run.end_s),
+                "dispersion": dispersion(began_s, assigned_to, run.counts_from_s, run.end_s),
                 "swing": oscillation(loads[:, counts], workers) if len(known) else np.nan,
             }
         )

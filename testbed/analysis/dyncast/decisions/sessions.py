@@ -3,7 +3,7 @@
 Owns the reconstruction, from what clients and instances logged of each session (a request, a media stream) and never
 from samples:
 
-* given to the instance: when it was decided; where no decision is recorded, when the client began;
+* assigned to the instance: when it was decided; where no decision is recorded, when the client began;
 * a request arrived when the instance had read the last of it (`affinity`). A refused one was on its way, and never
   there;
 * where the work of requests is stated (`stated_work`), they were done when workers that take one after the other have
@@ -38,13 +38,13 @@ _UNKNOWN_S = np.nan
 class Sessions:
     """The sessions of one instance; arrays of seconds on CLOCK_MONOTONIC, each sorted by itself."""
 
-    given_s: np.ndarray
+    assigned_s: np.ndarray
     arrived_s: np.ndarray
     left_s: np.ndarray
 
-    def given_before(self, times_s: np.ndarray) -> np.ndarray:
+    def assigned_before(self, times_s: np.ndarray) -> np.ndarray:
         """Return how many were there or on their way just before each time."""
-        return np.searchsorted(self.given_s, times_s, "left") - np.searchsorted(self.left_s, times_s, "left")
+        return np.searchsorted(self.assigned_s, times_s, "left") - np.searchsorted(self.left_s, times_s, "left")
 
     def present(self, times_s: np.ndarray) -> np.ndarray:
         """Return how many were there at each time."""
@@ -72,8 +72,8 @@ def sessions_by_instance(
     `flows` are served and classified (`attribution`, `consistency`), `seen` as of `attribution.seen_flows`, `decisions`
     as of `decisions.decided`.
     """
-    given = decisions.drop_duplicates("flow", keep="last").set_index("flow")
-    parts = [_requests(flows, seen, given), _streams(flows, seen, given)]
+    decided = decisions.drop_duplicates("flow", keep="last").set_index("flow")
+    parts = [_requests(flows, seen, decided), _streams(flows, seen, decided)]
     table = pd.concat([part for part in parts if len(part)] or parts[:1]).sort_values("arrived_s", kind="stable")
     ends_s, speeds = ends_of_instances(run), speeds_where_stated(run, flows)
     workers = {item.name: item.workers or 0 for item in run.manifest.instances}
@@ -87,14 +87,14 @@ def sessions_by_instance(
 
 
 def _of_instance(table: pd.DataFrame, ends_s: np.ndarray) -> Sessions:
-    """Clocks are read a moment late: nothing arrives before it was given, or leaves before it arrived."""
+    """Clocks are read a moment late: nothing arrives before it was assigned, or leaves before it arrived."""
     arrived_s = table["arrived_s"].to_numpy()
-    given_s = np.minimum(table["given_s"].to_numpy(), arrived_s)
+    assigned_s = np.minimum(table["assigned_s"].to_numpy(), arrived_s)
     left_s = np.maximum(table["left_s"].to_numpy(), arrived_s)
     if len(ends_s):
         next_end_s = np.append(ends_s, np.inf)[np.searchsorted(ends_s, arrived_s, "left")]
         left_s = np.minimum(left_s, next_end_s)
-    return Sessions(np.sort(given_s), arrived_s, np.sort(left_s))
+    return Sessions(np.sort(assigned_s), arrived_s, np.sort(left_s))
 
 
 def _worked_off(table: pd.DataFrame, workers: int, speed: float, ends_s: Sequence[float]) -> np.ndarray:
@@ -113,26 +113,26 @@ def _worked_off(table: pd.DataFrame, workers: int, speed: float, ends_s: Sequenc
     return left_s
 
 
-def _requests(flows: pd.DataFrame, seen: pd.DataFrame, given: pd.DataFrame) -> pd.DataFrame:
+def _requests(flows: pd.DataFrame, seen: pd.DataFrame, decided: pd.DataFrame) -> pd.DataFrame:
     rows = np.flatnonzero(is_request(flows) & flows["started_s"].notna())
     requests = flows.iloc[rows]
-    instance = _known(requests["instance"], given["instance"].reindex(rows))
+    instance = _known(requests["instance"], decided["instance"].reindex(rows))
     arrived_s = _arrived_s(seen, len(flows))[rows]
     started_s, connected_s, finished_s = (
         requests[key].to_numpy() for key in ("started_s", "connected_s", "finished_s")
     )
     arrived_s = np.where(np.isnan(arrived_s), connected_s + (connected_s - started_s) / 2, arrived_s)
     outcome = requests["outcome_class"].astype(object).to_numpy()
-    way_home_s = np.maximum(arrived_s - np.where(np.isnan(connected_s), arrived_s, connected_s), 0.0)
+    reverse_s = np.maximum(arrived_s - np.where(np.isnan(connected_s), arrived_s, connected_s), 0.0)
     left_s = np.select(
         [outcome == "ok", outcome == "refused", outcome == "failed"],
-        [finished_s - way_home_s, arrived_s, finished_s],
+        [finished_s - reverse_s, arrived_s, finished_s],
         _UNKNOWN_S,
     )
     table = pd.DataFrame(
         {
             "instance": instance,
-            "given_s": _given_s(given, rows, instance, started_s),
+            "assigned_s": _assigned_s(decided, rows, instance, started_s),
             "arrived_s": arrived_s,
             "left_s": left_s,
             "finished_s": finished_s,
@@ -149,25 +149,29 @@ def _with_abandoned(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(left_s=table["left_s"].fillna(done_s).fillna(np.inf))
 
 
-def _streams(flows: pd.DataFrame, seen: pd.DataFrame, given: pd.DataFrame) -> pd.DataFrame:
-    heard = seen[(seen["flow"] >= 0) & (seen["proto"] == "udp")]
-    heard = heard[is_rtp(flows).to_numpy()[heard["flow"].to_numpy()]].astype({"instance": object})
-    table = heard.groupby(["flow", "instance"], sort=False).agg(arrived_s=("first_s", "min"), left_s=("last_s", "max"))
+def _streams(flows: pd.DataFrame, seen: pd.DataFrame, decided: pd.DataFrame) -> pd.DataFrame:
+    received = seen[(seen["flow"] >= 0) & (seen["proto"] == "udp")]
+    received = received[is_rtp(flows).to_numpy()[received["flow"].to_numpy()]].astype({"instance": object})
+    table = received.groupby(["flow", "instance"], sort=False).agg(
+        arrived_s=("first_s", "min"), left_s=("last_s", "max")
+    )
     table = table.reset_index()
-    given_s = _given_s(given, table["flow"].to_numpy(), table["instance"].to_numpy(), table["arrived_s"].to_numpy())
-    return table.assign(given_s=given_s, finished_s=table["left_s"], work_ms=np.nan, is_refused=False)
+    assigned_s = _assigned_s(
+        decided, table["flow"].to_numpy(), table["instance"].to_numpy(), table["arrived_s"].to_numpy()
+    )
+    return table.assign(assigned_s=assigned_s, finished_s=table["left_s"], work_ms=np.nan, is_refused=False)
 
 
 def _arrived_s(seen: pd.DataFrame, flows: int) -> np.ndarray:
     """Return, for each flow, when the instance that answers it had read what it sent; NaN where none says."""
-    heard = seen[(seen["flow"] >= 0) & (seen["proto"] == "tcp")]
+    received = seen[(seen["flow"] >= 0) & (seen["proto"] == "tcp")]
     arrived_s = np.full(flows, np.nan)
-    arrived_s[heard["flow"].to_numpy()] = heard["last_s"].to_numpy()
+    arrived_s[received["flow"].to_numpy()] = received["last_s"].to_numpy()
     return arrived_s
 
 
-def _given_s(given: pd.DataFrame, flows: np.ndarray, instance: np.ndarray, otherwise_s: np.ndarray) -> np.ndarray:
-    decision = given.reindex(flows)
+def _assigned_s(decided: pd.DataFrame, flows: np.ndarray, instance: np.ndarray, otherwise_s: np.ndarray) -> np.ndarray:
+    decision = decided.reindex(flows)
     is_it = decision["instance"].to_numpy(dtype=object) == instance
     return np.asarray(np.where(is_it, decision["time_s"].to_numpy(dtype=float), otherwise_s))
 

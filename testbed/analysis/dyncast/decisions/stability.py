@@ -21,16 +21,16 @@ WINDOW_S = 1.0
 
 def dispersion(
     times_s: Sequence[float] | np.ndarray,
-    given_to: Sequence[Hashable] | np.ndarray,
+    assigned_to: Sequence[Hashable] | np.ndarray,
     from_s: float,
     until_s: float,
     window_s: float = WINDOW_S,
 ) -> float:
-    """Return the dispersion of flows that began at these times, given to these instances; NaN if there are none."""
+    """Return the dispersion of flows that began at these times, assigned to these instances; NaN if there are none."""
     windows = max(0, int((until_s - from_s) / window_s))
     window = np.floor((np.asarray(times_s, dtype=float) - from_s) / window_s).astype(int)
     numbers: dict[Hashable, int] = {}
-    instance = np.array([numbers.setdefault(name, len(numbers)) for name in given_to], dtype=int)
+    instance = np.array([numbers.setdefault(name, len(numbers)) for name in assigned_to], dtype=int)
     counted = (window >= 0) & (window < windows)
     cells = np.bincount(instance[counted] * windows + window[counted], minlength=len(numbers) * windows)
     per_window = cells.reshape(len(numbers), windows)

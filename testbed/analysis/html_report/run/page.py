@@ -99,9 +99,9 @@ def _tiles(report: RunReport) -> Iterator[Tile]:
     packets = echo["packets"].sum()
     if packets:
         yield Tile(f"{(echo['loss_percent'] * echo['packets']).sum() / packets:.2f} %", "RTP packets lost")
-    heard = calls[calls["direction"] == "echo"]
-    if len(heard):
-        yield Tile(f"{heard['mos'].mean():.2f}", "mean opinion score of calls, 1 to 4.5")
+    received = calls[calls["direction"] == "echo"]
+    if len(received):
+        yield Tile(f"{received['mos'].mean():.2f}", "mean opinion score of calls, 1 to 4.5")
     for system in systems().values():
         yield from system.tiles(summary)
     if not summary.signalling.empty:
