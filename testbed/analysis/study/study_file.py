@@ -47,7 +47,7 @@ def read(path: Path) -> StudyFile:
         ) from None
     document = document if isinstance(document, dict) else {}
     baseline = document.get("baseline")
-    return StudyFile(baseline if isinstance(baseline, str) else None, tuple(_indifferent(document)))
+    return StudyFile(baseline if isinstance(baseline, str) else None, tuple(_irrelevant(document)))
 
 
 def counted(
@@ -70,7 +70,7 @@ def counted(
     return runs
 
 
-def _indifferent(document: Mapping[str, object]) -> list[Indifference]:
+def _irrelevant(document: Mapping[str, object]) -> list[Indifference]:
     said, variants = document.get("indifferent"), document.get("variants")
     steps = [*variants.values()] if isinstance(variants, dict) else variants if isinstance(variants, list) else []
     found = []

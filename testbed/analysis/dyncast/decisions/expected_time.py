@@ -15,8 +15,8 @@ import pandas as pd
 
 from testbed.analysis.flows.attribution import directory
 from testbed.analysis.run_data.flow_kinds import is_request
+from testbed.analysis.run_data.known_demand import speeds_where_known
 from testbed.analysis.run_data.loading import RunData
-from testbed.analysis.run_data.stated_work import speeds_where_stated
 from testbed.dyncast.metrics.levels import RawMetrics
 from testbed.dyncast.policies import Candidate
 from testbed.dyncast.policies.oracle import Oracle
@@ -98,7 +98,7 @@ def _service_times_s(
     Where clients say how much work they bring it is the mean work over the speed, else the mean of what the instance
     reported; 0 if it never did.
     """
-    speeds = speeds_where_stated(run, flows)
+    speeds = speeds_where_known(run, flows)
     requests = flows[is_request(flows)]
     work_ms = requests["work_ms"].groupby(requests["service"].astype(object)).mean()
     times_ms = {name: work_ms[service] / speeds[name] for name, service in service_of.items() if name in speeds}

@@ -6,7 +6,7 @@ from samples:
 * assigned to the instance: when it was decided; where no decision is recorded, when the client began;
 * a request arrived when the instance had read the last of it (`affinity`). A refused one was on its way, and never
   there;
-* where the work of requests is stated (`stated_work`), they were done when workers that take one after the other have
+* where the work of requests is stated (`known_demand`), they were done when workers that take one after the other have
   done it, whether clients still waited or not;
 * elsewhere, when the client had all of the answer, less the way home, which took as long as the way there; one whose
   client gave up is there until the next one to arrive is done;
@@ -27,9 +27,9 @@ import numpy as np
 import pandas as pd
 
 from testbed.analysis.run_data.flow_kinds import is_request, is_rtp
+from testbed.analysis.run_data.known_demand import speeds_where_known
 from testbed.analysis.run_data.loading import RunData
 from testbed.analysis.run_data.outages import ends_of_instances
-from testbed.analysis.run_data.stated_work import speeds_where_stated
 
 _UNKNOWN_S = np.nan
 
@@ -75,7 +75,7 @@ def sessions_by_instance(
     decided = decisions.drop_duplicates("flow", keep="last").set_index("flow")
     parts = [_requests(flows, seen, decided), _streams(flows, seen, decided)]
     table = pd.concat([part for part in parts if len(part)] or parts[:1]).sort_values("arrived_s", kind="stable")
-    ends_s, speeds = ends_of_instances(run), speeds_where_stated(run, flows)
+    ends_s, speeds = ends_of_instances(run), speeds_where_known(run, flows)
     workers = {item.name: item.workers or 0 for item in run.manifest.instances}
     found = {}
     for name, group in table.groupby("instance", sort=True):

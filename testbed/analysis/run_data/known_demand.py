@@ -8,7 +8,7 @@ from testbed.analysis.run_data.flow_kinds import is_request
 from testbed.analysis.run_data.loading import RunData
 
 
-def speeds_where_stated(run: RunData, flows: pd.DataFrame) -> dict[str, float]:
+def speeds_where_known(run: RunData, flows: pd.DataFrame) -> dict[str, float]:
     """Return the speed of each instance whose workers go by the clock and whose clients all say what work they bring.
 
     It takes work / speed. Left out are applications of the user's own, and workers that burn real CPU.
