@@ -52,7 +52,7 @@ def measured(run: RunData, subjects: pd.Index) -> pd.DataFrame:
     """Return a column of each of MEASURES, a row per subject; NaN where a subject was steered by nobody."""
     evaluated = evaluate(run)
     regret, stability = evaluated.regret.set_index("service"), evaluated.stability.set_index("service")
-    most_held = evaluated.held.groupby("kept_by")["bindings"].max()
+    most_held = evaluated.peak_bindings.groupby("kept_by")["bindings"].max()
     return pd.DataFrame(
         {
             "regret_mean_ms": regret["regret_mean_ms"].reindex(subjects),

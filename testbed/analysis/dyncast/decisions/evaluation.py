@@ -19,7 +19,7 @@ from testbed.analysis.dyncast.decisions.expected_time import ExpectedTime, expec
 from testbed.analysis.dyncast.decisions.round_trips import RoundTrips
 from testbed.analysis.dyncast.decisions.sessions import Sessions, sessions_by_instance
 from testbed.analysis.dyncast.decisions.stability import WINDOW_S, dispersion, imbalance, oscillation
-from testbed.analysis.dyncast.decisions.steering_costs import costs, most_held
+from testbed.analysis.dyncast.decisions.steering_costs import costs, peak_bindings
 from testbed.analysis.flows.attribution import seen_flows, served_flows
 from testbed.analysis.flows.consistency import classified
 from testbed.analysis.run_data.loading import RunData
@@ -39,7 +39,7 @@ class Evaluation:
     balance: pd.DataFrame  # time_s (begin of a second), service, imbalance
     stability: pd.DataFrame  # service, imbalance_mean, dispersion, swing (sessions per worker)
     costs: pd.DataFrame  # what, unit, value
-    held: pd.DataFrame  # place, kept_by (D-Router or Dispatcher), mode, bindings (the most at a time)
+    peak_bindings: pd.DataFrame  # place, kept_by (D-Router or Dispatcher), mode, bindings (the most at a time)
 
 
 @lru_cache(maxsize=1)  # the summary of a run and its pictures ask for the same
@@ -47,34 +47,34 @@ def evaluate(run: RunData) -> Evaluation:
     """Evaluate a run. Raises RunDataError for what was known of candidates, if it cannot be read."""
     seen = seen_flows(run)
     flows = classified(served_flows(run, seen))
-    made = decided(run, flows)
+    decided_flows = decided(run, flows)
     instances = expected_times(run, flows)
-    sessions = sessions_by_instance(run, flows, seen, made)
-    closed = outages(run)
-    evaluated = run.counting(_evaluated(made, instances, sessions, closed, RoundTrips(run)), "time_s")
-    balance, stability = _evenness(run, instances, sessions, closed)
-    held = most_held(run, flows, made)
-    return Evaluation(evaluated, _regret(evaluated), balance, stability, costs(run, flows, made, held), held)
+    sessions = sessions_by_instance(run, flows, seen, decided_flows)
+    outages_of = outages(run)
+    evaluated = run.counting(_evaluated(decided_flows, instances, sessions, outages_of, RoundTrips(run)), "time_s")
+    balance, stability = _evenness(run, instances, sessions, outages_of)
+    peaks = peak_bindings(run, flows, decided_flows)
+    return Evaluation(evaluated, _regret(evaluated), balance, stability, costs(run, flows, decided_flows, peaks), peaks)
 
 
 # -- regret ----------------------------------------------------------------------------------------
 
 
 def _evaluated(
-    made: pd.DataFrame,
+    decided_flows: pd.DataFrame,
     instances: Mapping[str, ExpectedTime],
     sessions: Mapping[str, Sessions],
-    closed: Mapping[str, Sequence[Outage]],
+    outages_of: Mapping[str, Sequence[Outage]],
     round_trips: RoundTrips,
 ) -> pd.DataFrame:
     """Return `Evaluation.decisions`."""
     parts = []
-    for (service, d_router), group in made.groupby(["service", "d_router"], sort=False):
+    for (service, d_router), group in decided_flows.groupby(["service", "d_router"], sort=False):
         candidates = {name: item for name, item in instances.items() if item.service == service}
         weighed = _Weighed(group["time_s"].to_numpy(), pd.Index(candidates).get_indexer(group["instance"]))
         for name, item in candidates.items():
             is_shut = np.zeros(len(group), dtype=bool)
-            for outage in closed.get(name, ()):
+            for outage in outages_of.get(name, ()):
                 is_shut |= outage.hits(weighed.times_s, d_router)
             found = sessions.get(name, _NOBODY).assigned_before(weighed.times_s)
             weighed.add(item, round_trips.at(weighed.times_s, d_router, item.site), found, is_shut)
@@ -148,7 +148,7 @@ def _evenness(
     run: RunData,
     instances: Mapping[str, ExpectedTime],
     sessions: Mapping[str, Sessions],
-    closed: Mapping[str, Sequence[Outage]],
+    outages_of: Mapping[str, Sequence[Outage]],
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return `Evaluation.balance` and `Evaluation.stability`."""
     edges_s = run.start_s + WINDOW_S * np.arange(int((run.end_s - run.start_s) / WINDOW_S) + 1)
@@ -156,7 +156,7 @@ def _evenness(
     for service in sorted({item.service for item in instances.values()}):
         of_it = {name: item for name, item in instances.items() if item.service == service}
         workers = np.array([item.workers for item in of_it.values()], dtype=float)
-        loads = np.array([_loads(sessions.get(name, _NOBODY), edges_s, closed.get(name, ())) for name in of_it])
+        loads = np.array([_loads(sessions.get(name, _NOBODY), edges_s, outages_of.get(name, ())) for name in of_it])
         loads /= workers[:, None]
         uneven = imbalance(loads)
         balance.append(pd.DataFrame({"time_s": edges_s[:-1], "service": service, "imbalance": uneven}))
@@ -178,10 +178,10 @@ def _evenness(
     return table, pd.DataFrame(stability, columns=["service", "imbalance_mean", "dispersion", "swing"])
 
 
-def _loads(sessions: Sessions, edges_s: np.ndarray, closed: Sequence[Outage]) -> np.ndarray:
+def _loads(sessions: Sessions, edges_s: np.ndarray, outages: Sequence[Outage]) -> np.ndarray:
     """Return how many sessions were there on average in each window; NaN while the instance took no flows."""
     present = sessions.mean_present(edges_s)
-    for outage in closed:
+    for outage in outages:
         if outage.ingress is None:
             present[(edges_s[:-1] < outage.until_s) & (edges_s[1:] > outage.from_s)] = np.nan
     return present

@@ -26,7 +26,7 @@ _PROBES = ("probe", "probe_reply")
 _POLLS = ("poll",)
 
 
-def most_held(run: RunData, flows: pd.DataFrame, decisions: pd.DataFrame) -> pd.DataFrame:
+def peak_bindings(run: RunData, flows: pd.DataFrame, decisions: pd.DataFrame) -> pd.DataFrame:
     """Return the most bindings that were held at a time: `place`, `kept_by` (a role), `mode`, `bindings`.
 
     `flows` are served and classified, `decisions` as of `decisions.decided`.
@@ -36,12 +36,12 @@ def most_held(run: RunData, flows: pd.DataFrame, decisions: pd.DataFrame) -> pd.
     return pd.DataFrame(rows, columns=["place", "kept_by", "mode", "bindings"])
 
 
-def costs(run: RunData, flows: pd.DataFrame, decisions: pd.DataFrame, held: pd.DataFrame) -> pd.DataFrame:
-    """Return `what`, `unit` and `value`, one row per figure; `held` is of `most_held`, the others as there."""
+def costs(run: RunData, flows: pd.DataFrame, decisions: pd.DataFrame, peaks: pd.DataFrame) -> pd.DataFrame:
+    """Return `what`, `unit` and `value`, one row per figure; `peaks` is of `peak_bindings`, the others as there."""
     rows = [
         *_signalling(run, len(decisions)),
         *_completion(run.counting(flows, "due_s")),
-        *_state(held),
+        *_state(peaks),
     ]
     return pd.DataFrame(rows, columns=["what", "unit", "value"]).astype({"value": float})
 
@@ -69,13 +69,13 @@ def _completion(flows: pd.DataFrame) -> Iterator[tuple[str, str, float]]:
         yield f"mean completion of {service}", "ms", float(completion_ms)
 
 
-def _state(held: pd.DataFrame) -> Iterator[tuple[str, str, float]]:
-    """Tell of the fullest switch, connection table and control process: what they held at most, and in which bytes."""
+def _state(peaks: pd.DataFrame) -> Iterator[tuple[str, str, float]]:
+    """Return what the fullest switch, connection table and control process held at most, and in which bytes."""
     for kept_as, unit, per_binding, bytes_each in (
         ("reactive", "flow entries", _ENTRIES_PER_BINDING, ENTRIES_BYTES),
         ("datapath", "connections", 1, CONNECTION_BYTES),
     ):
-        places = held[held["mode"] == kept_as]
+        places = peaks[peaks["mode"] == kept_as]
         if places.empty:
             continue
         place, most = places.loc[places["bindings"].idxmax(), ["place", "bindings"]]
