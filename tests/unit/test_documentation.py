@@ -23,6 +23,11 @@ DECISIONS = sorted(DOCS.glob("decisions/[0-9]*.md"))
 EXAMPLES = sorted(DOCS.glob("examples/**/*.yaml"))
 PROGRAMS = [*DOCS.glob("examples/*.ipynb"), *DOCS.glob("examples/python/*.py")]
 LINK = re.compile(r"\]\(([^)#\s]+)")
+FILE = re.compile(r"`((?:testbed|ryu_apps|traffic|topologies|tests|docs)/[\w/.-]+)(?:::\w+)?`")
+PLACES = (
+    "testbed/dyncast/policies/most_free.py",
+    "testbed/emulation/links/tbf_link.py",
+)  # that templates are copied to
 ROW = re.compile(r"\| \[[^]]+\]\((?P<link>[^)]+)\) \| (?P<words>.+?) \|(?P<rest>.*)")
 DECIDED = re.compile(r" \d{4}-\d\d-\d\d \| (in force|(amended|replaced) by \d{4}) \|")
 
@@ -134,3 +139,9 @@ def test_the_readme_leads_to_every_room_at_the_top() -> None:
     rooms = {room for package in floor_plan.PACKAGES for room in floor_plan.rooms(ROOT / package)}
     wanted = {str(room.relative_to(ROOT)) for room in rooms if room.parent in (ROOT, ROOT / "testbed")} - {"testbed"}
     assert wanted <= linked
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_files_that_a_page_names_are_there(page: Path) -> None:
+    named = FILE.findall(page.read_text(encoding="utf-8"))
+    assert [file for file in named if not (ROOT / file).exists() and file not in PLACES] == []
