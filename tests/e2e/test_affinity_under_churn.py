@@ -30,7 +30,7 @@ from testbed.benchmarks.instruments.frames import ETHERTYPE, Frames, to_gateway
 from testbed.benchmarks.instruments.wire import packet_socket
 from testbed.emulation.netns.namespaces import socket_in
 from testbed.emulation.wiring import HOST_INTERFACE
-from testbed.experiment.faults.injector import Breaker
+from testbed.experiment.faults.injector import FaultInjector
 from testbed.experiment.progress import Silent
 from testbed.experiment.scenario.file import load as load_scenario
 from testbed.net.flow_key import UDP
@@ -149,12 +149,12 @@ def offer(testbed: CountingTestbed, size: Size) -> dict[int, float]:
     begin_s = time.monotonic()
     patience_s = 4 * max(size.rounds * ROUND_S, size.packets / size.packets_per_s)
     with RecordWriter(testbed.folder, "faults") as records, ExitStack() as opened:
-        breaker = Breaker(testbed, records, Silent(), begin_s)
+        injector = FaultInjector(testbed, records, Silent(), begin_s)
         sender = opened.enter_context(Sender(testbed, size))
         begun, next_look_s, arrived = 0, LOOK_S, 0
         while (elapsed_s := time.monotonic() - begin_s) < testbed.plan.scenario.duration_s or arrived < size.packets:
             assert elapsed_s < patience_s, f"{arrived:,} packets have arrived in {elapsed_s:.0f} s"
-            breaker.go_on()
+            injector.step()
             # All flows have begun when half of the faults are over, and so meet the others bound.
             due = min(size.flows, int(2 * size.flows * elapsed_s / testbed.plan.scenario.duration_s))
             for number in range(begun, due):

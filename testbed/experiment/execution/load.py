@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from testbed.emulation.machine.host_drops import StrayDrops
 from testbed.experiment.execution.run_folder import RunFolder
-from testbed.experiment.faults.injector import Breaker
+from testbed.experiment.faults.injector import FaultInjector
 from testbed.experiment.launch.processes import RunError
 from testbed.experiment.launch.testbed import Testbed
 from testbed.experiment.plan.plan import Plan
@@ -60,10 +60,10 @@ def offer_load(testbed: Testbed, load: Load, folder: RunFolder, progress: Progre
     progress.traffic(folder.work, load.start_s)
     patience_s = load.longest_work_s + _LATE_END_S  # after the last arrival
     with RecordWriter(folder.work, "faults") as records:
-        injector = Breaker(testbed, records, progress, load.start_s)
+        injector = FaultInjector(testbed, records, progress, load.start_s)
 
         def has_ended() -> bool:
-            injector.go_on()
+            injector.step()
             elapsed_s = time.monotonic() - load.start_s
             loads = [item for running in testbed.running.values() for item in running.loads()]
             progress.load(elapsed_s, scenario.duration_s, loads)

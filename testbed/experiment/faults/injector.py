@@ -1,6 +1,6 @@
 """Break things while the load goes on, at their times, and write down when each was done.
 
-`Breaker` performs the faults of links itself, and passes all others to the system whose kind they are, and writes
+`FaultInjector` performs the faults of links itself, and passes all others to the system whose kind they are, and writes
 `faults` rows. What a fault did to the flows is the analysis's business.
 """
 
@@ -24,7 +24,7 @@ def perform(step: Step, operations: Operations) -> str:
     return "; ".join(filter(None, [deed(*link) for link in step.fault.links]))
 
 
-class Breaker:
+class FaultInjector:
     """Perform the faults of a plan on a testbed whose load starts at `start_s`."""
 
     def __init__(self, testbed: Testbed, records: RecordWriter, progress: Progress, start_s: float) -> None:
@@ -36,12 +36,12 @@ class Breaker:
         self._progress = progress
         self._start_s = start_s
 
-    def go_on(self) -> None:
+    def step(self) -> None:
         """Perform what is due by now."""
         for step in self._schedule.due(time.monotonic() - self._start_s):
             self._write(Happening(step.fault, step.event, self._perform(step)), self._start_s + step.due_s)
         for running in self._running.values():
-            for happening in running.go_on(time.monotonic()):
+            for happening in running.step(time.monotonic()):
                 self._write(happening)
 
     def close(self) -> None:

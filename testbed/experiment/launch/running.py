@@ -71,7 +71,7 @@ class Running:
         """Perform the begin or the end of a fault; return what there is to remark."""
         raise NotImplementedError(f"{type(self).__name__} performs no {step.fault.kind}")
 
-    def go_on(self, now_s: float) -> Iterable[Happening]:
+    def step(self, now_s: float) -> Iterable[Happening]:
         """Go on with faults that take several steps; called again and again."""
         return ()
 

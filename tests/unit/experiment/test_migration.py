@@ -55,7 +55,7 @@ def _begun(quiet_s: float = 3.0) -> tuple[Migration, _Hands]:
 
 
 def _go_on(moving: Migration, hands: _Hands, *times_s: float) -> list[Happened]:
-    return [happened for now_s in times_s if (happened := moving.go_on(now_s, hands)) is not None]  # type: ignore[arg-type]
+    return [happened for now_s in times_s if (happened := moving.step(now_s, hands)) is not None]  # type: ignore[arg-type]
 
 
 def test_the_old_one_keeps_taking_flows_until_every_d_router_knows_the_new_one() -> None:

@@ -28,7 +28,7 @@ class Happened(NamedTuple):
 
 
 class Migration:
-    """`old` moves to `new`. `begin` once, then `go_on` again and again until `is_done`."""
+    """`old` moves to `new`. `begin` once, then `step` again and again until `is_done`."""
 
     def __init__(self, old: str, new: str, quiet_s: float) -> None:
         self._old = old
@@ -47,7 +47,7 @@ class Migration:
             return operations.set_state(self._new, "up")
         return operations.start_instance(self._new)
 
-    def go_on(self, now_s: float, operations: DyncastOperations) -> Happened | None:
+    def step(self, now_s: float, operations: DyncastOperations) -> Happened | None:
         """Do the next step if its time has come."""
         if self.is_done or now_s < self._look_due_s:
             return None

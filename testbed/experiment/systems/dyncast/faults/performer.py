@@ -49,10 +49,10 @@ class FaultPerformer:
         self._migrations[step.fault.number] = step.fault, moving
         return moving.begin(self._operations)
 
-    def go_on(self, now_s: float) -> Iterable[Happening]:
+    def step(self, now_s: float) -> Iterable[Happening]:
         """Go on with migrations."""
         for fault, moving in self._migrations.values():
-            happened = moving.go_on(now_s, self._operations)
+            happened = moving.step(now_s, self._operations)
             if happened is not None:
                 yield Happening(fault, *happened)
 

@@ -126,9 +126,9 @@ class RunningDyncast(Running):
         """Perform the begin or the end of a fault of an instance, D-MA or control process."""
         return self._faults.perform(step)
 
-    def go_on(self, now_s: float) -> Iterable[Happening]:
+    def step(self, now_s: float) -> Iterable[Happening]:
         """Go on with migrations."""
-        return self._faults.go_on(now_s)
+        return self._faults.step(now_s)
 
     def end_faults(self) -> Iterable[Happening]:
         """Have halted processes go on; say which migrations are unfinished."""
