@@ -17,7 +17,7 @@ class Operations(Protocol):
     def kill(self, process: str) -> str:
         """Kill a process."""
 
-    def dismiss(self, process: str) -> str:
+    def stop(self, process: str) -> str:
         """Have a process end in good order."""
 
     def signal(self, process: str, number: signal.Signals) -> str:
@@ -50,11 +50,11 @@ class TestbedOperations:
         self._processes.kill(process)
         return ""
 
-    def dismiss(self, process: str) -> str:
+    def stop(self, process: str) -> str:
         """Have a process end in good order."""
         if not self._processes.is_running(process):
             return f"{process} did not run"
-        self._processes.dismiss(process)
+        self._processes.stop(process)
         return ""
 
     def signal(self, process: str, number: signal.Signals) -> str:

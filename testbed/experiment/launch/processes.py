@@ -140,7 +140,7 @@ class Processes:
         _kill_with_children(process.child)
         set_aside(self._folder, name)
 
-    def dismiss(self, name: str) -> None:
+    def stop(self, name: str) -> None:
         """Ask a process to end in the middle of the run, and do not wait for it; `start` may start it again."""
         process = self._processes[name]
         process.may_end = process.is_leaving = True

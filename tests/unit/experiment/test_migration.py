@@ -34,7 +34,7 @@ class _Hands:
         self.done.append((state, instance))
         return ""
 
-    def dismiss(self, process: str) -> str:
+    def stop(self, process: str) -> str:
         self.running.discard(process)
         self.done.append(("stop", process))
         return ""

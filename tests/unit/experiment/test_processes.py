@@ -84,7 +84,7 @@ def test_who_dies_unasked_ends_the_run(processes: Processes, network: _Network) 
 
 def test_who_is_dismissed_may_take_its_time_and_be_started_again(processes: Processes, network: _Network) -> None:
     _start(processes)
-    processes.dismiss("render-1@east")
+    processes.stop("render-1@east")
     assert not processes.is_running("render-1@east")
     _start(processes)  # waits for the former one
     assert network.children[0].poll() == 0

@@ -70,7 +70,7 @@ class Migration:
         if operations.is_running(self._old) and not self._has_been_quiet(operations.activity(self._old), now_s):
             return None
         self.is_done = True
-        return Happened("stopped", operations.dismiss(self._old))
+        return Happened("stopped", operations.stop(self._old))
 
     def _has_been_quiet(self, activity: Activity | None, now_s: float) -> bool:
         if activity is None or activity.sessions or activity.started != self._started:

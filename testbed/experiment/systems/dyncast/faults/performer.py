@@ -23,7 +23,7 @@ def perform(step: Step, operations: DyncastOperations) -> str:
     if fault.kind == "instance_crash":
         return operations.kill(fault.instance) if begins else operations.start_instance(fault.instance)
     starts = (fault.kind == "instance_start") == begins
-    return (operations.start_instance if starts else operations.dismiss)(fault.instance)
+    return (operations.start_instance if starts else operations.stop)(fault.instance)
 
 
 def migration(step: Step) -> Migration:
