@@ -275,9 +275,9 @@ class EmulatedNetwork:
         """Have the link between two nodes lose everything, both ways. Raises NetworkError or LinkError."""
         self.links.cut(self._label(a, b))
 
-    def mend(self, a: str, b: str) -> None:
+    def restore(self, a: str, b: str) -> None:
         """Undo one `cut`; a link that was cut twice carries again when both are undone."""
-        self.links.mend(self._label(a, b))
+        self.links.restore(self._label(a, b))
 
     def lost_at_switches(self) -> int:
         """Return how many packets Open vSwitch had no time to read, so far."""

@@ -200,11 +200,11 @@ def test_a_cut_link_loses_everything_both_ways_and_keeps_its_routes(
         links.cut("link-0")  # by two faults at once
         for sender in (a, b):
             sender.send(frame(1))
-        links.mend("link-0")
+        links.restore("link-0")
         for sender in (a, b):
             sender.send(frame(2))
-        links.mend("link-0")
-        links.mend("link-0")  # once too often
+        links.restore("link-0")
+        links.restore("link-0")  # once too often
         for sender in (a, b):
             sender.send(frame(3))
         assert [number_of(receiver.recv(2048)) for receiver in (b, a)] == [3, 3]  # a link keeps the order

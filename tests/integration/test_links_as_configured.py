@@ -203,7 +203,7 @@ def test_a_link_that_is_no_longer_as_configured_is_found(built: Built) -> None:
         assert built.network.links.statistics()["links"]["client - east"]["b_to_a"]["in_place"] is False
     finally:
         built.network.cut("client", "east")
-        built.network.mend("client", "east")
+        built.network.restore("client", "east")
     assert off(built.network.links.measure()) == []
 
 
@@ -214,5 +214,5 @@ def test_links_are_as_configured_again_after_they_were_cut_and_the_switch_was_se
     bridges.vsctl("set", "Bridge", built.network.bridge("east").name, "other_config:mac-aging-time=31")
     assert all(link.received == 0 for link in built.network.links.measure())
     for a, b in ends:
-        built.network.mend(a, b)
+        built.network.restore(a, b)
     assert off(built.network.links.measure()) == []

@@ -1,4 +1,4 @@
-"""Cut a link and mend it: while it is cut, both ends send into a void and nothing else about them changes.
+"""Cut a link and restore it: while it is cut, both ends send into a void and nothing else about them changes.
 
 Owns the queueing discipline that swallows what leaves an interface. An interface that goes down would lose its routes
 and addresses, too, and a router that tells its neighbours so at once is a kinder fault than a cut somewhere on the way.
@@ -19,7 +19,7 @@ def cut(request: LinkRequest) -> None:
         run_tc(end.netns_pid, ["qdisc", "replace", "dev", end.interface, "root", "blackhole"])
 
 
-def mend(request: LinkRequest, *, netem: bool) -> None:
+def restore(request: LinkRequest, *, netem: bool) -> None:
     """Have both ends send again, impaired by `netem` if they were. Raises LinkError."""
     for end in (request.a, request.b):
         for command in _mending(end.interface, tc_commands(end.interface, request.spec) if netem else ()):

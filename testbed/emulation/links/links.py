@@ -80,14 +80,14 @@ class Links:
         if self._cuts[label] == 1:
             link_cut.cut(self._requests[label])
 
-    def mend(self, label: str) -> None:
+    def restore(self, label: str) -> None:
         """Undo one `cut`; a link carries again when each was undone. Raises LinkError."""
         if not self._cuts[label]:
             return
         self._cuts[label] -= 1
         if not self._cuts[label]:
             request = self._requests[label]
-            link_cut.mend(request, netem=self.name == KernelLinks.name and not request.spec.is_plain)
+            link_cut.restore(request, netem=self.name == KernelLinks.name and not request.spec.is_plain)
 
     def close(self) -> None:
         """Take all links down; safe to call twice."""

@@ -19,8 +19,8 @@ _WORDS = {"begin": "", "end": " ends"}
 
 
 def perform(step: Step, operations: Operations) -> str:
-    """Cut links, or mend them; return what there is to remark."""
-    deed = operations.cut if step.event == "begin" else operations.mend
+    """Cut links, or restore them; return what there is to remark."""
+    deed = operations.cut if step.event == "begin" else operations.restore
     return "; ".join(filter(None, [deed(*link) for link in step.fault.links]))
 
 

@@ -26,7 +26,7 @@ class Operations(Protocol):
     def cut(self, a: str, b: str) -> str:
         """Have a link lose everything."""
 
-    def mend(self, a: str, b: str) -> str:
+    def restore(self, a: str, b: str) -> str:
         """Undo a cut."""
 
     def is_running(self, process: str) -> bool:
@@ -76,9 +76,9 @@ class TestbedOperations:
         self._testbed.network.cut(a, b)
         return ""
 
-    def mend(self, a: str, b: str) -> str:
+    def restore(self, a: str, b: str) -> str:
         """Undo a cut."""
-        self._testbed.network.mend(a, b)
+        self._testbed.network.restore(a, b)
         return ""
 
     def is_running(self, process: str) -> bool:

@@ -126,7 +126,7 @@ def perform(step: Step, hands: Any) -> str:
         ({"kind": "instance_drain", "instance": "render-1@east"},
          [("set_state", "render-1@east", "draining")], [("set_state", "render-1@east", "up")]),
         ({"kind": "egress_unreachable", "site": "middle"},
-         [("cut", "middle", "Chicago")], [("mend", "middle", "Chicago")]),
+         [("cut", "middle", "Chicago")], [("restore", "middle", "Chicago")]),
         ({"kind": "agent_silent", "site": "middle"},
          [("signal", "dma@middle", signal.SIGSTOP)], [("signal", "dma@middle", signal.SIGCONT)]),
         ({"kind": "control_killed", "site": "middle"},
