@@ -165,7 +165,7 @@ def test_a_crash_takes_the_program_along_and_it_serves_again_when_started_anew(h
     assert has_ended(program)
     assert operations.start_instance("web-1@west") == ""
     testbed.processes.wait_ready(["web-1@west"], 20)
-    wait_until(lambda: operations.who_lacks("web-1@west") == "", 10, "D-Routers to know it")
+    wait_until(lambda: operations.router_without("web-1@west") == "", 10, "D-Routers to know it")
     wait_until(lambda: _ask(testbed, "203.0.113.10")[0] == "web-1@west", 10, "an answer from it")
 
 

@@ -39,7 +39,7 @@ class _Hands:
         self.done.append(("stop", process))
         return ""
 
-    def who_lacks(self, instance: str) -> str:
+    def router_without(self, instance: str) -> str:
         assert instance == NEW
         return self.lacking
 

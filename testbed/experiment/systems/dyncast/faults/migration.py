@@ -4,7 +4,7 @@ Pure but for the operations. Owns the order of the steps and what each waits for
 go about it (sections 4.2 and 4.1 of the CFN and the Dyncast architecture: instances come and go, bindings follow).
 
 1. `begin`: the new one is started.
-2. `draining`: every D-Router would give it flows; now the old one says that it takes no new ones, and keeps its own.
+2. `draining`: every D-Router would assign flows to it; now the old one says that it takes no new ones, and keeps its own.
 3. `stopped`: nothing began there and nothing was under way for `quiet_s`; by default, until no D-Router can still hold
    a binding to it. A client that goes on for ever keeps it for ever.
 """
@@ -59,7 +59,7 @@ class Migration:
         return None if self.is_done else Happened("unfinished", self._waits_for)
 
     def _drain(self, operations: DyncastOperations) -> Happened | None:
-        lacking = operations.who_lacks(self._new)
+        lacking = operations.router_without(self._new)
         if lacking:
             self._waits_for = f"{lacking} does not know {self._new} yet"
             return None

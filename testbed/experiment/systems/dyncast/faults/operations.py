@@ -42,8 +42,8 @@ class DyncastOperations(Operations, Protocol):
     def set_state(self, instance: str, state: str) -> str:
         """Have an instance say that it is up or draining."""
 
-    def who_lacks(self, instance: str) -> str:
-        """Return a D-Router that would give the instance no flow yet; empty: all would."""
+    def router_without(self, instance: str) -> str:
+        """Return a D-Router that would assign no flow to the instance yet; empty: all would."""
 
     def activity(self, instance: str) -> Activity | None:
         """Ask an instance what it has to do; None if it does not answer."""
@@ -81,10 +81,10 @@ class RunOperations(TestbedOperations):
             return f"{instance} did not answer: {error}"
         return "" if status == http.HTTPStatus.OK else f"{instance} answered {status}"
 
-    def who_lacks(self, instance: str) -> str:
-        """Return a D-Router that would give the instance no flow yet; empty: all would."""
+    def router_without(self, instance: str) -> str:
+        """Return a D-Router that would assign no flow to the instance yet; empty: all would."""
         d_bid = next(item.d_bid for item in self._plan.instances if item.name == instance)
-        return next((site for site in self._plan.sites if not self._would_give_flows(site, d_bid)), "")
+        return next((site for site in self._plan.sites if not self._would_assign_flows(site, d_bid)), "")
 
     def activity(self, instance: str) -> Activity | None:
         """Ask an instance what it has to do; None if it does not answer."""
@@ -95,11 +95,11 @@ class RunOperations(TestbedOperations):
         except (OSError, http.client.HTTPException, ValueError, KeyError):
             return None
 
-    def _would_give_flows(self, site: str, d_bid: str) -> bool:
+    def _would_assign_flows(self, site: str, d_bid: str) -> bool:
         try:
             if any(row["usable"] and row["d_bid"] == d_bid for row in self._dyncast.inspect(site, "bindings")):
                 return True
-            # One that is told by a controller whom to give flows knows no more of it.
+            # One to which a controller sends shares of flows knows no more of it.
             return any(row["d_bid"] == d_bid for row in self._dyncast.inspect(site, "weights"))
         except InspectionError:
             return False
