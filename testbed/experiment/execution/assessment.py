@@ -35,7 +35,7 @@ def end_processes(testbed: Testbed, load: Load, cpu_before: CpuTimes) -> Counted
 
 def assess(testbed: Testbed, load: Load, counted: Counted, links: dict[str, Any]) -> Fidelity:
     """Return the verdict on a run: of the machine, and of each system. `links`: the final statistics of the backend."""
-    judged = fidelity.judge(
+    assessed = fidelity.assess(
         links=links,
         switch_lost=counted.switch_lost,
         cpu_share=counted.cpu_share,

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from testbed.emulation.links.link_measure import MeasuredDirection
-from testbed.experiment.fidelity.link_fidelity import IdlePath, assess_idle_links, judge_links, judge_paths
+from testbed.experiment.fidelity.link_fidelity import IdlePath, assess_idle_links, assess_links, assess_paths
 from testbed.experiment.fidelity.verdict import Fidelity
 from topologies.spec import LinkSpec
 
@@ -30,7 +30,7 @@ STRAY_SUSPECT, STRAY_INVALID = 0.0001, 0.01  # share of packets that the machine
 _NAMED = 3  # places of such drops that a reason names
 
 
-def judge(
+def assess(
     *,
     links: dict[str, Any],
     switch_lost: int,
@@ -55,7 +55,7 @@ def judge(
     """
     fidelity = Fidelity()
     assess_idle_links(fidelity, idle_links)
-    judge_paths(fidelity, paths)
+    assess_paths(fidelity, paths)
     lateness = links.get("lateness") or {}
     p50_ms, link_p99_ms = lateness.get("p50_ms"), lateness.get("p99_ms")
     fidelity.above(
@@ -75,8 +75,8 @@ def judge(
         "switch_overload_share", switch_lost / max(1, carried + switch_lost), OVERLOAD_SUSPECT, 0.01,
         f"the switches lost {switch_lost} packets that they had no time to read",
     )  # fmt: skip
-    judge_links(fidelity, links, link_specs)
-    _judge_stray_drops(fidelity, stray_drops, received)
+    assess_links(fidelity, links, link_specs)
+    _assess_stray_drops(fidelity, stray_drops, received)
     assess_control(fidelity, control_delays_ms)
     assess_generators(fidelity, generators)
     fidelity.above("cpu_share", cpu_share, CPU_SUSPECT, None, f"all cores were {cpu_share:.0%} busy")
@@ -121,7 +121,7 @@ def assess_control(fidelity: Fidelity, delays_ms: Mapping[str, Sequence[float]])
         )  # fmt: skip
 
 
-def _judge_stray_drops(fidelity: Fidelity, dropped: Mapping[str, int], received: int) -> None:
+def _assess_stray_drops(fidelity: Fidelity, dropped: Mapping[str, int], received: int) -> None:
     total = sum(dropped.values())
     places = sorted((place for place, count in dropped.items() if count > 0), key=lambda place: -dropped[place])
     if received:

@@ -49,7 +49,7 @@ class IdlePath(NamedTuple):
         return max(0.0, abs(self.rtt_ms - self.configured_ms) - allowed_ms)
 
 
-def judge_paths(fidelity: Fidelity, paths: Sequence[IdlePath]) -> None:
+def assess_paths(fidelity: Fidelity, paths: Sequence[IdlePath]) -> None:
     """Judge the delays at rest."""
     measured = [(error_ms, path) for path in paths if (error_ms := path.error_ms) is not None]
     if not measured:
@@ -112,14 +112,14 @@ def _assess_probes(fidelity: Fidelity, measured: Sequence[MeasuredDirection]) ->
         )
 
 
-def judge_links(fidelity: Fidelity, links: Mapping[str, Any], specs: Mapping[str, LinkSpec]) -> None:
+def assess_links(fidelity: Fidelity, links: Mapping[str, Any], specs: Mapping[str, LinkSpec]) -> None:
     """Judge the statistics of the link backend against what each link was told to do, by label."""
     directions = list(_directions(links, specs))
     for name, _, counted in directions:
         if counted.get("in_place") is False:
             fidelity.fail(f"link {name} lost what impairs it during the run")
-    _judge_rates(fidelity, directions)
-    _judge_losses(fidelity, directions)
+    _assess_rates(fidelity, directions)
+    _assess_losses(fidelity, directions)
     rejected = sum(counted.get("dropped_interface") or 0 for _, _, counted in directions)
     packets = sum(counted.get("packets") or 0 for _, _, counted in directions)
     if packets:
@@ -138,7 +138,7 @@ def _directions(
                 yield f"{label} ({direction})", specs[label], counted
 
 
-def _judge_rates(fidelity: Fidelity, directions: Sequence[tuple[str, LinkSpec, Mapping[str, Any]]]) -> None:
+def _assess_rates(fidelity: Fidelity, directions: Sequence[tuple[str, LinkSpec, Mapping[str, Any]]]) -> None:
     errors = [
         (abs(counted["full_mbps"] / spec.rate_mbps - 1), name, counted["full_mbps"], spec.rate_mbps)
         for name, spec, counted in directions
@@ -152,7 +152,7 @@ def _judge_rates(fidelity: Fidelity, directions: Sequence[tuple[str, LinkSpec, M
         )  # fmt: skip
 
 
-def _judge_losses(fidelity: Fidelity, directions: Sequence[tuple[str, LinkSpec, Mapping[str, Any]]]) -> None:
+def _assess_losses(fidelity: Fidelity, directions: Sequence[tuple[str, LinkSpec, Mapping[str, Any]]]) -> None:
     tested = [
         (name, spec, counted, lost)
         for name, spec, counted in directions

@@ -1,4 +1,4 @@
-"""A verdict on a run: `valid`, `suspect` or `invalid`, with its figures and reasons. Knows not what is judged."""
+"""A verdict on a run: `valid`, `suspect` or `invalid`, with its figures and reasons. Knows not what is assessed."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from testbed.emulation.links.link_measure import MeasuredDirection
 from testbed.emulation.relay.full_rate import FullRate
 from testbed.emulation.relay.impairment import Impairment, LinkDirection
 from testbed.experiment.fidelity import fidelity
-from testbed.experiment.fidelity.link_fidelity import IdlePath, assess_idle_links, judge_links, judge_paths
+from testbed.experiment.fidelity.link_fidelity import IdlePath, assess_idle_links, assess_links, assess_paths
 from testbed.experiment.fidelity.verdict import Fidelity
 from testbed.records.manifest import FidelityEntry
 from topologies.spec import LinkSpec
@@ -19,24 +19,24 @@ from topologies.spec import LinkSpec
 SPEC = LinkSpec(delay_ms=10, jitter_ms=1, loss_percent=1, rate_mbps=8)
 
 
-def _judged(counted: dict[str, Any], spec: LinkSpec = SPEC) -> Fidelity:
+def _assessed(counted: dict[str, Any], spec: LinkSpec = SPEC) -> Fidelity:
     verdict = Fidelity()
     sound = {"packets": 10_000, "dropped_loss": 100, "dropped_interface": 0, "full_s": 5.0, "full_mbps": 8.0}
-    judge_links(verdict, {"links": {"a - b": {"a_to_b": {**sound, **counted}}}}, {"a - b": spec})
+    assess_links(verdict, {"links": {"a - b": {"a_to_b": {**sound, **counted}}}}, {"a - b": spec})
     return verdict
 
 
 def _paths(*rtts_ms: float | None) -> Fidelity:
     verdict = Fidelity()
-    judge_paths(verdict, [IdlePath("east", "west", rtt_ms, (LinkSpec(delay_ms=5), SPEC)) for rtt_ms in rtts_ms])
+    assess_paths(verdict, [IdlePath("east", "west", rtt_ms, (LinkSpec(delay_ms=5), SPEC)) for rtt_ms in rtts_ms])
     return verdict
 
 
 def test_links_that_do_as_they_were_told_are_valid() -> None:
     measured = {"link_rate_error": 0.0, "link_loss_chance": 1.0, "link_rejected_share": 0.0}
-    assert _judged({}).as_entry() == FidelityEntry("valid", (), measured)
-    assert _judged({"full_s": 0.5, "full_mbps": 3.0}).verdict == "valid"  # too short to be judged
-    assert _judged({"dropped_loss": 115}).verdict == "valid"  # 1.5 standard deviations
+    assert _assessed({}).as_entry() == FidelityEntry("valid", (), measured)
+    assert _assessed({"full_s": 0.5, "full_mbps": 3.0}).verdict == "valid"  # too short to be assessed
+    assert _assessed({"dropped_loss": 115}).verdict == "valid"  # 1.5 standard deviations
 
 
 @pytest.mark.parametrize(
@@ -52,28 +52,28 @@ def test_links_that_do_as_they_were_told_are_valid() -> None:
     ],
 )
 def test_each_figure_of_a_link_can_spoil_a_run(counted: dict[str, Any], verdict: str, word: str) -> None:
-    judged = _judged(counted)
-    assert judged.verdict == verdict, judged.reasons
-    assert word in judged.reasons[0]
+    assessed = _assessed(counted)
+    assert assessed.verdict == verdict, assessed.reasons
+    assert word in assessed.reasons[0]
 
 
 def test_a_lossless_link_may_lose_nothing() -> None:
-    assert _judged({"dropped_loss": 0}, LinkSpec(delay_ms=1)).verdict == "valid"
-    assert _judged({"dropped_loss": 1}, LinkSpec(delay_ms=1)).verdict == "invalid"
-    assert _judged({"packets": None, "dropped_loss": None, "full_mbps": None, "full_s": None}).verdict == "valid"
+    assert _assessed({"dropped_loss": 0}, LinkSpec(delay_ms=1)).verdict == "valid"
+    assert _assessed({"dropped_loss": 1}, LinkSpec(delay_ms=1)).verdict == "invalid"
+    assert _assessed({"packets": None, "dropped_loss": None, "full_mbps": None, "full_s": None}).verdict == "valid"
 
 
 def test_where_losses_and_a_full_queue_are_counted_as_one_only_too_few_are_wrong() -> None:
     netem = {"dropped_loss": None, "full_mbps": None, "full_s": None, "in_place": True}
-    assert _judged({**netem, "dropped": 100}).verdict == "valid"
-    assert _judged({**netem, "dropped": 3000}).verdict == "valid"  # its queue was full
-    assert "lost 0 %" in _judged({**netem, "dropped": 0}).reasons[0]
+    assert _assessed({**netem, "dropped": 100}).verdict == "valid"
+    assert _assessed({**netem, "dropped": 3000}).verdict == "valid"  # its queue was full
+    assert "lost 0 %" in _assessed({**netem, "dropped": 0}).reasons[0]
 
 
 def test_a_link_that_lost_its_netem_spoils_a_run() -> None:
-    judged = _judged({"packets": None, "bytes": None, "dropped": None, "dropped_loss": None, "in_place": False})
-    assert judged.verdict == "invalid"
-    assert judged.reasons == ["link a - b (a_to_b) lost what impairs it during the run"]
+    assessed = _assessed({"packets": None, "bytes": None, "dropped": None, "dropped_loss": None, "in_place": False})
+    assert assessed.verdict == "invalid"
+    assert assessed.reasons == ["link a - b (a_to_b) lost what impairs it during the run"]
 
 
 def _idle(
@@ -82,17 +82,17 @@ def _idle(
     return MeasuredDirection(label, "b_to_a", SPEC, 10, received, least_ms, rate_mbps)
 
 
-def _judged_idle(*measured: MeasuredDirection) -> Fidelity:
+def _assessed_idle(*measured: MeasuredDirection) -> Fidelity:
     verdict = Fidelity()
     assess_idle_links(verdict, measured)
     return verdict
 
 
 def test_links_that_are_as_configured_at_rest_are_valid() -> None:
-    assert _judged_idle().measured == {}
-    judged = _judged_idle(_idle(), _idle("b - c", least_ms=9.2))
-    assert judged.verdict == "valid"
-    assert judged.measured["links_measured"] == 2
+    assert _assessed_idle().measured == {}
+    assessed = _assessed_idle(_idle(), _idle("b - c", least_ms=9.2))
+    assert assessed.verdict == "valid"
+    assert assessed.measured["links_measured"] == 2
 
 
 @pytest.mark.parametrize(
@@ -112,14 +112,14 @@ def test_links_that_are_as_configured_at_rest_are_valid() -> None:
 def test_a_link_that_is_not_as_configured_spoils_a_run_and_is_named(
     measured: MeasuredDirection, verdict: str, word: str
 ) -> None:
-    judged = _judged_idle(measured, _idle("b - c"))
-    assert judged.verdict == verdict, judged.reasons
-    assert word in "; ".join(judged.reasons)
+    assessed = _assessed_idle(measured, _idle("b - c"))
+    assert assessed.verdict == verdict, assessed.reasons
+    assert word in "; ".join(assessed.reasons)
 
 
 def test_a_reason_says_how_many_links_are_off() -> None:
-    judged = _judged_idle(_idle(least_ms=0.0), _idle("b - c"), _idle("c - d", least_ms=0.1))
-    assert "link a - b (b_to_a)" in judged.reasons[0] and judged.reasons[0].count("and 1 more are off") == 1
+    assessed = _assessed_idle(_idle(least_ms=0.0), _idle("b - c"), _idle("c - d", least_ms=0.1))
+    assert "link a - b (b_to_a)" in assessed.reasons[0] and assessed.reasons[0].count("and 1 more are off") == 1
 
 
 def test_paths_at_rest_are_held_against_their_delays() -> None:
@@ -137,7 +137,7 @@ def test_paths_at_rest_are_held_against_their_delays() -> None:
 def _run(**changes: Any) -> Fidelity:
     given_: dict[str, Any] = {"generators": {}, "links": {}, "switch_lost": 0, "cpu_share": 0.1, "steal_share": 0.0,
                               "unclean": []}  # fmt: skip
-    return fidelity.judge(**{**given_, **changes})
+    return fidelity.assess(**{**given_, **changes})
 
 
 @pytest.mark.parametrize(
@@ -151,10 +151,10 @@ def _run(**changes: Any) -> Fidelity:
         ({"stray_drops": {"a": 5, "b": 700}, "received": 10_000}, "invalid", "705 packets outside of emulated links"),
     ],
 )  # fmt: skip
-def test_controllers_and_the_machine_itself_are_judged(changes: dict[str, Any], verdict: str, word: str) -> None:
-    judged = _run(**changes)
-    assert judged.verdict == verdict, judged.reasons
-    assert word in "; ".join(judged.reasons)
+def test_controllers_and_the_machine_itself_are_assessed(changes: dict[str, Any], verdict: str, word: str) -> None:
+    assessed = _run(**changes)
+    assert assessed.verdict == verdict, assessed.reasons
+    assert word in "; ".join(assessed.reasons)
 
 
 def test_percentiles_are_of_the_values_themselves() -> None:

@@ -64,7 +64,7 @@ def test_live_load_reads_whole_lines_only(tmp_path: Path) -> None:
     assert (load.sessions, load.utilisation, load.time_s) == (5, 0.9, 1.5)
 
 
-def _judged(**changes: Any) -> fidelity.Fidelity:
+def _assessed(**changes: Any) -> fidelity.Fidelity:
     sending = {"requested": 1000, "achieved": 1000, "lateness_ms": {"p99": 0.5}}
     links = {"lateness": {"p50_ms": 0.05, "p99_ms": 0.5},
              "links": {"a - b": {"a_to_b": {"packets": 1000, "dropped_overload": 0}}}}  # fmt: skip
@@ -76,11 +76,11 @@ def _judged(**changes: Any) -> fidelity.Fidelity:
         "steal_share": 0.0,
         "unclean": [],
     }
-    return fidelity.judge(**{**given, **changes})
+    return fidelity.assess(**{**given, **changes})
 
 
 def test_a_good_run_is_valid() -> None:
-    assert _judged().as_entry() == FidelityEntry(
+    assert _assessed().as_entry() == FidelityEntry(
         verdict="valid",
         reasons=(),
         measured={
@@ -112,13 +112,13 @@ def test_a_good_run_is_valid() -> None:
     ],
 )
 def test_each_figure_can_spoil_a_run(changes: dict[str, Any], verdict: str, word: str) -> None:
-    judged = _judged(**changes)
-    assert judged.verdict == verdict
-    assert word in judged.reasons[0]
+    assessed = _assessed(**changes)
+    assert assessed.verdict == verdict
+    assert word in assessed.reasons[0]
 
 
-def test_links_without_the_relay_have_no_lateness_to_judge() -> None:
-    assert _judged(links={}).verdict == "valid"
+def test_links_without_the_relay_have_no_lateness_to_assess() -> None:
+    assert _assessed(links={}).verdict == "valid"
 
 
 def test_rows_are_read_whole_while_they_are_written(tmp_path: Path) -> None:

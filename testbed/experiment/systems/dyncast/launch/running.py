@@ -15,7 +15,7 @@ from testbed.emulation.netns import namespaces
 from testbed.emulation.switches.bridges import RunningBridge
 from testbed.experiment.faults.steps import Happening, Step
 from testbed.experiment.fidelity.fidelity import assess_control
-from testbed.experiment.fidelity.link_fidelity import IdlePath, judge_paths
+from testbed.experiment.fidelity.link_fidelity import IdlePath, assess_paths
 from testbed.experiment.fidelity.verdict import Fidelity
 from testbed.experiment.launch.processes import RunError
 from testbed.experiment.launch.running import Running
@@ -136,7 +136,7 @@ class RunningDyncast(Running):
 
     def assess(self, verdict: Fidelity, start_s: float) -> None:
         """Judge paths at rest, generators, commands, and what control processes waited."""
-        judge_paths(verdict, self._idle_paths)
+        assess_paths(verdict, self._idle_paths)
         assess_control(verdict, fidelity.control_delays_ms(self._folder, start_s))
         self._load.assess(verdict)
 
