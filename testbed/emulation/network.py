@@ -24,9 +24,9 @@ from weakref import WeakSet
 from testbed.emulation import cleanup, debug_shell, run_tag
 from testbed.emulation.cleanup import CleanReport
 from testbed.emulation.links.links import LinkEnd, LinkRequest, Links, create_links
-from testbed.emulation.machine import host_drops as stray_drops
+from testbed.emulation.machine import host_drops
 from testbed.emulation.machine.capabilities import Backends
-from testbed.emulation.machine.host_drops import StrayDrops
+from testbed.emulation.machine.host_drops import HostDrops
 from testbed.emulation.mininet_nodes import EmulatedMininet
 from testbed.emulation.netns.iproute import run_batch
 from testbed.emulation.netns.namespaces import entered, with_resolver
@@ -283,15 +283,15 @@ class EmulatedNetwork:
         """Return how many packets Open vSwitch had no time to read, so far."""
         return switch_sockets.lost([name for bridge in self._bridges.values() for name in bridge.interfaces.values()])
 
-    def stray_drops(self, deaf: Collection[str] = ()) -> StrayDrops:
-        """Return what the machine dropped, so far, where nothing is emulated; not at sockets of nodes in `deaf`."""
+    def host_drops(self, overload_tolerant: Collection[str] = ()) -> HostDrops:
+        """Return what the machine dropped, so far, where nothing is emulated; not at sockets of nodes in `overload_tolerant`."""
         interfaces: dict[str, set[str]] = {"": set()}  # "": the root namespace
         for item in self._wiring.wires:
             if item.spec.is_plain:
                 for end in (item.a, item.b):
                     interfaces.setdefault(end.node or "", set()).add(end.interface)
         pids: dict[str, int | None] = {node.name: self.pid(node.name) for node in self.topology.nodes}
-        return stray_drops.count(interfaces, {**pids, "": None}, deaf)
+        return host_drops.count(interfaces, {**pids, "": None}, overload_tolerant)
 
     def refuse(self, refusals: Mapping[Address, str], ranges: Collection[Network] = ()) -> None:
         """Have every D-Router refuse what still is addressed to these addresses when it is routed; call it once.

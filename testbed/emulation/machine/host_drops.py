@@ -23,21 +23,21 @@ _UNREAD = {
 
 
 @dataclass(frozen=True)
-class StrayDrops:
+class HostDrops:
     """Packets received at the places looked at, and dropped there by place; both since boot."""
 
     received: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
 
-    def since(self, earlier: StrayDrops) -> StrayDrops:
+    def since(self, earlier: HostDrops) -> HostDrops:
         """Return what came in addition."""
-        return StrayDrops(self.received - earlier.received, self.dropped - earlier.dropped)
+        return HostDrops(self.received - earlier.received, self.dropped - earlier.dropped)
 
 
 def count(
-    interfaces: Mapping[str, Collection[str]], pids: Mapping[str, int | None], deaf: Collection[str]
-) -> StrayDrops:
-    """Count at these interfaces, by node, and at the sockets of all nodes but the `deaf`, which may be overloaded."""
+    interfaces: Mapping[str, Collection[str]], pids: Mapping[str, int | None], overload_tolerant: Collection[str]
+) -> HostDrops:
+    """Count at these interfaces, by node, and at the sockets of all nodes but the `overload_tolerant`, which may be overloaded."""
     received, dropped = 0, Counter[str]()
     for node, pid in pids.items():
         proc = Path("/proc", "self" if pid is None else str(pid), "net")
@@ -45,10 +45,10 @@ def count(
             if name in interfaces.get(node, ()):
                 received += counters[_RECEIVED]
                 dropped[f"{node} {name}"] += counters[_RECEIVE_DROPS] + counters[_SEND_DROPS]
-        if pid is not None and node not in deaf:
+        if pid is not None and node not in overload_tolerant:
             for file, (section, counter) in _UNREAD.items():
                 dropped[f"{node} {counter}"] += _counter(proc / file, section, counter)
-    return StrayDrops(received, dropped)
+    return HostDrops(received, dropped)
 
 
 def _interfaces(proc: Path) -> Iterator[tuple[str, list[int]]]:

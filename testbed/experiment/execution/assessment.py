@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from testbed.emulation.machine.host_drops import StrayDrops
+from testbed.emulation.machine.host_drops import HostDrops
 from testbed.emulation.wiring import link_label
 from testbed.experiment.execution.environment import CpuTimes
 from testbed.experiment.execution.load import Load, overload_tolerant_hosts
@@ -20,7 +20,7 @@ class Counted:
 
     cpu_share: float
     steal_share: float
-    host_drops: StrayDrops
+    host_drops: HostDrops
     switch_lost: int
     unclean: tuple[str, ...]
 
@@ -28,7 +28,7 @@ class Counted:
 def end_processes(testbed: Testbed, load: Load, cpu_before: CpuTimes) -> Counted:
     """End all processes; return what was counted, of the drops before their end changes them."""
     busy, steal = CpuTimes.now().shares_since(cpu_before)
-    drops = testbed.network.stray_drops(overload_tolerant_hosts(testbed.plan)).since(load.drops_before)
+    drops = testbed.network.host_drops(overload_tolerant_hosts(testbed.plan)).since(load.drops_before)
     unclean = testbed.processes.end(load.processes) + testbed.end_processes()
     return Counted(busy, steal, drops, testbed.network.lost_at_switches(), tuple(unclean))
 

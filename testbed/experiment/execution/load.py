@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from testbed.emulation.machine.host_drops import StrayDrops
+from testbed.emulation.machine.host_drops import HostDrops
 from testbed.experiment.execution.run_folder import RunFolder
 from testbed.experiment.faults.injector import FaultInjector
 from testbed.experiment.launch.processes import RunError
@@ -32,7 +32,7 @@ class Load:
     start_s: float
     processes: tuple[str, ...]
     longest_work_s: float
-    drops_before: StrayDrops
+    drops_before: HostDrops
 
 
 def start_load(testbed: Testbed, process_count: int) -> Load:
@@ -45,7 +45,7 @@ def start_load(testbed: Testbed, process_count: int) -> Load:
     for running in of_systems:
         running.measure_at_rest(start_s - _MEASURING_ENDS_S)
     longest_s = max((running.longest_work_s for running in of_systems), default=0.0)
-    load = Load(start_s, processes, longest_s, testbed.network.stray_drops(overload_tolerant_hosts(testbed.plan)))
+    load = Load(start_s, processes, longest_s, testbed.network.host_drops(overload_tolerant_hosts(testbed.plan)))
     if time.monotonic() > start_s:
         raise RunError("the generators were not ready in time; the machine is overloaded: fewer clients, or wait")
     return load

@@ -26,7 +26,10 @@ CPU_SUSPECT = 0.95  # busy share of all cores over the run
 STEAL_SUSPECT = 0.05
 CONTROL_DELAY_SUSPECT_MS = 20.0  # 99th percentile: what a D-Router's control process hears of its switch waits so long
 CONTROL_DELAY_INVALID_MS = 200.0
-STRAY_SUSPECT, STRAY_INVALID = 0.0001, 0.01  # share of packets that the machine dropped outside of emulated links
+HOST_DROPS_SUSPECT, HOST_DROPS_INVALID = (
+    0.0001,
+    0.01,
+)  # share of packets that the machine dropped outside of emulated links
 _NAMED = 3  # places of such drops that a reason names
 
 
@@ -76,7 +79,7 @@ def assess(
         f"the switches lost {switch_lost} packets that they had no time to read",
     )  # fmt: skip
     assess_links(fidelity, links, link_specs)
-    _assess_stray_drops(fidelity, stray_drops, received)
+    _assess_host_drops(fidelity, stray_drops, received)
     assess_control(fidelity, control_delays_ms)
     assess_generators(fidelity, generators)
     fidelity.above("cpu_share", cpu_share, CPU_SUSPECT, None, f"all cores were {cpu_share:.0%} busy")
@@ -121,12 +124,12 @@ def assess_control(fidelity: Fidelity, delays_ms: Mapping[str, Sequence[float]])
         )  # fmt: skip
 
 
-def _assess_stray_drops(fidelity: Fidelity, dropped: Mapping[str, int], received: int) -> None:
+def _assess_host_drops(fidelity: Fidelity, dropped: Mapping[str, int], received: int) -> None:
     total = sum(dropped.values())
     places = sorted((place for place, count in dropped.items() if count > 0), key=lambda place: -dropped[place])
     if received:
         fidelity.above(
-            "stray_drop_share", total / (received + total), STRAY_SUSPECT, STRAY_INVALID,
+            "stray_drop_share", total / (received + total), HOST_DROPS_SUSPECT, HOST_DROPS_INVALID,
             f"the machine dropped {total} packets outside of emulated links, at {', '.join(places[:_NAMED])}",
         )  # fmt: skip
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from testbed.emulation.machine import host_drops
-from testbed.emulation.machine.host_drops import StrayDrops
+from testbed.emulation.machine.host_drops import HostDrops
 
 _DEV = """Inter-|   Receive                       |  Transmit
  face |bytes packets errs drop fifo frame compressed multicast|bytes packets errs drop fifo colls carrier compressed
@@ -46,5 +46,5 @@ def test_sockets_of_who_may_be_overloaded_are_not(proc: Path) -> None:
 
 
 def test_only_what_came_in_addition_counts() -> None:
-    before, after = StrayDrops(10, Counter({"a": 3, "b": 1})), StrayDrops(30, Counter({"a": 5, "b": 1, "c": 2}))
-    assert after.since(before) == StrayDrops(20, Counter({"a": 2, "c": 2}))
+    before, after = HostDrops(10, Counter({"a": 3, "b": 1})), HostDrops(30, Counter({"a": 5, "b": 1, "c": 2}))
+    assert after.since(before) == HostDrops(20, Counter({"a": 2, "c": 2}))
