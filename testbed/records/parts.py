@@ -32,7 +32,7 @@ def _whole_lines(stream: Iterable[str]) -> Iterator[str]:
         yield line
 
 
-def set_aside(folder: Path, process: str) -> None:
+def archive_parts(folder: Path, process: str) -> None:
     """Keep the parts of a process that ended, whole rows only, where a successor of its name does not write."""
     for table in catalogue():
         part = folder / f"{table}.{process}.part.csv"

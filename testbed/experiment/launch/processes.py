@@ -18,7 +18,7 @@ from pathlib import Path
 
 from testbed.emulation.network import EmulatedNetwork
 from testbed.errors import TestbedError
-from testbed.records.parts import set_aside
+from testbed.records.parts import archive_parts
 from testbed.runtime.child_command import descendants, has_ended
 from testbed.runtime.document import ProcessConfig
 from testbed.runtime.forked_process import ForkedProcess
@@ -80,7 +80,7 @@ class Processes:
         code = _wait_or_kill(former, time.monotonic() + _GRACE_S)
         if code != 0:
             raise RunError(f"{name} ended with code {code}: {_last_line(former.log_path)}")
-        set_aside(self._folder, name)
+        archive_parts(self._folder, name)
 
     def wait_ready(self, names: Collection[str], timeout_s: float) -> None:
         """Wait until each has made its ready file. Raises RunError naming who did not."""
@@ -138,7 +138,7 @@ class Processes:
         """Kill a process on purpose; what it wrote so far is kept, and `start` may start it again."""
         process = self._processes.pop(name)
         _kill_with_children(process.child)
-        set_aside(self._folder, name)
+        archive_parts(self._folder, name)
 
     def stop(self, name: str) -> None:
         """Ask a process to end in the middle of the run, and do not wait for it; `start` may start it again."""

@@ -14,7 +14,7 @@ from testbed.experiment.plan.plan import Plan
 from testbed.experiment.plan.planned_fault import PlannedFault
 from testbed.experiment.scenario.file import ScenarioError
 from testbed.experiment.systems.dyncast.faults import performer
-from testbed.records.parts import set_aside
+from testbed.records.parts import archive_parts
 from testbed.records.writer import RecordWriter
 from tests.scenarios import small_plan
 
@@ -153,7 +153,7 @@ def test_what_a_killed_process_wrote_is_kept_to_the_last_whole_row(tmp_path: Pat
             writer.write("instances", {"time_s": float(life), "instance": "render-1@east"})
         with (tmp_path / "instances.render-1@east.part.csv").open("a", encoding="utf-8") as part:
             part.write("7.0,rend")
-        set_aside(tmp_path, "render-1@east")
+        archive_parts(tmp_path, "render-1@east")
     assert not (tmp_path / "instances.render-1@east.part.csv").exists()
     kept = sorted(path.read_text().splitlines()[1:] for path in tmp_path.glob("instances.*.part.csv"))
     assert [[row.split(",")[0] for row in rows] for rows in kept] == [["1.000000"], ["2.000000"]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from testbed.experiment.live.tail import Tail
-from testbed.records.parts import set_aside
+from testbed.records.parts import archive_parts
 from testbed.records.writer import RecordWriter
 
 
@@ -46,7 +46,7 @@ def test_a_successor_of_a_killed_process_is_followed(tmp_path: Path) -> None:
     assert _numbers(tail) == ["1"]
     with (tmp_path / "faults.p.part.csv").open("a", encoding="utf-8") as stream:
         stream.write("2,,,link_down,a - b,begin,,,,,\r\n3,,,li")
-    set_aside(tmp_path, "p")
+    archive_parts(tmp_path, "p")
     assert _numbers(tail) == ["2"]  # written after the last look, before the process was killed
     _write(tmp_path, 4)
     assert _numbers(tail) == ["4"]
@@ -64,7 +64,7 @@ def test_both_lives_are_read_if_the_process_came_back_between_two_looks(tmp_path
     _write(tmp_path, 1)
     assert _numbers(tail) == ["1"]
     _write_more(tmp_path, 2)
-    set_aside(tmp_path, "p")
+    archive_parts(tmp_path, "p")
     _write(tmp_path, 3)
     assert _numbers(tail) == ["2", "3"]
 
