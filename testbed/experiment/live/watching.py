@@ -48,13 +48,13 @@ class Watched:
         self._views = views
         self._reader: LiveReader | None = None
         self._loads: Sequence[InstanceLoad] = ()
-        self._heard_s = self._next_look_s = 0.0
+        self._last_load_s = self._next_look_s = 0.0
         self._run_dir: Path | None = None
 
     def phase(self, text: str) -> None:
         """Pass it on. In the midst of the load it says that a fault began, or that all flows ended: look first."""
         now_s = time.monotonic()
-        if now_s - self._heard_s < LOOK_INTERVAL_S:
+        if now_s - self._last_load_s < LOOK_INTERVAL_S:
             self._look(now_s)
         self._say(text)
 
@@ -68,10 +68,10 @@ class Watched:
         """Pass it on, and look if it is time."""
         self._progress.load(elapsed_s, duration_s, loads)
         self._loads = loads
-        self._heard_s = time.monotonic()
-        if self._heard_s >= self._next_look_s:
-            self._next_look_s = self._heard_s + LOOK_INTERVAL_S
-            self._look(self._heard_s)
+        self._last_load_s = time.monotonic()
+        if self._last_load_s >= self._next_look_s:
+            self._next_look_s = self._last_load_s + LOOK_INTERVAL_S
+            self._look(self._last_load_s)
 
     def ended(self, status: str, error: str = "") -> None:
         """Stop reading; tell the views how the run ended, and what its manifest says of it."""

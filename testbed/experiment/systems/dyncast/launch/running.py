@@ -213,29 +213,31 @@ class RunningDyncast(Running):
             yield in_band
 
     def _wait_for_bindings(self) -> None:
-        """Wait until every D-Router has heard of every instance: what comes before is start-up, not a result."""
+        """Wait until every D-Router knows every instance: what comes before is start-up, not a result."""
         self.testbed.progress.phase("waiting until every D-Router knows every instance")
         expected = {item.d_bid for item in self.plan.first_instances}
         timeout_s = _READY_TIMEOUT_S + 3 * self.plan.scenario.metrics.interval_s
 
         server = self.plan.name_server
-        hearers = [f"control@{site}" for site in self.plan.sites]
-        hearers += [server.name] if server and server.steered else []
+        receivers = [f"control@{site}" for site in self.plan.sites]
+        receivers += [server.name] if server and server.steered else []
 
         def known() -> bool:
-            return all(expected <= self._d_bids_heard(hearer) for hearer in hearers)
+            return all(expected <= self._d_bids_received(receiver) for receiver in receivers)
 
         if not self.testbed.processes.wait_until(known, timeout_s):
-            for hearer in hearers:
-                missing = sorted(expected - self._d_bids_heard(hearer))
+            for receiver in receivers:
+                missing = sorted(expected - self._d_bids_received(receiver))
                 if missing:
-                    raise RunError(f"{hearer} heard nothing of {missing[0]} in {timeout_s:g} s; is there a path?")
+                    raise RunError(
+                        f"{receiver} received no report of {missing[0]} in {timeout_s:g} s; is there a path?"
+                    )
 
-    def _d_bids_heard(self, hearer: str) -> set[str]:
-        return {row["d_bid"] for row in whole_rows(self._folder / f"metrics.{hearer}.part.csv") if _tells(row)}
+    def _d_bids_received(self, receiver: str) -> set[str]:
+        return {row["d_bid"] for row in whole_rows(self._folder / f"metrics.{receiver}.part.csv") if _makes_known(row)}
 
 
-def _tells(row: dict[str, str]) -> bool:
+def _makes_known(row: dict[str, str]) -> bool:
     """Tell whether a row of metrics says that somebody knows an instance: by a report or by the controller."""
     return row["event"] == "told" or (row["event"] == "received" and bool(row["workers"]))
 
