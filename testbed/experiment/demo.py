@@ -26,7 +26,7 @@ def run(results: Path, duration_s: float | None, seed: int | None, console: Cons
         runs = [_run_under(policy, source, results, duration_s, seed, console) for policy in POLICIES]
     console.print(terminal_tables.comparison_table(runs))
     picture = plots.compare(runs, runs[-1].run_dir / "comparison.png")
-    ownership.give_to_caller(runs[-1].run_dir)
+    ownership.change_owner_of_run(runs[-1].run_dir)
     console.print(f"The picture: [bold]{picture}[/bold]")
     console.print(f"Tables, pictures and report.html of each run: {', '.join(str(data.run_dir) for data in runs)}")
     console.print("Next: copy the scenario (scenario.yaml in either folder), change it, and `dyncast run` it.")
@@ -48,5 +48,5 @@ def _run_under(
         data = load(result.run_dir)
         plots.pictures(data, result.run_dir)
         files.write_run(summarise(data))
-    ownership.give_to_caller(result.run_dir)
+    ownership.change_owner_of_run(result.run_dir)
     return data

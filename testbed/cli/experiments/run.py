@@ -60,5 +60,5 @@ def run(
         terminal_tables.print_summary(summary, shown)
         plots.pictures(data, result.run_dir)
         files.write_run(summary)
-    ownership.give_to_caller(result.run_dir)
+    ownership.change_owner_of_run(result.run_dir)
     shown.print(f"[bold]{result.run_dir}[/bold]")

@@ -50,7 +50,7 @@ def calibrate(
         carried = calibration.calibrate(settings, progress)
     path = out / calibration.FILE
     calibration.write(path, carried, settings)
-    ownership.give((out, path))
+    ownership.change_owner((out, path))
     for name, found in carried.items():
         shown.print(Text(_line(calibration.KINDS[name].unit, found)))
     shown.print(Text(str(path), "bold"))

@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 
-def give_to_caller(run_dir: Path) -> None:
+def change_owner_of_run(run_dir: Path) -> None:
     """Hand the results to who called sudo, as the launcher names them in DYNCAST_OWNER (uid:gid)."""
-    give((run_dir.parent, run_dir, *run_dir.rglob("*")))
+    change_owner((run_dir.parent, run_dir, *run_dir.rglob("*")))
 
 
-def give(paths: Iterable[Path]) -> None:
+def change_owner(paths: Iterable[Path]) -> None:
     """Hand these to who called sudo."""
     uid, _, gid = os.environ.get("DYNCAST_OWNER", "").partition(":")
     if uid.isdigit() and gid.isdigit():

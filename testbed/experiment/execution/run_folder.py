@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
-from testbed.experiment.execution.ownership import give_to_caller
+from testbed.experiment.execution.ownership import change_owner_of_run
 from testbed.experiment.launch.processes import RunError
 from testbed.records import manifest as manifests
 from testbed.records.manifest import FAILED, INTERRUPTED, Manifest
@@ -59,7 +59,7 @@ class RunFolder:
             self.manifest = self.manifest.with_durations(whole=round(time.monotonic() - begun_s, 3))
             with suppress(OSError):  # a full disk must not hide why the run failed
                 self.write_manifest()
-                give_to_caller(self.path)
+                change_owner_of_run(self.path)
 
 
 def create(parent: Path, manifest: Manifest) -> RunFolder:

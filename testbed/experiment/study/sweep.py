@@ -137,7 +137,7 @@ class _Sweep:
         done = self._run(plan, case.source, self._folder.runs, self._spectator, folder=case.name, case=document)
         if self._draw is not None:
             self._draw(done.run_dir)
-            ownership.give_to_caller(done.run_dir)
+            ownership.change_owner_of_run(done.run_dir)
 
     def _finished(self) -> dict[str, CaseRun]:
         return finished(self._study.cases, self._runs)
@@ -145,4 +145,4 @@ class _Sweep:
     def _register(self, running: str | None = None) -> None:
         errors = {failure.case.fingerprint: failure.error for failure in self._failures}
         self._folder.register(self._runs, errors, running)
-        ownership.give(self._folder.made())
+        ownership.change_owner(self._folder.made())
