@@ -284,7 +284,7 @@ class EmulatedNetwork:
         return switch_sockets.lost([name for bridge in self._bridges.values() for name in bridge.interfaces.values()])
 
     def host_drops(self, overload_tolerant: Collection[str] = ()) -> HostDrops:
-        """Return what the machine dropped, so far, where nothing is emulated; not at sockets of nodes in `overload_tolerant`."""
+        """Return what the machine dropped so far outside of emulation, but for sockets of `overload_tolerant` nodes."""
         interfaces: dict[str, set[str]] = {"": set()}  # "": the root namespace
         for item in self._wiring.wires:
             if item.spec.is_plain:

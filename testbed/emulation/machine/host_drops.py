@@ -37,7 +37,7 @@ class HostDrops:
 def count(
     interfaces: Mapping[str, Collection[str]], pids: Mapping[str, int | None], overload_tolerant: Collection[str]
 ) -> HostDrops:
-    """Count at these interfaces, by node, and at the sockets of all nodes but the `overload_tolerant`, which may be overloaded."""
+    """Count at these interfaces, by node, and at the sockets of all nodes that are not `overload_tolerant`."""
     received, dropped = 0, Counter[str]()
     for node, pid in pids.items():
         proc = Path("/proc", "self" if pid is None else str(pid), "net")

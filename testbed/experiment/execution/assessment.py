@@ -47,5 +47,5 @@ def assess(testbed: Testbed, load: Load, counted: Counted, links: dict[str, Any]
         received=counted.host_drops.received,
     )
     for running in testbed.running.values():
-        running.assess(judged, load.start_s)
-    return judged
+        running.assess(assessed, load.start_s)
+    return assessed

@@ -4,7 +4,8 @@ Pure but for the operations. Owns the order of the steps and what each waits for
 go about it (sections 4.2 and 4.1 of the CFN and the Dyncast architecture: instances come and go, bindings follow).
 
 1. `begin`: the new one is started.
-2. `draining`: every D-Router would assign flows to it; now the old one says that it takes no new ones, and keeps its own.
+2. `draining`: every D-Router would assign flows to it; now the old one reports that it takes no new ones, and keeps its
+   own.
 3. `stopped`: nothing began there and nothing was under way for `quiet_s`; by default, until no D-Router can still hold
    a binding to it. A client that goes on for ever keeps it for ever.
 """
