@@ -20,6 +20,8 @@ from testbed.analysis.measures.summary import Summary, numbered, with_ways
 from testbed.analysis.run_data.loading import RunData
 from testbed.analysis.system import systems
 
+_LONGEST_KEPT = 24  # characters of a word; longer ones, such as paths, are folded
+
 
 def print_summary(summary: Summary, console: Console) -> None:
     """Print the figures of a run, its fidelity verdict and the checks that failed."""
@@ -31,7 +33,7 @@ def print_summary(summary: Summary, console: Console) -> None:
     console.print(Text(run.mark, "bold red") if run.mark else Text("fidelity: valid", "green"))
     for table in _tables(summary):
         if not table.frame.empty:
-            console.print(_table(table))
+            console.print(drawn(table))
     failed = [check for check in summary.checks if not check.ok]
     for check in failed:
         console.print(Text(f"✗ {check.name}: {check.detail}", "bold red"))
@@ -86,11 +88,18 @@ def _readable(commands: pd.DataFrame) -> pd.DataFrame:
     return commands.assign(figures=commands["figures"].str.strip("{}").str.replace('"', ""))
 
 
-def _table(titled: TitledFrame) -> Table:
+def drawn(titled: TitledFrame) -> Table:
+    """Return a table as it is printed: headings give way to names, which nobody finds again once they are broken."""
     table = Table(title=Text(titled.title), title_justify="left")
-    for heading, form in titled.columns.values():
-        table.add_column(heading, justify="right" if form else "left", overflow="fold")
-    for row in titled.frame[list(titled.columns)].itertuples(index=False):
-        forms = (form for _, form in titled.columns.values())
-        table.add_row(*(Text(written(value, form)) for value, form in zip(row, forms, strict=True)))
+    rows = [
+        [written(value, form) for value, (_, form) in zip(row, titled.columns.values(), strict=True)]
+        for row in titled.frame[list(titled.columns)].itertuples(index=False)
+    ]
+    for number, (heading, form) in enumerate(titled.columns.values()):
+        longest = max((len(word) for row in rows for word in row[number].split()), default=0)
+        table.add_column(
+            heading, justify="right" if form else "left", overflow="fold", min_width=min(longest, _LONGEST_KEPT)
+        )
+    for row in rows:
+        table.add_row(*map(Text, row))
     return table

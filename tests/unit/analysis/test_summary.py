@@ -5,14 +5,17 @@ import json
 import math
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from rich.console import Console
 
 from testbed.analysis.dyncast.figures import of
 from testbed.analysis.flows.consistency import checks
+from testbed.analysis.measures import columns
+from testbed.analysis.measures.columns import TitledFrame
 from testbed.analysis.measures.comparison import labels, measures
 from testbed.analysis.measures.summary import streams, summarise
-from testbed.analysis.measures.terminal_tables import comparison_table, print_summary
+from testbed.analysis.measures.terminal_tables import comparison_table, drawn, print_summary
 from testbed.analysis.run_data.loading import RunData, load
 from tests.analysis_data import Row, write_run, write_tables
 from tests.small_run import FLOWS, SEEN, call, failed, heard, only, saw, summary_of
@@ -235,3 +238,12 @@ def test_what_was_due_in_the_warm_up_does_not_count_but_is_checked(tmp_path: Pat
     printed = io.StringIO()
     print_summary(summary, Console(file=printed, width=140))
     assert "the first 20 not counted" in printed.getvalue()
+
+
+def test_names_are_printed_in_one_piece_beside_long_headings() -> None:
+    figures = dict.fromkeys(columns.FAULTS, 1.0)
+    fault = {**figures, "fault": "instance_crash", "target": "render-1@middle"}
+    table = drawn(TitledFrame("Faults", pd.DataFrame([fault]), columns.FAULTS))
+    console = Console(width=120, file=io.StringIO())
+    console.print(table)
+    assert "instance_crash │ render-1@middle │" in console.file.getvalue()  # type: ignore[attr-defined]
