@@ -119,7 +119,7 @@ class Selection:
         if now_s >= self._refresh_due_s:
             self._look_at_all(now_s)
         else:
-            for d_bid in self._stale:
+            for d_bid in sorted(self._stale, key=int):  # a set's own order differs from process to process
                 self._look_at(d_bid, now_s)
         self._stale.clear()
 
