@@ -144,4 +144,5 @@ def test_the_readme_leads_to_every_room_at_the_top() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_files_that_a_page_names_are_there(page: Path) -> None:
     named = FILE.findall(page.read_text(encoding="utf-8"))
-    assert [file for file in named if not (ROOT / file).exists() and file not in PLACES] == []
+    found = [file for file in named if "NAME" not in file and file not in PLACES]
+    assert [file for file in found if not (ROOT / file).exists()] == []
