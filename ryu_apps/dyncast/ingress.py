@@ -34,6 +34,7 @@ from ryu_apps.openflow.timers import Timers
 from testbed.dyncast.actions import DropPacket, Output, SendMessage
 from testbed.dyncast.affinity.table import HeldFlow
 from testbed.dyncast.messages import codec
+from testbed.dyncast.monitoring.probing import PROBE_KINDS
 from testbed.records.writer import RecordWriter
 
 cfg.CONF.register_cli_opts([cfg.StrOpt("dyncast-config", help="configuration of this D-Router, a JSON file")])
@@ -66,11 +67,12 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
         self.performer = self._performer()
         self._inspection_socket = self._open_inspection_socket()
         self._site_of = role.neighbours(self.settings)
+        self._known_sources = {str(address): address for address in self._site_of}
         self._control_delay = ControlDelay(self.settings.out_dir, self.settings.name)
         self._timers = Timers()
         self._measuring = Measuring(self.settings, self.d_router, records, self.logger, self._timers.look_again)
         self._next_flush_s = 0.0
-        self._timers.add(self.d_router.next_timer_s, lambda now_s: self._perform(self.d_router.on_timer(now_s)))
+        self._timers.add(self.d_router.next_timer_s, self._on_time)
         self._timers.add(self._datapath_mode.next_timer_s, self._datapath_mode.on_timer)
         self._timers.add(self._measuring.next_timer_s, self._measuring.on_timer)
         self._timers.add(
@@ -238,10 +240,18 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
     def _receive(self) -> None:
         while True:
             data, address = self._in_band.recvfrom(_LARGEST_DATAGRAM)
-            now_s = time.monotonic()
-            source = ip_address(address[0])
-            self.journal.message("received", self._site_of.get(source, str(source)), codec.kind_of(data), len(data))
-            self._perform(self.d_router.on_message(data, source, now_s))
+            self._take(data, address[0])
+
+    def _take(self, data: bytes, address: str, arrived_s: float | None = None) -> None:
+        source = self._known_sources.get(address) or ip_address(address)
+        self.journal.message("received", self._site_of.get(source, address), codec.kind_of(data), len(data))
+        self._perform(self.d_router.on_message(data, source, time.monotonic(), arrived_s))
+
+    def _on_time(self, _now_s: float) -> None:
+        if self._measuring.probes is not None:
+            for probe in self._measuring.probes.received():
+                self._take(*probe)
+        self._perform(self.d_router.on_timer(time.monotonic()))  # of now: probes are dated by it
 
     def _flush(self, now_s: float) -> None:
         self._next_flush_s = now_s + self.settings.flush_interval_s
@@ -274,8 +284,12 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
             self._datapath.send(messages)
 
     def _send(self, message: SendMessage) -> None:
+        probes = self._measuring.probes
         try:
-            self._in_band.sendto(message.data, (str(message.to), self.settings.in_band_port))
+            if probes is not None and message.kind in PROBE_KINDS:
+                probes.send(message.data, str(message.to))
+            else:
+                self._in_band.sendto(message.data, (str(message.to), self.settings.in_band_port))
         except OSError as error:  # no route, a full queue: as lost as any datagram, but counted
             self.d_router.counters["messages_unsent"] += 1
             self.logger.debug("not sent to %s: %s", message.to, error)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 from ryu_apps.dyncast.config.ports import PortsConfig
+from ryu_apps.dyncast.config.probes import ProbesConfig
 from ryu_apps.dyncast.config.services import (
     CfnNode,
     ControlForm,
@@ -96,6 +97,8 @@ class ControlConfig(ProcessConfig):
     """For services whose `steering` is `tunnel`."""
     ports: PortsConfig | None = None
     """What it measures its own ports with (docs/decisions/0017)."""
+    probes: ProbesConfig | None = None
+    """What it probes the paths with; without it, probes go with all other messages."""
     icmp_fd: Size | None = None
     """A raw ICMP socket of its namespace, on which it hears that a probe came back."""
     keys_file: Path | None = None

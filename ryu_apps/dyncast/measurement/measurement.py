@@ -15,6 +15,7 @@ from collections.abc import Callable
 from ryu_apps.dyncast.config.control_process import ControlConfig
 from ryu_apps.dyncast.measurement import icmp_unreachable
 from ryu_apps.dyncast.measurement.port_readings import Ports
+from ryu_apps.dyncast.measurement.probe_socket import ProbeSocket
 from ryu_apps.openflow.inherited_sockets import inherited
 from testbed.dyncast.nodes.d_router import DRouter
 from testbed.dyncast.nodes.dispatcher import Dispatcher
@@ -35,6 +36,7 @@ class Measuring:
         self._on_input = on_input
         self.loops: list[Callable[[], None]] = []
         self._ports: Ports | None = None
+        self.probes = None if settings.probes is None else ProbeSocket(settings.probes)
         if not isinstance(core, DRouter):
             return
         if settings.ports is not None:
@@ -42,7 +44,7 @@ class Measuring:
             self._ports = Ports(settings.ports, netlink, core, settings.site, records, logger)
         if settings.icmp_fd is not None:
             self._d_router = core
-            self._in_band_port = settings.in_band_port
+            self._probe_port = settings.in_band_port if settings.probes is None else settings.probes.port
             self._icmp = inherited(settings.icmp_fd, "icmp_fd", socket.SOCK_RAW)
             icmp_unreachable.receive_only_unreachable(self._icmp)
             self.loops.append(self._receive)
@@ -58,7 +60,7 @@ class Measuring:
 
     def _receive(self) -> None:
         while True:
-            returned = icmp_unreachable.receive(self._icmp, self._in_band_port)
+            returned = icmp_unreachable.receive(self._icmp, self._probe_port)
             if returned is not None:
                 self._d_router.on_returned(returned.data, returned.to, time.monotonic())
                 self._on_input()

@@ -12,7 +12,8 @@ A *Report* goes on with the number of bindings (16) and for each
 Metrics are written in the fields of the CATS metric definition (`metrics.wire_fields`). What the service is, if that is
 told, stands first among them (`service_offer`).
 
-*Probe* and *ProbeReply* measure the path: a reply carries the probe's sequence and sending time back.
+*Probe* and *ProbeReply* measure the path: a reply carries the probe's sequence and sending time back, and for how long
+the probe was held before it was answered, in ns (64).
 What ingresses, the controller and agents say to each other beyond that is written by `control_messages`, what a CFN
 node tells its CFN Dispatchers by `dispatch_messages`.
 The highest bit of the type says that a trailer follows the message, which `testbed.dyncast.messages.authentication`
@@ -40,6 +41,8 @@ MAGIC = 0xDC
 VERSION = 1
 AUTHENTICATED = 0x80  # this bit of the type: a trailer follows the message
 _HEADER = struct.Struct("!BBBBIQ")
+_HELD = struct.Struct("!Q")
+_MOST_HELD_NS = 2**64 - 1
 _MAX_BINDINGS_BYTES = 1400  # a report and its trailer fit one unfragmented packet on an Ethernet path, in IPv6 too
 
 
@@ -91,8 +94,11 @@ def encode(message: Message, metrics: tuple[Metric, ...] = METRICS) -> bytes:
     binding of two address families.
     """
     if isinstance(message, Probe):
-        kind = MessageType.PROBE_REPLY if message.is_reply else MessageType.PROBE
-        return _header(kind, message)
+        if not message.is_reply:
+            return _header(MessageType.PROBE, message)
+        return _header(MessageType.PROBE_REPLY, message) + _HELD.pack(
+            min(max(0, round(message.held_s * 1e9)), _MOST_HELD_NS)
+        )
     if isinstance(message, (Assignment, Withdrawal)):
         return _encode_dispatch(message)
     if not isinstance(message, Report):
@@ -210,9 +216,13 @@ def _with_offer(offer: ServiceOffer | None, metrics: bytes) -> bytes:
 def _decode(data: memoryview) -> Message:
     header = read_header(data)
     kind, site, sequence, sent_s, position = header.kind, header.site, header.sequence, header.sent_s, header.octets
-    if kind in (MessageType.PROBE, MessageType.PROBE_REPLY):
+    if kind == MessageType.PROBE:
         _check_end(data, position)
-        return Probe(site, sequence, sent_s, kind == MessageType.PROBE_REPLY)
+        return Probe(site, sequence, sent_s)
+    if kind == MessageType.PROBE_REPLY:
+        (held_ns,) = _HELD.unpack_from(data, position)
+        _check_end(data, position + _HELD.size)
+        return Probe(site, sequence, sent_s, is_reply=True, held_s=held_ns / 1e9)
     if kind in _CONTROL:
         return _decode_control(data, header)
     if kind == MessageType.ASSIGNMENT:

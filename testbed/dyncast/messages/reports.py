@@ -40,12 +40,16 @@ class Report:
 
 @dataclass(frozen=True)
 class Probe:
-    """A path probe, or the reply to one (`is_reply`); `sent_s` is the prober's clock in both."""
+    """A path probe, or the reply to one (`is_reply`); `sent_s` is the prober's clock in both.
+
+    `held_s`: for how long the probe waited for its reply, where it was answered (as in STAMP, RFC 8762).
+    """
 
     site: str
     sequence: int
     sent_s: float
     is_reply: bool = False
+    held_s: float = 0.0
 
 
 def report_of(

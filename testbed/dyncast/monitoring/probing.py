@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 
 from testbed.dyncast.actions import Action, SendMessage
 from testbed.dyncast.messages import codec
@@ -21,9 +21,10 @@ from testbed.dyncast.messages.reports import Probe
 from testbed.dyncast.monitoring.path_state import PathState
 from testbed.net.addresses import Address
 
+PROBE_KINDS = ("probe", "probe_reply")  # of messages
 _REMEMBERED = 5  # probes to each peer that may come back
 _ROUNDING = 1e-6
-_TURNS = 8  # in an interval, at most: a turn for each peer would wake a node of many sites all the time
+_TURNS = 5  # in an interval: a turn for each peer would wake a node of many sites all the time
 
 
 class Prober:
@@ -43,17 +44,17 @@ class Prober:
         self.paths_changed = False
         self._sequence = 0
         sites = list(outgoing.addresses)
-        turns = min(_TURNS, len(sites))
-        self._turns = [sites[turn::turns] for turn in range(turns)]
-        self._turn = 0
+        # In those that have no peer to probe, too, probes of others are answered.
+        self._turns = [sites[turn::_TURNS] for turn in range(_TURNS)]
+        self._turn = 1  # that after the first round, in which all have theirs
         self._next_s: float | None = None
         self._sent: dict[Address, deque[bytes]] = {
             address: deque(maxlen=_REMEMBERED) for address in outgoing.addresses.values()
         }
 
     def next_timer_s(self) -> float:
-        """Return when the next probe is due."""
-        if not self._turns:
+        """Return when the next turn is due."""
+        if not self._outgoing.addresses:
             return math.inf
         return -math.inf if self._next_s is None else self._next_s
 
@@ -75,7 +76,9 @@ class Prober:
             self._turn = (self._turn + 1) % len(self._turns)
         return self._probe(due, now_s)
 
-    def _probe(self, due: Iterable[str], now_s: float) -> list[Action]:
+    def _probe(self, due: Collection[str], now_s: float) -> list[Action]:
+        if not due:
+            return []
         self._sequence += 1
         probe = Probe(self._site, self._sequence, now_s)
         actions: list[Action] = []
@@ -86,13 +89,14 @@ class Prober:
             actions.append(message)
         return actions
 
-    def on_probe(self, probe: Probe, source: Address, now_s: float) -> list[Action]:
-        """Answer a probe, or take in the answer to one."""
+    def on_probe(self, probe: Probe, source: Address, now_s: float, arrived_s: float) -> list[Action]:
+        """Answer a probe, or take in the answer to one, which arrived a while ago."""
         if not probe.is_reply:
-            answer = Probe(self._site, probe.sequence, probe.sent_s, is_reply=True)
+            held_s = max(0.0, now_s - arrived_s)
+            answer = Probe(self._site, probe.sequence, probe.sent_s, is_reply=True, held_s=held_s)
             return [SendMessage(source, self._outgoing.signed(probe.site, answer), "probe_reply")]
         path = self._paths.get(probe.site)
-        rtt_s = now_s - probe.sent_s
+        rtt_s = arrived_s - probe.sent_s - probe.held_s
         if path is None or rtt_s < 0:
             self._counters["probes_unexpected"] += 1
             return []

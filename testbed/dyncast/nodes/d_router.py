@@ -262,12 +262,17 @@ class DRouter:
 
     # -- in-band messages ------------------------------------------------------------------------
 
-    def on_message(self, data: bytes, source: Address, now_s: float) -> Sequence[Output]:
-        """Take in a datagram from a D-MA or another D-Router; what is not to be believed is counted and dropped."""
+    def on_message(
+        self, data: bytes, source: Address, now_s: float, arrived_s: float | None = None
+    ) -> Sequence[Output]:
+        """Take in a datagram from a D-MA or another D-Router; what is not to be believed is counted and dropped.
+
+        `arrived_s`: when it came, if that is not now.
+        """
         try:
             message, epoch = self._admission.admit(data, now_s)
             if isinstance(message, Probe):
-                return self._prober.on_probe(message, source, now_s)
+                return self._prober.on_probe(message, source, now_s, now_s if arrived_s is None else arrived_s)
             if isinstance(message, Report):
                 return self._on_report(message, epoch, data, now_s)
             told = self._role.on_message(message, epoch, now_s)

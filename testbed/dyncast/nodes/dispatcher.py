@@ -165,7 +165,13 @@ class Dispatcher:
 
     # -- in-band messages ------------------------------------------------------------------------
 
-    def on_message(self, data: bytes, source: Address, now_s: float) -> Sequence[Output]:
+    def on_message(
+        self,
+        data: bytes,
+        source: Address,
+        now_s: float,
+        arrived_s: float | None = None,  # noqa: ARG002
+    ) -> Sequence[Output]:
         """Take in what the CFN node says; what is not to be believed is counted and dropped."""
         try:
             message, _ = self._admission.admit(data, now_s)

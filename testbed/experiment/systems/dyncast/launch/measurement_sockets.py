@@ -11,10 +11,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from ryu_apps.dyncast.config.ports import PortConfig, PortsConfig
+from ryu_apps.dyncast.config.probes import ProbesConfig
 from testbed.emulation.netns.namespaces import entered
 from testbed.emulation.network import EmulatedNetwork
 from testbed.experiment.systems.dyncast.plan.plan import DyncastPlan
 from testbed.linux.port_reader import PortSource
+
+_PROBE_PORT = 7001
 
 
 @dataclass(frozen=True)
@@ -23,12 +26,18 @@ class Measuring:
 
     netlink_fd: int
     icmp_fd: int
+    probe_fd: int
     towards: Mapping[str, PortSource]
 
     @property
     def descriptors(self) -> list[int]:
         """Those that the process inherits."""
-        return [self.netlink_fd, self.icmp_fd]
+        return [self.netlink_fd, self.icmp_fd, self.probe_fd]
+
+    @property
+    def probes(self) -> ProbesConfig:
+        """What the paths are probed with."""
+        return ProbesConfig(self.probe_fd, _PROBE_PORT)
 
     def ports(self, plan: DyncastPlan, site: str) -> PortsConfig | None:
         """Return the ports whose counters the control process reads; None: it reads none."""
@@ -52,8 +61,11 @@ def opened(network: EmulatedNetwork, plan: DyncastPlan, site: str) -> Iterator[M
     with entered(network.pid(site)):
         netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW)
         icmp = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
-    with netlink, icmp:
+        probes = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with netlink, icmp, probes:
+        if site in plan.sites:
+            probes.bind((str(plan.addresses.site(site).gateway4.ip), _PROBE_PORT))
         peers = [peer for peer in plan.sites if peer != site] if site in plan.sites else []
         first_links = {peer: plan.first_link(site, peer) for peer in peers}
         towards = {peer: network.port(site, link.b if link.a == site else link.a) for peer, link in first_links.items()}
-        yield Measuring(netlink.fileno(), icmp.fileno(), towards)
+        yield Measuring(netlink.fileno(), icmp.fileno(), probes.fileno(), towards)

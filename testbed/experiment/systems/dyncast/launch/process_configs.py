@@ -82,6 +82,7 @@ def control(
         control=scenario.control.control(scenario.metrics.lifetime_s, scenario.metrics.refresh_s),
         switch=replace(switch, prefixes=_prefixes(plan, site)),
         peers=tuple(_peer(plan, site, peer, measuring) for peer in plan.sites if peer != site),
+        probes=measuring.probes if measuring else None,
         icmp_fd=measuring.icmp_fd if measuring else None,
         ports=measuring.ports(plan, site) if measuring else None,
         listeners=_name_server_addresses(plan)[:1] if plan.name_server and plan.name_server.steered else (),
