@@ -17,6 +17,7 @@ _ROOMS = {
     "generator": "stage",
     "link": "stage",
     "scale": "ingress",
+    "sites": "stage",
     "staleness": "steering",
     "startup": "stage",
     "throughput": "ingress",

@@ -15,7 +15,7 @@ from testbed.dyncast.messages.reports import Probe
 from testbed.dyncast.nodes.d_router import DRouter
 from testbed.dyncast.nodes.d_router_config import DRouterConfig, Peer
 
-WEST, SOUTH = ip_address("10.2.0.1"), ip_address("10.3.0.1")
+EAST, WEST, SOUTH = ip_address("10.1.0.1"), ip_address("10.2.0.1"), ip_address("10.3.0.1")
 
 
 def _router() -> DRouter:
@@ -101,3 +101,22 @@ def test_what_is_no_quotation_of_a_probe_of_late_is_counted_and_changes_nothing(
     assert answered.counters - before[0] == Counter(messages_returned=1)
     assert answered.paths["west"].unanswered == before[1]
     assert not answered.paths["west"].is_silent
+
+
+def test_what_a_probe_waited_at_either_end_is_not_the_path(answered: DRouter) -> None:
+    """The other end answers 150 ms after the probe came, and the answer is looked at 180 ms after it came."""
+    probe = _probes(answered, 2.0)[str(WEST)]
+    other = DRouter(DRouterConfig("west", (), (Peer("east", EAST, 10.0),)), Random(1))
+    (answer,) = other.on_message(probe, EAST, 2.17, arrived_s=2.02)
+    assert isinstance(answer, SendMessage)
+    answered.on_message(answer.data, WEST, 2.37, arrived_s=2.19)
+    assert list(answered.paths["west"]._recent_s)[-1] == pytest.approx(0.04)
+
+
+def test_an_answer_that_claims_to_have_waited_longer_than_it_was_away_is_not_believed(answered: DRouter) -> None:
+    probe = codec.decode(_probes(answered, 2.0)[str(WEST)])
+    assert isinstance(probe, Probe)
+    answer = Probe("west", probe.sequence, probe.sent_s, is_reply=True, held_s=1.0)
+    answered.on_message(codec.encode(answer), WEST, 2.5)
+    assert answered.paths["west"].replies == 1
+    assert answered.counters["probes_unexpected"] == 1
