@@ -25,6 +25,7 @@ from ryu_apps.dyncast.inspection.socket_server import InspectionSocket
 from ryu_apps.dyncast.journal import Journal
 from ryu_apps.dyncast.measurement.measurement import Measuring
 from ryu_apps.dyncast.performer import Performer
+from ryu_apps.openflow import control_delay
 from ryu_apps.openflow.control_delay import ControlDelay
 from ryu_apps.openflow.framework import BaseApp, cfg, handler, hub, ofp_event, ofproto_v1_3
 from ryu_apps.openflow.inherited_sockets import inherited
@@ -39,6 +40,7 @@ from testbed.records.writer import RecordWriter
 
 cfg.CONF.register_cli_opts([cfg.StrOpt("dyncast-config", help="configuration of this D-Router, a JSON file")])
 
+_FLUSH_EARLY_SHARE = 0.2  # of the interval, if the process is awake anyway
 _LARGEST_DATAGRAM = 65535
 _SWITCH_PATIENCE_S = 30.0  # it may have a million entries to delete
 
@@ -76,9 +78,12 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
         self._timers.add(self._datapath_mode.next_timer_s, self._datapath_mode.on_timer)
         self._timers.add(self._measuring.next_timer_s, self._measuring.on_timer)
         self._timers.add(
-            self._control_delay.next_timer_s, lambda now_s: self._control_delay.on_timer(self._datapath, now_s)
+            self._control_delay.next_timer_s,
+            lambda now_s: self._control_delay.on_timer(self._datapath, now_s),
+            early_s=control_delay.EARLY_S,
         )
-        self._timers.add(lambda: self._next_flush_s, self._flush)
+        early_s = _FLUSH_EARLY_SHARE * self.settings.flush_interval_s
+        self._timers.add(lambda: self._next_flush_s, self._flush, early_s=early_s)
 
     def start(self) -> None:
         """Start the event loop of the framework, and ours."""

@@ -18,20 +18,25 @@ class Timers:
     """Call each part when it wants to be woken."""
 
     def __init__(self) -> None:
-        self._timers: list[tuple[Callable[[], float], Callable[[float], None]]] = []
+        self._timers: list[tuple[Callable[[], float], Callable[[float], None], float]] = []
         self._sooner = hub.Event()
         self._until_s = 0.0
 
-    def add(self, next_timer_s: Callable[[], float], on_timer: Callable[[float], None]) -> None:
-        """Call `on_timer` with the time when it is `next_timer_s` (-inf: at once, inf: never)."""
-        self._timers.append((next_timer_s, on_timer))
+    def add(
+        self, next_timer_s: Callable[[], float], on_timer: Callable[[float], None], *, early_s: float = 0.0
+    ) -> None:
+        """Call `on_timer` with the time when it is `next_timer_s` (-inf: at once, inf: never).
+
+        Up to `early_s` before that if the process is awake anyway: to be woken costs more than what is done then.
+        """
+        self._timers.append((next_timer_s, on_timer, early_s))
 
     def run(self) -> None:
         """Run until the thread is killed."""
         while True:
-            now_s = time.monotonic()
-            for next_s, on_timer in self._timers:
-                if next_s() <= now_s:
+            for next_s, on_timer, early_s in self._timers:
+                now_s = time.monotonic()
+                if next_s() - early_s <= now_s:
                     on_timer(now_s)
             self._wait()
 
@@ -41,7 +46,7 @@ class Timers:
             self._sooner.set()
 
     def _next_s(self) -> float:
-        return min(next_s() for next_s, _ in self._timers)
+        return min(next_s() for next_s, _, _ in self._timers)
 
     def _wait(self) -> None:
         self._sooner.clear()
