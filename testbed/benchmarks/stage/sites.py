@@ -32,7 +32,7 @@ _SETTLE_S = 5.0  # what is loaded at the first report and probe is loaded
 _WINDOW_S, _QUICK_WINDOW_S = 15.0, 5.0
 _RUN_S, _QUICK_RUN_S = 20, 5
 _VERDICTS = ("valid", "suspect", "invalid")
-_JUDGED = 20  # sites; the goals are of this size
+_OF_GOALS = 20  # sites; the goals are of this size
 
 _MOST_CPU_PERCENT = Goal(0.4, Better.LOWER)
 _MOST_MEMORY_MIB = Goal(35.0, Better.LOWER)
@@ -88,13 +88,13 @@ def _run(settings: Settings) -> Iterator[Row]:
     except CapabilityError as error:
         raise Skipped(str(error)) from error
     for sites in _QUICK_SIZES if settings.quick else _SIZES:
-        yield from _rows(sites, settings.quick, is_judged=sites == _JUDGED)
+        yield from _rows(sites, settings.quick, has_goals=sites == _OF_GOALS)
 
 
-def _rows(sites: int, quick: bool, *, is_judged: bool) -> Iterator[Row]:
+def _rows(sites: int, quick: bool, *, has_goals: bool) -> Iterator[Row]:
     each, memory, start_s = _idle(sites, _QUICK_WINDOW_S if quick else _WINDOW_S)
     for kind, percent in sorted(each.items()):
-        goal = _MOST_CPU_PERCENT if kind == "control" and is_judged else None
+        goal = _MOST_CPU_PERCENT if kind == "control" and has_goals else None
         yield measure(
             f"sites/{sites}/{kind}_cpu",
             "% of a core",
@@ -106,16 +106,16 @@ def _rows(sites: int, quick: bool, *, is_judged: bool) -> Iterator[Row]:
     note = f"PSS of a control process; {uss:.1f} its own (USS), {rss:.1f} resident, shared pages counted whole"
     yield measure(
         f"sites/{sites}/control_memory", "MiB", [mean(item.pss for item in memory)], note=note,
-        goal=_MOST_MEMORY_MIB if is_judged else None,
+        goal=_MOST_MEMORY_MIB if has_goals else None,
     )  # fmt: skip
     yield measure(
-        f"sites/{sites}/start", "s per site", [start_s], goal=_MOST_START_S if is_judged else None,
+        f"sites/{sites}/start", "s per site", [start_s], goal=_MOST_START_S if has_goals else None,
         note="from the first process until every D-Router knows every instance, an interval of reports included",
     )  # fmt: skip
     verdict, reasons = _verdict(sites, _QUICK_RUN_S if quick else _RUN_S)
     yield measure(
         f"sites/{sites}/verdict", "0 valid, 1 suspect, 2 invalid", [float(_VERDICTS.index(verdict))],
-        note="; ".join([f"{_REQUESTS_PER_S} requests/s: {verdict}", *reasons]), goal=_VALID if is_judged else None,
+        note="; ".join([f"{_REQUESTS_PER_S} requests/s: {verdict}", *reasons]), goal=_VALID if has_goals else None,
     )  # fmt: skip
 
 
