@@ -122,7 +122,7 @@ def test_a_parent_that_was_killed_is_replaced_and_missed_by_nobody(server: ForkS
 def test_orphans_of_others_are_not_taken_in(server: ForkServer, tmp_path: Path) -> None:
     _sleeper(server, tmp_path).kill()
     orphan = subprocess.run(
-        ["sh", "-c", "sleep 5 >/dev/null & echo $!"], capture_output=True, text=True, check=True
+        ["sh", "-c", "sleep 60 >/dev/null 2>&1 & echo $!"], capture_output=True, text=True, check=True
     ).stdout.strip()
     parent = Path(f"/proc/{orphan}/stat").read_text().rpartition(")")[2].split()[1]
     os.kill(int(orphan), signal.SIGKILL)
