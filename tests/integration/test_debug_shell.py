@@ -75,7 +75,8 @@ def in_a_terminal(*arguments: str, keys: str) -> tuple[int, str]:
 def test_a_failed_run_can_be_looked_at_and_leaves_nothing(failing: Path, tmp_path: Path) -> None:
     run = ["-m", "testbed.cli", "run", str(failing), "--out", str(tmp_path / "out"), "--debug-shell"]
     look = (
-        "enter client-1@east ip -brief address; enter nobody; ovs-vsctl list-br | head -1 | sed 's/^/bridge: /'; exit\n"
+        "enter client-1@east ip -color=never -brief address; enter nobody; "
+        "ovs-vsctl list-br | head -1 | sed 's/^/bridge: /'; exit\n"
     )
     with unchanged():
         code, shown = in_a_terminal(*run, keys=look)

@@ -261,7 +261,8 @@ signal.pause()
 @pytest.mark.parametrize("kill_parent", [True, False], ids=["its parent is killed", "it is asked to"])
 def test_the_relay_ends_when(kill_parent: bool, pair: tuple[Namespace, Namespace], tmp_path: Path) -> None:
     config_path = tmp_path / "config.json"
-    config_path.write_text(json.dumps(configuration([request(*pair, LinkSpec(delay_ms=1))], tmp_path, 1)))
+    config = configuration([request(*pair, LinkSpec(delay_ms=1))], tmp_path, 1)
+    config_path.write_text(json.dumps(config.to_document()))
     parent = subprocess.Popen([sys.executable, "-c", STARTER, str(config_path)], stdout=subprocess.PIPE, text=True)
     try:
         assert parent.stdout is not None

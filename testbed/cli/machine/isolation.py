@@ -29,7 +29,9 @@ mkdir -p /run/netns /run/lock /run/openvswitch
 case $resolver in /run/*) mkdir -p "$(dirname "$resolver")"; echo "$names" >"$resolver" ;; esac
 ip link set lo up
 "$0" -c 'from testbed.emulation.machine.capabilities import start_open_vswitch as start; start()'
-exec "$@"
+# Not `exec`: the first process of a namespace has to reap orphans, as a shell does.
+"$@"
+exit $?
 """
 
 
