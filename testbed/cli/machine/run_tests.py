@@ -33,7 +33,8 @@ CHECKS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("import contracts", ("-c", "from importlinter.cli import lint_imports_command as main; main()")),
 )
 QUICK = ("tests/unit", "tests/property", "tests/flowtable")
-INTEGRATION, END_TO_END = ("tests/integration",), ("tests/e2e",)
+# In two halves that take about as long as each other.
+INTEGRATION, END_TO_END = ("tests/integration", "tests/front_door"), ("tests/e2e",)
 
 
 @dataclass(frozen=True)
@@ -108,12 +109,12 @@ def _run_everything(report: _Report, selection: list[str]) -> None:
     _run_tests(report, "unit, property, flow table", [*selection, "-n", "2", *_existing(QUICK)])
     integration, end_to_end = ([*selection, *_existing(folders)] for folders in (INTEGRATION, END_TO_END))
     if not isolation.is_possible():
-        _run_tests(report, "integration", integration)
+        _run_tests(report, "integration, front door", integration)
         _run_tests(report, "end to end", end_to_end)
         return
     # They wait more than they work: side by side, each on a machine of its own, they take little more than one of them.
     with _Tests("end to end", end_to_end, is_isolated=True, is_quiet=True) as beside:
-        with _Tests("integration", integration, is_isolated=True) as shown:
+        with _Tests("integration, front door", integration, is_isolated=True) as shown:
             shown.finish(report)
         beside.finish(report)
 

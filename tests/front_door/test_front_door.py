@@ -74,7 +74,7 @@ def _write_study(folder: Path) -> None:
 @pytest.fixture(scope="module")
 def running(clone: FreshClone) -> Iterator[None]:
     """A run that is up in the clone; interrupted at the end, it leaves nothing."""
-    command = clone.command("run", "docs/examples/first.yaml", "--set", "duration_s=120")
+    command = clone.command("run", "docs/examples/first.yaml", "--set", "duration_s=900")
     run = subprocess.Popen(command, cwd=clone.path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     try:
         wait_until(lambda: clone.dyncast("bindings", "--json").stdout.count("d_bid") > 3 or run.poll(), 180, "bindings")
