@@ -81,6 +81,17 @@ def unchanged() -> Iterator[None]:
             pytest.fail(f"{what} changed: before {things}, after {after[what]}")
 
 
+def process_of(config: Path) -> int:
+    """Return the process that runs with a configuration; its command line may be padded."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if str(config).encode() in path.read_bytes().split(b"\0"):
+                return int(path.parent.name)
+        except OSError:
+            continue
+    raise AssertionError(f"nothing runs with {config}")
+
+
 def _lines(*command: str) -> list[str]:
     done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
     return done.stdout.splitlines()

@@ -26,7 +26,7 @@ from testbed.experiment.systems.dyncast.plan.plan import DyncastPlan
 from testbed.records.parts import whole_rows
 from testbed.runtime.child_command import descendants, has_ended
 from testbed.runtime.polling import wait_until
-from tests.machine import dyncast, unchanged
+from tests.machine import dyncast, process_of, unchanged
 from tests.scenarios import EXAMPLES, dyncast_plan
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(120)]
@@ -151,11 +151,7 @@ def test_sessions_are_counted_and_a_draining_instance_gets_no_more(held: Held) -
 
 def _program(folder: Path, instance: str) -> int:
     """Return the process of the program that an instance runs."""
-    config = str(folder / f"{instance}.json").encode()
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        if config in path.read_bytes().split(b"\0"):
-            return descendants(int(path.parent.name))[0]
-    raise AssertionError(f"{instance} does not run")
+    return descendants(process_of(folder / f"{instance}.json"))[0]
 
 
 def test_a_crash_takes_the_program_along_and_it_serves_again_when_started_anew(held: Held) -> None:

@@ -17,7 +17,7 @@ from testbed.analysis.flows.consistency import checks
 from testbed.analysis.run_data.loading import load
 from testbed.records.tables import catalogue
 from testbed.runtime.polling import wait_until
-from tests.machine import dyncast, start_dyncast, unchanged
+from tests.machine import dyncast, process_of, start_dyncast, unchanged
 from tests.report_page import ReportPage
 from tests.scenarios import small_document
 
@@ -113,13 +113,7 @@ def test_a_process_that_dies_ends_the_run_with_its_name(scenario: Path, tmp_path
         run = start_dyncast("run", str(scenario), "--out", str(out), "--set", "duration_s=60")
         wait_until(lambda: list(out.glob("small/*/work/flows.*.csv")), 60, "traffic")
         (config,) = out.glob("small/*/work/render-1@middle.json")
-        (victim,) = [
-            int(path.parent.name)
-            for path in Path("/proc").glob("[0-9]*/cmdline")
-            if path.read_bytes().split(b"\0")[-2:-1] == [str(config).encode()]
-            and b"agents.instance" in path.read_bytes()
-        ]
-        os.kill(victim, signal.SIGKILL)
+        os.kill(process_of(config), signal.SIGKILL)
         said, _ = run.communicate(timeout=60)
     assert run.returncode == 1
     assert "dyncast: render-1@middle ended with code -9" in said

@@ -15,10 +15,11 @@ pytestmark = [pytest.mark.root, pytest.mark.timeout(400)]
 
 _TRIES = 3
 
-# Python runs it at the start of each process: service times shrink where they are made, and nothing else knows.
+# Python runs it at the start of each process, so also of the parent that instances are forked from: service times
+# shrink where they are made, and nothing else knows.
 _FASTER = f"""
 import sys
-if "testbed.agents.instance" in sys.orig_argv:
+if "testbed.runtime.fork_server" in sys.orig_argv:
     sys.path.insert(0, {str(CHECKOUT)!r})
     from testbed.agents.instance import processor
 

@@ -94,7 +94,7 @@ def test_the_modules_are_the_clone_s_own(clone: FreshClone) -> None:
     assert shown.count(str(clone.path)) == 4
 
 
-@pytest.mark.parametrize(("command", "arguments"), _cases())
+@pytest.mark.parametrize(("command", "arguments"), [*_cases()])
 def test_what_is_shown_runs(
     command: str, arguments: tuple[str, ...], clone: FreshClone, request: pytest.FixtureRequest
 ) -> None:
