@@ -14,7 +14,8 @@ import secrets
 import shutil
 import socket
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -149,6 +150,16 @@ def release(tag: RunTag, *, register: Path = REGISTER) -> bool:
     except FileNotFoundError:
         return False
     return True
+
+
+@contextmanager
+def released_on_error(tag: RunTag, *, register: Path = REGISTER) -> Iterator[None]:
+    """Release a tag if the block fails, in which nothing that bears it was built."""
+    try:
+        yield
+    except BaseException:
+        release(tag, register=register)
+        raise
 
 
 def registrations(register: Path = REGISTER) -> dict[RunTag, Registration | None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from testbed.emulation import run_tag
 from testbed.experiment.execution.run_folder import RunFolder
 from testbed.experiment.launch.testbed import Testbed
 from testbed.experiment.plan.plan import Plan
@@ -29,4 +30,5 @@ def prepare(plan: Plan, base: Path, folder: RunFolder, progress: Progress) -> Pr
     (folder.path / "scenario.yaml").write_text(scenario_file.dump(plan.scenario), encoding="utf-8")
     (folder.path / "topology.yaml").write_text(yaml_form.dump(plan.topology), encoding="utf-8")
     testbed = Testbed(plan, folder.work, folder.logs, progress)
-    return Prepared(testbed, sum(running.prepare_load(base) for running in testbed.running.values()))
+    with run_tag.released_on_error(testbed.tag):
+        return Prepared(testbed, sum(running.prepare_load(base) for running in testbed.running.values()))

@@ -41,17 +41,18 @@ class Testbed:
         tunnels = any(system.needs_tunnels(plan) for system in systems())
         self.backends = _backends(plan, tunnels=tunnels)
         self.tag = run_tag.claim(plan.scenario.name)
-        self.network = EmulatedNetwork(
-            plan.topology,
-            plan.addresses,
-            tag=self.tag,
-            backends=self.backends,
-            work_dir=folder / "links",
-            seed=plan.scenario.seed,
-            tunnels=tunnels,
-        )
-        self.processes = Processes(self.network, folder, logs)
-        self.running: dict[str, Running] = {system.name: system.running(self) for system in systems()}
+        with run_tag.released_on_error(self.tag):
+            self.network = EmulatedNetwork(
+                plan.topology,
+                plan.addresses,
+                tag=self.tag,
+                backends=self.backends,
+                work_dir=folder / "links",
+                seed=plan.scenario.seed,
+                tunnels=tunnels,
+            )
+            self.processes = Processes(self.network, folder, logs)
+            self.running: dict[str, Running] = {system.name: system.running(self) for system in systems()}
         self.durations_s: dict[str, float] = {}
         self.measured_links: list[MeasuredDirection] = []  # at rest, before there is traffic
 

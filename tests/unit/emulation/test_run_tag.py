@@ -132,3 +132,12 @@ def test_half_written_files_of_dead_processes_go_and_those_of_live_ones_stay(tmp
         path.write_text("")
     run_tag.remove_partial_files(tmp_path)
     assert list(tmp_path.iterdir()) == [live]
+
+
+def test_a_tag_is_released_if_the_block_fails_and_kept_if_it_does_not(tmp_path: Path) -> None:
+    kept, lost = (run_tag.claim("demo", register=tmp_path) for _ in range(2))
+    with run_tag.released_on_error(kept, register=tmp_path):
+        pass
+    with pytest.raises(ZeroDivisionError), run_tag.released_on_error(lost, register=tmp_path):
+        1 / 0  # noqa: B018
+    assert [*run_tag.registrations(tmp_path)] == [kept]
