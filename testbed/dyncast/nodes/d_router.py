@@ -48,6 +48,7 @@ from testbed.dyncast.monitoring.probing import Prober
 from testbed.dyncast.nodes.affinity_keeper import BindingKeeper
 from testbed.dyncast.nodes.d_router_config import DRouterConfig
 from testbed.dyncast.nodes.dispatcher_service import Dispatching
+from testbed.dyncast.nodes.pools import Pools
 from testbed.dyncast.nodes.service_discovery import ServiceLearning
 from testbed.dyncast.nodes.weighted_pool import SHARES, Pool
 from testbed.dyncast.policies import ORACLE
@@ -61,8 +62,6 @@ from testbed.dyncast.selection.view import InstanceView
 from testbed.net.addresses import Address
 from testbed.net.flow_key import FlowKey
 from testbed.net.port_counters import Reading
-
-_WEIGHTS_INTERVAL_S = 0.25  # how often weights are computed again without a report
 
 
 class DRouter:
@@ -115,13 +114,11 @@ class DRouter:
         for service in config.services:
             if service.choice != "site":
                 self._select_for(service)
-        self._pools = {
-            d_sid: Pool(d_sid) for d_sid, service in self._services.items() if service.affinity_mode == "datapath"
-        }
+        pooled = [d_sid for d_sid, service in self._services.items() if service.affinity_mode == "datapath"]
+        self._pools = Pools(pooled, self._selections)
         self._dispatching = Dispatching(self._state, config.dispatchers, authenticator)
         self._learning = ServiceLearning(config.d_sid_ranges, config.learnt_policy, self.counters)
         self._tracked: set[Address] = set()
-        self._next_weights_update_s = -math.inf
         self._has_news = False  # of an instance that is not up
 
     @property
@@ -141,8 +138,7 @@ class DRouter:
         actions += [InterceptRange(network) for network in self.config.d_sid_ranges]
         actions += [InterceptService(d_sid) for d_sid in self._services if d_sid not in self._pools]
         actions += [TrackReverseFlows(d_bid) for d_bid in self._tracked]
-        actions += [update for pool in self._pools.values() if (update := pool.resend())]
-        return actions
+        return [*actions, *self._pools.resend()]
 
     def on_packet(
         self, packet: FlowKey, now_s: float, in_port: int = 0, *, tunnelled: bool = False
@@ -187,10 +183,7 @@ class DRouter:
 
     def on_flows_assigned(self, d_sid: Address, d_bid: Address, total: int, now_s: float) -> None:
         """Handle the switch's cumulative count of flows assigned to an instance."""
-        pool = self._pools.get(d_sid)
-        if pool is None or d_bid not in pool.members:
-            return
-        assigned = pool.newly_assigned(d_bid, total)
+        assigned = self._pools.newly_assigned(d_sid, d_bid, total)
         if assigned:
             self.counters["flows_given"] += assigned
             self._selections[d_sid].on_assigned(d_bid, assigned, now_s)
@@ -203,8 +196,7 @@ class DRouter:
     def on_datapath_mode_refused(self, service: str) -> list[Action]:
         """Hear that the switch cannot bind the flows of a service; from now on this D-Router does."""
         d_sids = [d_sid for d_sid in self._pools if self._services[d_sid].name == service]
-        members = [d_bid for d_sid in d_sids for d_bid in self._pools.pop(d_sid).members]
-        return [*self._track(members), *(InterceptService(d_sid) for d_sid in d_sids)]
+        return [*self._track(self._pools.give_up(d_sids)), *(InterceptService(d_sid) for d_sid in d_sids)]
 
     def _service_bound_here(self, flow: FlowKey) -> Service | None:
         """Return the service of a flow; None also where the switch binds its flows."""
@@ -323,18 +315,8 @@ class DRouter:
         outputs += self._track(item.d_bid for item in offered if item.d_sid not in self._pools)
         outputs += self._on_states(told)
         for d_sid in dict.fromkeys(item.d_sid for item in told):
-            outputs += self._set_weights(d_sid, now_s)
+            outputs += self._pools.set_weights(d_sid, now_s)
         return outputs
-
-    # -- datapath affinity -----------------------------------------------------------------------
-
-    def _set_weights(self, d_sid: Address, now_s: float) -> list[Action]:
-        """Set the weights of a D-SID in the switch, if they are others than it has."""
-        pool = self._pools.get(d_sid)
-        if pool is None or not pool.may_be_set(now_s):
-            return []
-        update = pool.set_weights(self._selections[d_sid].shares(SHARES, now_s))
-        return [update] if update else []
 
     def _on_states(self, bindings: Iterable[BindingReport | Told]) -> list[Action]:
         """Break the flows of instances that turn out to have died."""
@@ -363,8 +345,8 @@ class DRouter:
         """Return when `on_timer` has something to do (-inf: at once); to be asked again after each input."""
         if self._has_news or self._prober.paths_changed:
             return -math.inf
-        parts = (self._prober, self._liveness, self._role, self._dispatching)
-        return min(self._next_weights_s(), *(part.next_timer_s() for part in parts))
+        parts = (self._pools, self._prober, self._liveness, self._role, self._dispatching)
+        return min(part.next_timer_s() for part in parts)
 
     def on_timer(self, now_s: float) -> Sequence[Output]:
         """Do what is due: probe paths, notice what has gone, compute weights again."""
@@ -375,7 +357,7 @@ class DRouter:
             *self._notice(now_s),
             *self._dispatching.withdraw(self._failures.has_failed, now_s),
             *self._forget_services(now_s),
-            *self._move_weights(now_s),
+            *self._pools.on_timer(now_s),
             *self._role.on_timer(now_s),
         ]
 
@@ -384,20 +366,6 @@ class DRouter:
         for d_sid in forgotten:
             del self._services[d_sid], self._selections[d_sid]
         return [ReleaseService(d_sid) for d_sid in forgotten]
-
-    def _next_weights_s(self) -> float:
-        if not self._pools:
-            return math.inf
-        return min(
-            self._next_weights_update_s, *[pool.ready_s for pool in self._pools.values() if pool.is_waiting], math.inf
-        )
-
-    def _move_weights(self, now_s: float) -> list[Action]:
-        is_time = now_s >= self._next_weights_update_s
-        if is_time:
-            self._next_weights_update_s = now_s + _WEIGHTS_INTERVAL_S
-        due = [d_sid for d_sid, pool in self._pools.items() if is_time or pool.is_waiting]
-        return [action for d_sid in due for action in self._set_weights(d_sid, now_s)]
 
     def _notice(self, now_s: float) -> list[Noticed]:
         changes = self._liveness.changes(now_s)

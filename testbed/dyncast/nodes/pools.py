@@ -1,0 +1,69 @@
+"""The pools of one D-Router: the D-SIDs whose flows its switch binds, and when their weights are computed again.
+
+Owns that time; what the weights are is the selections' business, and how the switch learns of them `weighted_pool`'s.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+
+from testbed.dyncast.actions import SetWeights
+from testbed.dyncast.nodes.weighted_pool import SHARES, Pool
+from testbed.dyncast.selection.selection import Selection
+from testbed.net.addresses import Address
+
+_INTERVAL_S = 0.25  # how often weights are computed again without a report
+
+
+class Pools(Mapping[Address, Pool]):
+    """Pools by D-SID. `selections` has, by D-SID, the instances among which each pool shares out its flows."""
+
+    def __init__(self, d_sids: Iterable[Address], selections: Mapping[Address, Selection]) -> None:
+        self._pools = {d_sid: Pool(d_sid) for d_sid in d_sids}
+        self._selections = selections
+        self._next_update_s = -math.inf
+
+    def __getitem__(self, d_sid: Address) -> Pool:
+        return self._pools[d_sid]
+
+    def __iter__(self) -> Iterator[Address]:
+        return iter(self._pools)
+
+    def __len__(self) -> int:
+        return len(self._pools)
+
+    def give_up(self, d_sids: Iterable[Address]) -> list[Address]:
+        """Forget the pools of D-SIDs; return the instances that were their members."""
+        return [d_bid for d_sid in d_sids for d_bid in self._pools.pop(d_sid).members]
+
+    def resend(self) -> list[SetWeights]:
+        """Return the last update of each pool, for a switch that may have lost it."""
+        return [update for pool in self._pools.values() if (update := pool.resend())]
+
+    def newly_assigned(self, d_sid: Address, d_bid: Address, total: int) -> int:
+        """Return how many flows an instance got since last asked; none where it is no member."""
+        pool = self._pools.get(d_sid)
+        return pool.newly_assigned(d_bid, total) if pool is not None and d_bid in pool.members else 0
+
+    def set_weights(self, d_sid: Address, now_s: float) -> list[SetWeights]:
+        """Set the weights of a D-SID in the switch, if it has a pool and they are others than the switch has."""
+        pool = self._pools.get(d_sid)
+        if pool is None or not pool.may_be_set(now_s):
+            return []
+        update = pool.set_weights(self._selections[d_sid].shares(SHARES, now_s))
+        return [update] if update else []
+
+    def next_timer_s(self) -> float:
+        """Return when weights are to be computed again."""
+        if not self._pools:
+            return math.inf
+        return min(self._next_update_s, *[pool.ready_s for pool in self._pools.values() if pool.is_waiting], math.inf)
+
+    def on_timer(self, now_s: float) -> list[SetWeights]:
+        """Compute the weights of all pools again if it is time, and of those that wait."""
+        is_time = now_s >= self._next_update_s
+        if is_time:
+            self._next_update_s = now_s + _INTERVAL_S
+        due = [d_sid for d_sid, pool in self._pools.items() if is_time or pool.is_waiting]
+        return [update for d_sid in due for update in self.set_weights(d_sid, now_s)]
