@@ -1,4 +1,4 @@
-"""What the testbed is as a Python package. Tool settings: pyproject.toml; tested releases: requirements.lock."""
+"""What the testbed is as a Python package. Tool settings: pyproject.toml; tested releases: requirements*.lock."""
 
 from pathlib import Path
 from runpy import run_path
@@ -37,7 +37,8 @@ setup(
     packages=find_packages(include=["testbed*", "topologies*", "traffic*", "ryu_apps*"]),
     package_data={
         "topologies": ["data/*.yaml"],
-        "testbed": ["**/*.yaml", "**/*.html", "**/*.css", "**/*.js"],
+        "traffic": ["scapy_programs/*"],
+        "testbed": ["**/*.yaml", "**/*.html", "**/*.css", "**/*.js", "agents/cluster/runtimes/*.py"],
     },
     install_requires=[
         "mininet>=2.3.0.dev6",
@@ -45,6 +46,8 @@ setup(
         "setuptools>=64",
         "os-ken>=2.8",
         "eventlet>=0.36",
+        "aiohttp>=3.12",
+        "cryptography>=43",
         "dnspython>=2.6",
         "scapy>=2.5",
         "networkx>=3.0",

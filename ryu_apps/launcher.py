@@ -6,10 +6,8 @@ yet, and exits 0.
 
 from __future__ import annotations
 
-import errno
 import logging
 import signal
-import socket
 import sys
 from collections.abc import Sequence
 from types import FrameType
@@ -17,42 +15,21 @@ from types import FrameType
 import ryu_apps.dyncast.ingress  # noqa: F401  registers its option before options are parsed
 from ryu_apps.dyncast.config.control_process import ControlConfig
 from ryu_apps.openflow.framework import HANDLER_MODULE, app_manager, cfg, hub
-from testbed.runtime.lifecycle import ProcessFailure, run
-
-_LISTEN_HOST = "127.0.0.1"
+from ryu_apps.openflow.switch_listener import listen
+from testbed.runtime.lifecycle import run
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run until told to stop; return the exit code. `arguments` are those of sys.argv."""
+    """Run until asked to stop; return the exit code. `arguments` are those of sys.argv."""
     return run(ControlConfig, lambda settings: _control(settings, arguments[1]), arguments)
 
 
 def _control(settings: ControlConfig, path: str) -> None:
-    _check_port(settings.openflow_port)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     hub.patch(thread=False)
-    options = {
-        "ofp-listen-host": _LISTEN_HOST,
-        "ofp-tcp-listen-port": settings.openflow_port,
-        "dyncast-config": path,
-    }
-    cfg.CONF([f"--{name}={value}" for name, value in options.items()], project="dyncast")
+    cfg.CONF([f"--dyncast-config={path}"], project="dyncast")
+    listen(settings.openflow_fd)
     _serve()
-
-
-def _check_port(port: int) -> None:
-    """Try the OpenFlow port: the framework would log a failure to listen, and go on deaf."""
-    with socket.socket() as trial:
-        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            trial.bind((_LISTEN_HOST, port))
-            trial.listen()
-        except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                problem = f"port {port} is taken by another program: set openflow_port to a free one"
-            else:
-                problem = f"port {port} cannot be used for OpenFlow: {error.strerror}"
-            raise ProcessFailure(problem) from error
 
 
 def _serve() -> None:

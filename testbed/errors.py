@@ -4,32 +4,42 @@ Each class stays in the module that raises it. Whatever does not derive from her
 
     TestbedError                        1  it went wrong: one line says what, and what to do
     ├── InputError (ValueError)         2  what was asked for cannot be: a file, a key, a name
+    │   ├── AltoDataError, CannotTrust, FilterError, NotShown, ScriptError, TlsError
     │   ├── ArrivalsError, ArrivalsFileError, StreamError, StreamFileError
     │   ├── CalibrationError, DocumentError, ManifestError, RunDataError
-    │   ├── ConfigError
+    │   ├── ConfigError, FunctionError, LayerError, PackError
+    │   ├── OffersUnordered
     │   ├── ScenarioError, ServiceTimeError, TopologyError
-    │   └── UnknownBenchmark
-    ├── CommandError
+    │   └── UnknownBenchmark, YamlError
+    ├── AskedInVain, CannotListen, CommandError
     ├── NoCheckout                      2
     │
     │   the machine and the emulated network
-    ├── BridgeError, CapabilityError, ConntrackError, InspectionError, IprouteError, LinkError, NetworkError
-    ├── InterfaceError, NamespaceError (OSError)
+    ├── BridgeError, CapabilityError, ConntrackError, InspectionError, IprouteError, LimitError, LinkError, NetworkError
+    ├── InterfaceError, NamespaceError ── ResolverError (OSError)
     ├── GroupError ── GroupRefused
     ├── SessionError ── VersionRefused
+    ├── SettingError
     │
     │   a run, and the processes in it
     ├── RunError ── NoRoomError
+    ├── SandboxError, ScapyError
     ├── RunTagError, SweepError
     ├── LocalLimitError, ProcessFailure, ForkError (OSError)
     │
     │   messages of others, which are answered or counted, and no reason to end
+    ├── AltoError, NotKnownYet, TooMuchAsked
+    ├── AltoAnswerError ── AltoOverloaded, AltoRefused, StaleAnswerError, Unreachable
     ├── CodecError (ValueError) ── UnknownKind
-    ├── BadQuery, MalformedAnswer, MalformedResponseError, RequestError, UnreadableFigures (ValueError)
+    ├── ApiError, CallError, ClusterApiError, QueueFullError, StoreFull
+    ├── BadAnswer, BadQuery, MalformedAnswer, MalformedResponseError, RequestError, UnreadableFigures (ValueError)
+    ├── ListError (ValueError)
     ├── HttpError, Refused
+    ├── NotExpressible, Unfit (ValueError)
+    ├── StreamUnavailable
     │
     │   work that is left out
-    └── NothingToDrawError, Skipped
+    └── NothingToDrawError, Skipped, StoppedError
 """
 
 from __future__ import annotations
@@ -40,6 +50,10 @@ class TestbedError(Exception):
 
     __test__ = False  # no test class, whatever pytest makes of the name
     exit_code = 1
+
+    def __str__(self) -> str:
+        """Return the line alone: an error that is an OSError, too, would put its number in front of it."""
+        return str(getattr(self, "strerror", None) or super().__str__())
 
 
 class InputError(TestbedError, ValueError):

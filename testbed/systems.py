@@ -79,3 +79,11 @@ register(
     analysis="testbed.analysis.dyncast.analysis",
     inspection="testbed.experiment.systems.dyncast.inspection",
 )
+register(
+    "alto",
+    roles="testbed.alto.roles",
+    tables="testbed.faas.tables",
+    experiment="testbed.experiment.systems.alto.system",
+    analysis="testbed.analysis.alto.analysis",
+    inspection="testbed.experiment.systems.alto.inspection",
+)

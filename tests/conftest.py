@@ -36,9 +36,19 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             pytest.skip(f"capability {program} is missing: install it, or run `sudo ./dyncast test`")
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Let a longer limit than a test's own, as `-o timeout=1500` on a slow machine, be the limit of all tests."""
+    limit_s = float(config.getoption("timeout", None) or config.getini("timeout") or 0)
+    for item in items:
+        own = item.get_closest_marker("timeout")
+        if own is not None and own.args and own.args[0] < limit_s:
+            item.add_marker(pytest.mark.timeout(limit_s), append=False)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     wanted = "when a test fails: a shell in the network that it used, which is removed when the shell ends"
     parser.addoption("--debug-shell", action="store_true", help=wanted)
+    parser.addoption("--fuzz-seconds", type=float, default=20.0, help="how long each slow test in tests/fuzz searches")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -10,6 +10,9 @@ import shlex
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from typer import Typer
+from typer.models import CommandInfo
+
 from testbed.cli.app import app
 from testbed.cli.machine.checkout import ROOT
 
@@ -33,6 +36,8 @@ class Form(NamedTuple):
 # The first that fits counts.
 FORMS = (
     Form(r"(--version|--help|\w+ --help|COMMAND --help)", root=False),
+    # One serves for ever, the other asks it: tests/integration/test_alto_commands.py runs both.
+    Form(r"alto (serve|get)\b.*", r"alto \1 --help", root=False),
     Form(r"(validate|topology|schema)\b.*", root=False),
     Form(r"(compare|report) results/[\w-]+( .*)?", root=False),
     Form(rf"(check|report) results/[\w-]+/{RUN}( .*)?", root=False),
@@ -42,6 +47,14 @@ FORMS = (
     Form(r"demo\b.*", "demo --duration 5"),
     Form(_RUN.replace(r"(?P<name>[\w-]+)", "first"), r"run docs/examples/first.yaml\g<rest> --set duration_s=2"),
     Form(
+        _RUN.replace(r"(?P<name>[\w-]+)", "first-function"),
+        r"run docs/examples/first-function.yaml\g<rest> --set duration_s=2",
+    ),
+    Form(
+        _RUN.replace(r"(?P<name>[\w-]+)", "functions-by-alto"),
+        r"run docs/examples/functions-by-alto.yaml\g<rest> --set duration_s=3",
+    ),
+    Form(
         _RUN.replace(r"(?P<name>[\w-]+)", "faults"),
         r"run docs/examples/faults.yaml\g<rest> --set duration_s=2 --set 'faults=[]'",
     ),
@@ -50,8 +63,11 @@ FORMS = (
         r"run docs/examples/nginx-wrk.yaml\g<rest> --set duration_s=3 --set workloads.1.arrivals={}",
     ),
     Form(_RUN.replace(r"(?P<name>[\w-]+)", "theory"), r"run docs/examples/theory.yaml\g<rest> --set duration_s=3"),
+    # Of a run with clusters: tests/e2e/test_functions.py looks into one.
+    Form(r"inspect clusters\b.*", "inspect --help", root=False),
     Form(r"(inspect|bindings) chicago\b(.*)", r"\1 east\2", inside_a_run=True),
     Form(r"(inspect|bindings)\b(.*)", inside_a_run=True),
+    Form(r"faas\b.*", "faas --help", root=False),  # it serves for ever; test_a_function_is_invoked_by_curl starts one
     Form(r"doctor( --json)?"),
     Form(r"clean( --all)?", "clean"),  # another run may be up on this machine
     Form(r"test\b.*", "test tests/unit/test_errors.py -q"),
@@ -96,7 +112,16 @@ def _shown_in_files() -> Iterator[tuple[str, str]]:
 
 def _shown_in_help() -> Iterator[tuple[str, str]]:
     """The examples in the help of each command."""
-    for info in app.registered_commands:
+    for name, info in _commands(app):
         for line in str(info.help).splitlines():
             if line.startswith("  "):
-                yield f"dyncast {info.name or getattr(info.callback, '__name__', '')} --help", line
+                yield f"dyncast {name} --help", line
+
+
+def _commands(of: Typer, group: str = "") -> Iterator[tuple[str, CommandInfo]]:
+    """The commands with their names, those of groups after that of the group."""
+    for info in of.registered_commands:
+        yield f"{group}{info.name or getattr(info.callback, '__name__', '')}", info
+    for inner in of.registered_groups:
+        assert inner.typer_instance is not None
+        yield from _commands(inner.typer_instance, f"{group}{inner.name} ")

@@ -56,5 +56,6 @@ def _make_environment(path: Path) -> None:
     for script in Path(sysconfig.get_path("scripts")).iterdir():
         if script.name != "dyncast" and not (venv / "bin" / script.name).exists():
             (venv / "bin" / script.name).symlink_to(script)
-    finish = 'unset DYNCAST_VENV; source "$1"; fingerprint >"$stamp"; point_here'
+    stamped = 'fingerprint "$lock_file" >"$stamp"; fingerprint "$test_lock_file" >"$test_stamp"'
+    finish = f'unset DYNCAST_VENV; source "$1"; {stamped}; point_here'
     subprocess.run(["bash", "-c", finish, "bash", str(path / "dyncast")], check=True)

@@ -10,15 +10,21 @@ from hypothesis import assume
 from hypothesis import strategies as st
 
 from ryu_apps.dyncast.config.control_process import ControlConfig
+from testbed.agents.alto_client.config import AltoClientConfig
+from testbed.agents.alto_server.config import AltoServerConfig
+from testbed.agents.cluster.config import ClusterConfig
+from testbed.agents.cluster_client.config import ClusterClientConfig
 from testbed.agents.command_instance.config import CommandConfig
 from testbed.agents.instance.config import InstanceConfig
 from testbed.agents.metric_agent.config import HttpUrl, MetricAgentConfig
 from testbed.agents.name_server.config import NameServerConfig
+from testbed.agents.repository.config import RepositoryConfig
 from testbed.emulation.relay.config import RelayConfig
 from testbed.runtime.document import MISSING, Merged, ProcessConfig, Section, Tagged, section
 from testbed.runtime.forms import (
     NETWORK,
     PATH,
+    URL,
     Form,
     Integer,
     IpAddress,
@@ -40,6 +46,11 @@ PROCESSES: Mapping[str, type[ProcessConfig]] = {
     "Command instance": CommandConfig,
     "Command load": CommandLoadConfig,
     "Metric agent (D-MA)": MetricAgentConfig,
+    "Cluster": ClusterConfig,
+    "Repository": RepositoryConfig,
+    "ALTO server": AltoServerConfig,
+    "ALTO client": AltoClientConfig,
+    "Cluster client": ClusterClientConfig,
     "Name server": NameServerConfig,
     "Generator": GeneratorConfig,
     "D-Router control": ControlConfig,
@@ -51,6 +62,7 @@ _NAMES = st.from_regex(r"[a-z][a-z0-9@-]{0,9}", fullmatch=True)
 _PARSED: Mapping[str, st.SearchStrategy[Any]] = {
     PATH.wanted: _NAMES.map(PATH.parse),
     NETWORK.wanted: st.sampled_from(["10.0.0.0/8", "203.0.113.7/32", "fd00::/16"]).map(NETWORK.parse),
+    URL.wanted: st.sampled_from(["http://10.0.0.1:8181/directory", "https://alto.example"]),
     "a MAC address": st.binary(min_size=6, max_size=6),
     "http://address:port/path": st.builds(
         HttpUrl, st.sampled_from(["10.0.0.1", "fd00::1"]), st.integers(1, 65535), st.sampled_from(["/", "/metrics"])
@@ -86,8 +98,8 @@ def _values(form: Form | Merged) -> st.SearchStrategy[Any]:
     match form:
         case Merged(of) | (Section() | Tagged() as of):
             return _sections(of) if isinstance(of, Section) else _tagged(of)
-        case Text(is_file_name):
-            return _NAMES if is_file_name else _WORDS
+        case Text():
+            return _WORDS
         case Parsed(wanted):
             return _PARSED[wanted]
         case OneOf(choices):

@@ -56,7 +56,7 @@ class SiteAddresses:
 
 @dataclass(frozen=True)
 class Station:
-    """Whom edge routers send steered packets to: a host that serves, or the edge router, of a site."""
+    """Where edge routers send steered packets: a host that serves, or the edge router, of a site."""
 
     node: str
     site: str
@@ -113,7 +113,7 @@ class AddressPlan:
         return hosts + d_routers
 
     def check_d_sid(self, address: IPv4Address | IPv6Address, what: str) -> None:
-        """Raise TopologyError, naming who is in the way, if a D-SID cannot be told from a real address."""
+        """Raise TopologyError, naming what is in the way, if a D-SID cannot be distinguished from a real address."""
         like = "203.0.113.1" if address.version == 4 else "2001:db8::1"
         unusable = (
             address.is_multicast,

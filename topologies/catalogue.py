@@ -52,11 +52,7 @@ def load(name_or_path: str, rate_mbps: float | None = None) -> Topology:
 
 def load_file(path: Path) -> Topology:
     """Return the network in a YAML file."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        raise TopologyError(f"{path}: {getattr(error, 'strerror', None) or error}; is the path right?") from error
-    return yaml_form.parse(text, str(path))
+    return yaml_form.read(path)
 
 
 def _catalogue_name(name: str) -> str:

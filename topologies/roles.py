@@ -1,6 +1,6 @@
 """What the nodes of a network are for: roles, by the kind of node that each is.
 
-Kinds are all that a network needs to know; roles tell nodes of a kind apart, for systems, files and pictures. Systems
+Kinds are all that a network needs to know; roles distinguish nodes of a kind, for systems, files and pictures. Systems
 add roles (`testbed.systems`, part `roles`).
 """
 
@@ -41,7 +41,7 @@ class Role:
 
     @property
     def is_host(self) -> bool:
-        """Tell what lives in a site's own network from routers."""
+        """Separate what lives in a site's own network from routers."""
         return self.kind in (Kind.HOST, Kind.SWITCH)
 
 

@@ -6,6 +6,7 @@ a round-trip time says something of one path only. Hosts never carry transit.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
@@ -37,8 +38,8 @@ class Route:
 def routes(topology: Topology, plan: AddressPlan) -> dict[str, list[Route]]:
     """Return the routes of every router and D-Router to all sites and router identifiers."""
     found: dict[str, list[Route]] = {}
-    prefixes = {router: _prefixes(topology, plan, router) for router in _all_paths(topology)}
-    for source, targets in _all_paths(topology).items():
+    prefixes = {router: _prefixes(topology, plan, router) for router in paths(topology)}
+    for source, targets in paths(topology).items():
         found[source] = []
         for target, path in targets.items():
             if target == source:
@@ -53,11 +54,11 @@ def routes(topology: Topology, plan: AddressPlan) -> dict[str, list[Route]]:
 
 def path(topology: Topology, a: str, b: str) -> list[str]:
     """Return the nodes from router or D-Router `a` to `b`, both included. Raises TopologyError for any other node."""
-    paths = _all_paths(topology)
+    found = paths(topology)
     for end in (a, b):
-        if end not in paths:
-            raise unknown_name(f"topology {topology.name!r} has no router or D-Router", end, paths)
-    return list(paths[a][b])
+        if end not in found:
+            raise unknown_name(f"topology {topology.name!r} has no router or D-Router", end, found)
+    return list(found[a][b])
 
 
 def path_delay_ms(topology: Topology, a: str, b: str) -> float:
@@ -74,7 +75,8 @@ def _prefixes(topology: Topology, plan: AddressPlan, router: str) -> list[IPv4Ne
     return prefixes
 
 
-def _all_paths(topology: Topology) -> dict[str, dict[str, list[str]]]:
+def paths(topology: Topology) -> Mapping[str, Mapping[str, list[str]]]:
+    """Return the path of each ordered pair of routers and D-Routers, that to itself included."""
     links = tuple((link.a, link.b, link.spec.delay_ms) for link in topology.links)
     return _paths(links, tuple(node.name for node in topology.nodes if not node.role.is_host))
 

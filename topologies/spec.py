@@ -19,6 +19,8 @@ import networkx as nx
 from testbed.errors import InputError
 from topologies.roles import CLIENT, ROUTER, Kind, Role, of_sites
 
+_LONGEST_NAME_OCTETS = 200  # a message that names a node has room for 255
+
 
 class TopologyError(InputError):
     """A topology that cannot be built, with the reason and the way out in one line."""
@@ -47,7 +49,7 @@ class LinkSpec:
 
     @property
     def is_plain(self) -> bool:
-        """Tell whether nothing at all is impaired, so that a bare veth pair serves."""
+        """Return whether nothing at all is impaired, so that a bare veth pair serves."""
         return not (self.delay_ms or self.jitter_ms or self.loss_percent or self.rate_mbps)
 
 
@@ -61,6 +63,10 @@ class Node:
     longitude: float | None = None
 
     def __post_init__(self) -> None:
+        if not self.name.isprintable() or self.name.isspace() or not self.name:
+            raise TopologyError(f"node {self.name!r}: a name is made of characters that can be seen, and of spaces")
+        if (octets := len(self.name.encode())) > _LONGEST_NAME_OCTETS:
+            raise TopologyError(f"node {self.name!r}: a name has at most {_LONGEST_NAME_OCTETS} octets, not {octets}")
         for key, value, most in (("latitude", self.latitude, 90), ("longitude", self.longitude, 180)):
             if value is not None and not -most <= value <= most:
                 raise TopologyError(f"node {self.name!r}: {key} must be in -{most}..{most} degrees, not {value}")
@@ -96,7 +102,8 @@ class Topology:
             by_name[node.name] = node
         if not by_name:
             raise TopologyError(f"topology {self.name!r} has no nodes")
-        pairs = set()
+        pairs: set[frozenset[str]] = set()
+        labels: set[str] = set()
         for link in self.links:
             for end in (link.a, link.b):
                 if end not in by_name:
@@ -109,6 +116,10 @@ class Topology:
             if pair in pairs:
                 raise TopologyError(f"topology {self.name!r}: two links between {link.a!r} and {link.b!r}")
             pairs.add(pair)
+            label = f"{link.a} - {link.b}"
+            if label in labels:
+                raise TopologyError(f"topology {self.name!r}: two links would be called {label!r}; rename a node")
+            labels.add(label)
         graph = self.graph()
         for node in self.nodes:
             if node.role.is_host:
@@ -144,6 +155,10 @@ class Topology:
     def of_kind(self, kind: Kind) -> tuple[Node, ...]:
         """Return the nodes of one kind, in order."""
         return tuple(node for node in self.nodes if node.role.kind is kind)
+
+    def short_name(self, node: Node) -> str:
+        """Return how a node is called beside its site: of host render-1@berlin at berlin, render-1."""
+        return node.name.removesuffix(f"@{self.site_of(node.name)}") if node.role.is_host else node.name
 
     def site_of(self, host: str) -> str:
         """Return the edge router that a host hangs off, by itself or behind an access switch."""

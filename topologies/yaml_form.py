@@ -17,10 +17,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, fields
+from pathlib import Path
 from typing import Any
 
-import yaml
-
+from testbed import yaml_documents
+from testbed.yaml_documents import YamlError
 from topologies.roles import ROUTER
 from topologies.roles import known as known_roles
 from topologies.spec import Link, LinkSpec, Node, Topology, TopologyError, unknown_name
@@ -32,17 +33,27 @@ _LINK = ("a", "b", *_SPEC)
 _DEMAND = ("from", "to", "demand")
 
 
-def parse(text: str, source: str) -> Topology:
-    """Read a network; `source` names the text in errors. Raises TopologyError with file and key."""
+def read(path: Path) -> Topology:
+    """Return the network in a file. Raises TopologyError with file and key."""
     try:
-        document = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" line {mark.line + 1}" if mark else ""
-        problem = " ".join(str(getattr(error, "problem", error)).split())
-        raise TopologyError(f"{source}{where}: is no YAML: {problem}") from error
-    except (ValueError, RecursionError) as error:  # a date that does not exist, a number or nesting without end
-        raise TopologyError(f"{source}: is no YAML: {error}") from error
+        document = yaml_documents.read(path)
+    except OSError as error:
+        raise TopologyError(f"{path}: {error.strerror or error}; is the path right?") from error
+    except YamlError as error:
+        raise TopologyError(str(error)) from error
+    return _checked(document, str(path))
+
+
+def parse(text: str, source: str) -> Topology:
+    """Return the network in a text; `source` names it in errors. Raises TopologyError with file and key."""
+    try:
+        document = yaml_documents.parse(text, source)
+    except YamlError as error:
+        raise TopologyError(str(error)) from error
+    return _checked(document, source)
+
+
+def _checked(document: Any, source: str) -> Topology:
     try:
         return _topology(document)
     except TopologyError as error:
@@ -70,7 +81,7 @@ def dump(topology: Topology) -> str:
     }
     if topology.demands:
         document["demands"] = [{"from": a, "to": b, "demand": demand} for (a, b), demand in topology.demands.items()]
-    return str(yaml.safe_dump(document, sort_keys=False, allow_unicode=True))
+    return yaml_documents.dump(document)
 
 
 def _topology(document: Any) -> Topology:
@@ -95,6 +106,8 @@ def _topology(document: Any) -> Topology:
 def _node(item: Any, place: str) -> Node:
     if isinstance(item, str):
         return Node(item)
+    if isinstance(item, int | float):
+        raise _no_name(place, item)
     keys = _mapping(item, place, _NODE)
     role = keys.get("role", ROUTER.name)
     roles = {known.name: known for known in known_roles()}
@@ -112,15 +125,15 @@ def _node(item: Any, place: str) -> Node:
 
 def _link(item: Any, place: str) -> Link:
     keys = _mapping(item, place, _LINK)
-    given: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     for key in _SPEC:
         if key in keys and not (key == "rate_mbps" and keys[key] is None):
             value = _number(keys[key], f"{place}.{key}")
             if key == "queue_packets" and value != int(value):
                 raise TopologyError(f"{place}.{key}: must be a whole number, not {value}")
-            given[key] = int(value) if key == "queue_packets" else value
+            fields[key] = int(value) if key == "queue_packets" else value
     try:
-        spec = LinkSpec(**given)
+        spec = LinkSpec(**fields)
     except TopologyError as error:
         raise TopologyError(f"{place}: {error}") from error
     return Link(_text(keys, "a", place), _text(keys, "b", place), spec)
@@ -150,9 +163,13 @@ def _text(keys: Mapping[str, Any], key: str, place: str) -> str:
     where = f"{place}.{key}" if place else key
     if value is None or value == "":
         raise TopologyError(f"{where}: is missing")
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        raise TopologyError(f"{where}: must be a name, not {value!r}; put it in quotes")
-    return str(value)
+    if not isinstance(value, str):
+        raise _no_name(where, value)
+    return value
+
+
+def _no_name(place: str, value: Any) -> TopologyError:
+    return TopologyError(f"{place}: must be a name, not {value!r}; put it in quotes")
 
 
 def _number(value: Any, place: str) -> float:

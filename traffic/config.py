@@ -6,7 +6,7 @@ Of the files that it names, `traffic.workloads` makes what is sent.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 from testbed.net.addresses import Address
 from testbed.runtime.config import ConfigError, Keys
 from testbed.runtime.document import Document, ProcessConfig, Tagged
-from testbed.runtime.forms import Count, Integer, Port, Positive, Size
+from testbed.runtime.forms import Count, Integer, Length, Port, Positive, Size
 from traffic.content.http_exchange import MAX_REQUEST_BYTES
 
 DNS_PORT = 53
@@ -36,7 +36,7 @@ class WorkloadConfig(Document):
     port: Port
     """The flows go there."""
     arrivals_file: Path
-    """When flows begin, and how much each is: CSV with `offset_s` and `work_ms` (http) or `duration_s`."""
+    """When flows begin, and how much each is: CSV with `offset_s` and `work_ms` (empty: invoke) or `duration_s`."""
     host_name: str | None = None
     """Flows go to the address that it stands for when they begin, of the IP version of `d_sid`."""
 
@@ -83,6 +83,28 @@ class CallWorkloadConfig(WorkloadConfig):
             raise ConfigError(f"port must leave room for {PORTS_PER_CALL} ports from it, not {self.port}")
 
 
+@dataclass(frozen=True, kw_only=True)
+class InvokeWorkloadConfig(WorkloadConfig):
+    """Invocations of a function, each on a connection of its own; `d_sid` is the address that is asked first."""
+
+    auth: str
+    """What clusters are shown, as `uuid:key`."""
+    body_files: Annotated[tuple[Path, ...], Length(1, "a list of paths, at least one")]
+    """Parameters of the function as JSON, which invocations take in turn."""
+    timeout_s: Positive = 60.0
+    """An answer is waited for so long."""
+    names: Mapping[str, str] = field(default_factory=dict)
+    """What those who answer are called, by their addresses."""
+    first_answer: Literal["activation", "redirect"] = "activation"
+    """redirect: who is asked first says where to go, and is sent parameters if it wants them (RFC 9110, 10.1.1)."""
+    most_redirects: Size = 5
+    """An invocation is sent elsewhere so often at most."""
+
+    def __post_init__(self) -> None:
+        if not all(self.auth.partition(":")):
+            raise ConfigError("auth must be uuid:key")
+
+
 @dataclass(frozen=True)
 class NameServer(Document):
     """Where names are looked up."""
@@ -117,7 +139,15 @@ class Sources:
         return {str(version): str(address) for version, address in value.items()}
 
 
-_WORKLOAD = Tagged("kind", {"http": HttpWorkloadConfig, "rtp": RtpWorkloadConfig, "call": CallWorkloadConfig})
+_WORKLOAD = Tagged(
+    "kind",
+    {
+        "http": HttpWorkloadConfig,
+        "rtp": RtpWorkloadConfig,
+        "call": CallWorkloadConfig,
+        "invoke": InvokeWorkloadConfig,
+    },
+)
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ Lookup = Callable[[], Awaitable[Answer]]
 
 
 class Destination(Protocol):
-    """Tells each flow, when it begins, where to go."""
+    """Says where each flow goes, when it begins."""
 
     def ask(self, use: Use) -> None:
         """Call `use` with the address (None: there is none) and how long that took (None: no name was looked up)."""
@@ -47,7 +47,7 @@ class FixedDestination:
 class NamedDestination:
     """The address that a name stands for. `lookup` asks for it; what fails is asked again by the next flow.
 
-    `on_answer` is called when flows that waited have been told.
+    `on_answer` is called when flows that waited have their answer.
     """
 
     def __init__(self, lookup: Lookup, loop: asyncio.AbstractEventLoop, on_answer: Callable[[], None]) -> None:

@@ -10,15 +10,16 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 
 from testbed.records.writer import RecordWriter
+from testbed.runtime.message_errors import MessageErrors
 from traffic.config import GeneratorConfig
 from traffic.send_accuracy import SendAccuracy
 from traffic.workloads import AnyWorkload
 
 
 class Outcome(str, Enum):
-    """How a flow ended. `connected_s` tells apart those that ended before and after a connection was made."""
+    """How a flow ended. `connected_s` separates those that ended before and after a connection was made."""
 
-    OK = "ok"  # HTTP: the whole answer, status 200. RTP: at least one packet came back
+    OK = "ok"  # HTTP: the whole answer, status 2xx. RTP: at least one packet came back
     REFUSED = "refused"  # HTTP 503: the instance's queue is full
     TIMEOUT = "timeout"  # no whole answer within timeout_s of the start
     RESET = "reset"  # the other end closed: a closed port, a dead instance, a connection cut off
@@ -27,11 +28,11 @@ class Outcome(str, Enum):
     NO_ANSWER = "no_answer"  # RTP: nothing came back, and nobody said why
     ERROR = "error"  # anything else: another status, an answer that is not HTTP
     LOCAL_LIMIT = "local_limit"  # this client had no socket or port left: nothing was sent
-    INTERRUPTED = "interrupted"  # the generator was told to end before the flow had ended
+    INTERRUPTED = "interrupted"  # the generator was asked to end before the flow had ended
 
 
 class FlowLog:
-    """The records of one workload at one client. `counts`: whatever else happened, by name.
+    """The records of one workload at one client. `counts`: whatever else happened, by name; `errors`: see there.
 
     `on_complete` is called when the last flow of the schedule has its row.
     """
@@ -48,6 +49,7 @@ class FlowLog:
         self.accuracy = SendAccuracy()
         self.outcomes: Counter[str] = Counter()
         self.counts: Counter[str] = Counter()
+        self.errors = MessageErrors(self.counts)
         self.recorded = 0
         self._records = records
         self._on_complete = on_complete
@@ -101,6 +103,11 @@ class FlowLog:
             },
         )
 
+    def activation(self, number: int, row: Mapping[str, object]) -> None:
+        """Write the parts of an invocation; before its `flow`, which may be the end of the run."""
+        common = {"function": self._workload.service, **{key: self._common[key] for key in ("client", "ingress")}}
+        self._records.write("activations", {"flow_id": self.flow_id(number), **common, **row})
+
     def summary(self) -> dict[str, object]:
         """Return the sums of this workload, ready for JSON. `sending`: requests, or packets of calls."""
         return {
@@ -114,11 +121,12 @@ class FlowLog:
 
 
 class PartLog:
-    """The records of one of the flows that each call of a workload has, told apart by kind and port at the service."""
+    """The records of one of the flows of each call of a workload, by kind and port at the service."""
 
     def __init__(self, log: FlowLog, part: str, kind: str, dst_port: int) -> None:
         self.accuracy = log.accuracy
         self.counts = log.counts
+        self.errors = log.errors
         self._log = log
         self._part = part
         self._own = {"kind": kind, "dst_port": dst_port}

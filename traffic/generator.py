@@ -15,9 +15,11 @@ import json
 import resource
 import sys
 import time
+from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from testbed.records.file_names import file_name
 from testbed.records.writer import RecordWriter
 from testbed.runtime.config import ConfigError
 from testbed.runtime.lifecycle import announce_ready, run_recorded
@@ -30,7 +32,10 @@ from traffic.loads.call_load import CallLoad
 from traffic.loads.http_load import HttpLoad
 from traffic.loads.rtp_load import RtpLoad
 from traffic.sockets import SocketSource, raise_descriptor_limit
-from traffic.workloads import AnyWorkload, CallWorkload, HttpWorkload
+from traffic.workloads import AnyWorkload, CallWorkload, HttpWorkload, InvokeWorkload
+
+if TYPE_CHECKING:
+    from traffic.loads.invoke_load import InvokeLoad
 
 _FLUSH_INTERVAL_S = 1.0
 
@@ -44,7 +49,8 @@ class Generator:
         self._records = records
         self._schedule = Schedule()
         self._logs: list[FlowLog] = []
-        self._loads: list[HttpLoad | RtpLoad | CallLoad] = []
+        self._loads: list[HttpLoad | RtpLoad | CallLoad | InvokeLoad] = []
+        self._closing: list[Callable[[], Awaitable[None]]] = []
         self._named: dict[tuple[str, int], NamedDestination] = {}  # by host name and IP version
         self._timer: asyncio.TimerHandle | None = None
         self._ended = asyncio.Event()
@@ -73,16 +79,23 @@ class Generator:
         now_s = time.monotonic()
         for load in self._loads:
             load.interrupt(now_s)
+        for close in self._closing:
+            await close()
         for named in self._named.values():
             named.close()
         self._write_summary(now_s, is_interrupted)
 
     def _add_load(self, workload: AnyWorkload, loop: asyncio.AbstractEventLoop) -> None:
-        load: HttpLoad | RtpLoad | CallLoad
-        proto = "tcp" if isinstance(workload, HttpWorkload) else "udp"
+        load: HttpLoad | RtpLoad | CallLoad | InvokeLoad
+        proto = "tcp" if isinstance(workload, HttpWorkload | InvokeWorkload) else "udp"
         log = FlowLog(self._config, workload, proto, self._records, self._end_if_complete)
         common = (log, self._sockets, self._schedule, loop, self._destination(workload, loop))
-        if isinstance(workload, HttpWorkload):
+        if isinstance(workload, InvokeWorkload):
+            from traffic.loads.invoke_load import InvokeLoad  # brings an HTTP library that others do not need
+
+            load = InvokeLoad(workload, *common[:-1])
+            self._closing.append(load.close)
+        elif isinstance(workload, HttpWorkload):
             load = HttpLoad(workload, *common)
         elif isinstance(workload, CallWorkload):
             load = CallLoad(workload, *common)
@@ -140,7 +153,7 @@ class Generator:
             "cpu_s": usage.ru_utime + usage.ru_stime,
             "workloads": {log.name: log.summary() for log in self._logs},
         }
-        path = self._config.out_dir / f"{self._config.name}.generator.json"
+        path = self._config.out_dir / f"{file_name(self._config.name)}.generator.json"
         path.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
 
 

@@ -7,6 +7,7 @@ an answer is `destination`'s business.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from ipaddress import ip_address
 
 import dns.asyncresolver
@@ -15,6 +16,7 @@ import dns.resolver
 
 from testbed.net.addresses import Address
 from testbed.records.writer import RecordWriter
+from testbed.runtime.message_errors import MessageErrors
 from traffic.config import GeneratorConfig, NameServer
 from traffic.destination import Answer, Lookup
 
@@ -36,6 +38,7 @@ class NameLookup:
         self._source = {version: str(address) for version, address in config.source.items()}
         self._server = server
         self._records = records
+        self._errors = MessageErrors(Counter())
         self._resolver = dns.asyncresolver.Resolver(configure=False)
         self._resolver.nameservers = [str(server.address)]
         self._resolver.port = server.port
@@ -62,6 +65,9 @@ class NameLookup:
             ttl_s = answer.chaining_result.minimum_ttl
         except dns.exception.DNSException as error:
             outcome = next((word for kind, word in _OUTCOMES if isinstance(error, kind)), "failed")
+        except Exception as error:
+            self._errors.note("dns_answer", error)
+            outcome = "failed"
         self._records.write(
             "dns",
             {

@@ -49,7 +49,7 @@ def raise_descriptor_limit() -> int:
 
 
 def is_local_limit(error: OSError) -> bool:
-    """Tell whether an error of the socket calls says that this machine has run out of something."""
+    """Return whether an error of the socket calls says that this machine has run out of something."""
     return error.errno in _LOCAL_LIMIT_ERRORS
 
 
@@ -128,6 +128,10 @@ class SocketSource:
     def close(self, opened: socket.socket) -> None:
         """Close a socket that came from `open`."""
         opened.close()
+        self.open_count -= 1
+
+    def note_closed(self) -> None:
+        """Take note that somebody else has closed a socket that came from `open`."""
         self.open_count -= 1
 
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections import Counter
 from collections.abc import Callable
 
 from testbed.linux.packet_timestamps import ARRIVAL_BYTES, arrival_s, ask_for_arrivals
 from testbed.net.addresses import Address
+from testbed.runtime.message_errors import MessageErrors
 from traffic.sockets import NETWORK_UNREACHABLE_ERRORS, SocketSource
 
 _RECEIVE_BYTES = 65_536
@@ -20,20 +20,24 @@ _READS_PER_TURN = 16  # then the other flows get their turn
 
 
 class UdpFlowSocket:
-    """`opened` came from `sockets`. Errors are counted; datagrams go to `on_datagram` with the time of arrival."""
+    """`opened` came from `sockets`. Datagrams go to `on_datagram` with the time of arrival.
+
+    What fails is counted, as is a datagram that cannot be handled (`errors`).
+    """
 
     def __init__(
         self,
         opened: socket.socket,
         sockets: SocketSource,
         loop: asyncio.AbstractEventLoop,
-        counts: Counter[str],
+        errors: MessageErrors,
         on_datagram: Callable[[bytes, float], None],
     ) -> None:
         self._socket: socket.socket | None = opened
         self._sockets = sockets
         self._loop = loop
-        self._counts = counts
+        self._errors = errors
+        self._counts = errors.counters
         self._on_datagram = on_datagram
         self.icmp_errors = 0
 
@@ -45,7 +49,7 @@ class UdpFlowSocket:
         self._loop.add_reader(self._socket, self._on_readable)
 
     def send(self, data: bytes | bytearray) -> bool:
-        """Send a datagram; tell whether the kernel took it."""
+        """Send a datagram; return whether the kernel took it."""
         assert self._socket is not None
         for _ in range(2):
             try:
@@ -66,7 +70,7 @@ class UdpFlowSocket:
             self._socket = None
 
     def _note_icmp(self, error: OSError) -> bool:
-        """Count an error that came from the network; tell whether it did."""
+        """Count an error that came from the network; return whether it did."""
         is_icmp = isinstance(error, ConnectionRefusedError) or error.errno in NETWORK_UNREACHABLE_ERRORS
         if is_icmp:
             self.icmp_errors += 1
@@ -85,5 +89,8 @@ class UdpFlowSocket:
                 if not self._note_icmp(error):
                     self._counts["receive_errors"] += 1
                 return
-            self._on_datagram(data, arrival_s(ancillary))
+            try:
+                self._on_datagram(data, arrival_s(ancillary))
+            except Exception as error:
+                self._errors.note("rtp", error)
         # What is left makes the socket readable again in the next turn.

@@ -20,6 +20,7 @@ from traffic.config import (
     CallWorkloadConfig,
     GeneratorConfig,
     HttpWorkloadConfig,
+    InvokeWorkloadConfig,
     RtpWorkloadConfig,
     WorkloadConfig,
 )
@@ -62,6 +63,22 @@ class HttpWorkload(Workload):
 
 
 @dataclass(frozen=True)
+class InvokeWorkload(Workload):
+    """Invocations of the function `service`; each takes one of the `bodies`, in turn. `names`: by address."""
+
+    auth: str
+    bodies: tuple[bytes, ...]
+    names: Mapping[str, str]
+    most_redirects: int
+    is_redirected: bool
+
+    @property
+    def kind(self) -> str:
+        """The `kind` column of `flows`."""
+        return "invoke"
+
+
+@dataclass(frozen=True)
 class RtpWorkload(Workload):
     """Calls over UDP; the amount of an arrival is its `duration_s`."""
 
@@ -101,7 +118,7 @@ class CallWorkload(Workload):
         return RtpWorkload(**shared, media=medium, stream=self.streams[medium])
 
 
-AnyWorkload = HttpWorkload | RtpWorkload | CallWorkload
+AnyWorkload = HttpWorkload | InvokeWorkload | RtpWorkload | CallWorkload
 
 
 def read(config: GeneratorConfig) -> tuple[AnyWorkload, ...]:
@@ -114,6 +131,18 @@ def _read(config: WorkloadConfig, path: str) -> AnyWorkload:
         arrivals = _arrivals(config.arrivals_file, arrivals_file.WORK_COLUMN, path)
         shared = _shared(config, config.timeout_s, arrivals)
         return HttpWorkload(**shared, request_bytes=config.request_bytes, response_bytes=config.response_bytes)
+    if isinstance(config, InvokeWorkloadConfig):
+        arrivals = _arrivals(config.arrivals_file, arrivals_file.WORK_COLUMN, path)
+        bodies = tuple(_body(file, f"{path}.body_files[{index}]") for index, file in enumerate(config.body_files))
+        shared = _shared(config, config.timeout_s, arrivals)
+        return InvokeWorkload(
+            **shared,
+            auth=config.auth,
+            bodies=bodies,
+            names=config.names,
+            most_redirects=config.most_redirects,
+            is_redirected=config.first_answer == "redirect",
+        )
     assert isinstance(config, RtpWorkloadConfig | CallWorkloadConfig)
     arrivals = _arrivals(config.arrivals_file, arrivals_file.DURATION_COLUMN, path)
     if not all(arrival.amount for arrival in arrivals):
@@ -148,6 +177,13 @@ def _arrivals(file: Path, column: str, path: str) -> tuple[Arrival, ...]:
         raise ConfigError(f"{path}.arrivals_file cannot be read: {file}: {error.strerror}") from None
     except ValueError as error:
         raise ConfigError(f"{path}.arrivals_file is no arrivals file: {error}") from None
+
+
+def _body(file: Path, path: str) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {file}: {error.strerror}") from None
 
 
 def _stream(file: Path, path: str) -> Stream:

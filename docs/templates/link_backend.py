@@ -24,6 +24,7 @@ class TokenBucketLinks:
     def __init__(self, context: LinkContext) -> None:
         del context  # the kernel needs neither folder, seed nor process
         self._requests: tuple[LinkRequest, ...] = ()
+        self._final: dict[str, Any] | None = None
 
     def create(self, requests: Sequence[LinkRequest]) -> None:
         """Make the pairs and limit both directions of each."""
@@ -38,13 +39,20 @@ class TokenBucketLinks:
 
     def statistics(self) -> dict[str, Any]:
         """Return that nothing is counted beside the interfaces."""
-        return {"backend": self.name, "links": {request.label: {} for request in self._requests}}
+        return self._final or {"backend": self.name, "links": {request.label: {} for request in self._requests}}
+
+    def pulse(self) -> None:
+        """Return nothing: the kernel carries packets."""
+
+    def forget_lateness(self) -> None:
+        """Do nothing: it is not known."""
 
     def queue(self, label: str, *, of_a: bool) -> None:
         """Return nothing: it is with the interface."""
 
     def close(self) -> None:
         """Remove the pairs that end in the root namespace; the others go with their namespaces."""
+        self._final = self.statistics()
         delete_pairs(self._requests)
         self._requests = ()
 

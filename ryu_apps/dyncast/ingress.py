@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from ipaddress import ip_address
 from itertools import chain
 from pathlib import Path
@@ -18,7 +18,9 @@ from typing import Any
 from ryu_apps.dyncast import role
 from ryu_apps.dyncast.config import control_process
 from ryu_apps.dyncast.datapath_mode.mode import DatapathMode
-from ryu_apps.dyncast.entries import flow_entries, wording
+from ryu_apps.dyncast.deferrable_socket import DeferrableSocket
+from ryu_apps.dyncast.entries import direct_entries, flow_entries, group_entries, wording
+from ryu_apps.dyncast.entries.direct_entries import DirectEntries
 from ryu_apps.dyncast.entries.tunnel_entries import TunnelEntries
 from ryu_apps.dyncast.inspection.answers import Inspection
 from ryu_apps.dyncast.inspection.socket_server import InspectionSocket
@@ -29,17 +31,26 @@ from ryu_apps.openflow import control_delay
 from ryu_apps.openflow.control_delay import ControlDelay
 from ryu_apps.openflow.framework import BaseApp, cfg, handler, hub, ofp_event, ofproto_v1_3
 from ryu_apps.openflow.inherited_sockets import inherited
-from ryu_apps.openflow.packet_headers import flow_key
-from ryu_apps.openflow.packet_in import NO_PACKET, PacketIn
+from ryu_apps.openflow.packet_in import NO_PACKET, PacketIn, PacketKind
+from ryu_apps.openflow.packets import icmp_errors
+from ryu_apps.openflow.packets.fragments import Fragments
+from ryu_apps.openflow.packets.packet_headers import flow_key
 from ryu_apps.openflow.timers import Timers
 from testbed.dyncast.actions import DropPacket, Output, SendMessage
 from testbed.dyncast.affinity.table import HeldFlow
 from testbed.dyncast.messages import codec
-from testbed.dyncast.monitoring.probing import PROBE_KINDS
+from testbed.net.addresses import Address
+from testbed.net.flow_key import FlowKey
+from testbed.net.token_bucket import Rate, TokenBucket
+from testbed.records.file_names import file_name
+from testbed.records.peer_names import PeerNames
 from testbed.records.writer import RecordWriter
+from testbed.runtime.message_errors import MessageErrors
+from testbed.runtime.pulse import Pulse
 
 cfg.CONF.register_cli_opts([cfg.StrOpt("dyncast-config", help="configuration of this D-Router, a JSON file")])
 
+_ERROR_RATE = Rate(per_s=1000, burst=1000)  # of ICMP errors
 _FLUSH_EARLY_SHARE = 0.2  # of the interval, if the process is awake anyway
 _LARGEST_DATAGRAM = 65535
 _SWITCH_PATIENCE_S = 30.0  # it may have a million entries to delete
@@ -62,26 +73,40 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
         self._tunnel = TunnelEntries(self.settings.tunnel, d_sids, self.d_router.counters)
         self._knows_the_switch = False
         self._read_back: list[Any] | None = None  # of its entries, while they are being read
-        self._unconfirmed: dict[int, Any] = {}  # barriers that were not answered yet, and who waits for each
+        switch = self.settings.switch
+        self._direct = DirectEntries(
+            switch.direct if switch else None, switch.prefixes if switch else (), self.settings.uplink_port
+        )
+        self._fragments = Fragments(self.d_router.counters)
+        self._error_rate = TokenBucket(_ERROR_RATE)
+        self._unconfirmed: dict[int, Any] = {}  # barriers that were not answered yet, and what waits for each
         self._own_threads: list[Any] = []
         self._in_band = inherited(self.settings.in_band_fd, "in_band_fd", socket.SOCK_DGRAM)
+        self._deferrable = None if self.settings.deferrable is None else DeferrableSocket(self.settings.deferrable)
+        self._errors = MessageErrors(self.d_router.counters, self.logger.error)
+        self._strangers = PeerNames()
         self._datapath_mode = DatapathMode(self.settings, self.d_router, self.journal, self.logger)
         self.performer = self._performer()
         self._inspection_socket = self._open_inspection_socket()
         self._site_of = role.neighbours(self.settings)
         self._known_sources = {str(address): address for address in self._site_of}
-        self._control_delay = ControlDelay(self.settings.out_dir, self.settings.name)
-        self._timers = Timers()
-        self._measuring = Measuring(self.settings, self.d_router, records, self.logger, self._timers.look_again)
+        self._control_delay = ControlDelay(self.settings.out_dir, self.settings.name, self._has_flows)
+        self._pulse = Pulse(self.settings.out_dir, self.settings.name, time.monotonic())
+        self._timers = Timers(self._pulse)
+        means = records, self.logger, self._timers.look_again, self._errors, self._in_band, self.journal.message
+        self._measuring = Measuring(self.settings, self.d_router, *means)
         self._next_flush_s = 0.0
+        if self._deferrable is not None:
+            self._timers.add(self._deferrable.next_timer_s, self._take_deferred)
         self._timers.add(self.d_router.next_timer_s, self._on_time)
         self._timers.add(self._datapath_mode.next_timer_s, self._datapath_mode.on_timer)
-        self._timers.add(self._measuring.next_timer_s, self._measuring.on_timer)
+        self._timers.add(self._measuring.next_timer_s, self._measuring.on_timer, early_s=self._measuring.early_s)
         self._timers.add(
             self._control_delay.next_timer_s,
             lambda now_s: self._control_delay.on_timer(self._datapath, now_s),
             early_s=control_delay.EARLY_S,
         )
+        self._timers.add(self._fragments.next_timer_s, self._fragments.on_timer)
         early_s = _FLUSH_EARLY_SHARE * self.settings.flush_interval_s
         self._timers.add(lambda: self._next_flush_s, self._flush, early_s=early_s)
 
@@ -98,12 +123,14 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
         """End our loops, which would never end by themselves, then the framework's."""
         for thread in self._own_threads:
             hub.kill(thread)
+        self._take_deferred(time.monotonic())
         super().stop()
 
     def close(self) -> None:
         """Write down what is not written yet."""
         self.journal.close(time.monotonic())
         self._control_delay.close(time.monotonic())
+        self._pulse.close(time.monotonic())
 
     # -- OpenFlow --------------------------------------------------------------------------------
 
@@ -114,6 +141,11 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
         if datapath.id != self.settings.datapath_id:
             self.logger.warning("switch %s is not ours (%s); ignored", datapath.id, self.settings.datapath_id)
             return
+        if self._datapath is not None:
+            self.d_router.counters["switch_sessions_refused"] += 1
+            self.logger.warning("switch %s has a session already; a second one is refused", datapath.id)
+            datapath.close()
+            return
         self._datapath = datapath
         if self._knows_the_switch:
             datapath.send(b"".join(flow_entries.remove_everything_of_ours()))
@@ -123,34 +155,71 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
             datapath.send(flow_entries.read_bound_flows())
 
     def _take_over(self, held: list[HeldFlow]) -> None:
-        """Tell a switch everything; `held` is what a former process of this D-Router bound in it."""
+        """Send a switch everything; `held` is what a former process of this D-Router bound in it."""
         self._knows_the_switch = True
         now_s = time.monotonic()
-        self._datapath.send(flow_entries.ordinary_traffic() + self._tunnel.for_everyone())
+        self._datapath.send(flow_entries.ordinary_traffic() + self._tunnel.for_everyone() + self._direct.for_everyone())
         self._datapath_mode.connect(self._datapath, self._datapath.send_msg, now_s)
         self._perform(self.d_router.on_switch_connected(now_s, held))
-        (self.settings.out_dir / f"{self.settings.name}.ready").touch()
+        (self.settings.out_dir / f"{file_name(self.settings.name)}.ready").touch()
 
     @handler.set_ev_cls(ofp_event.EventOFPPacketIn, handler.MAIN_DISPATCHER)
     def on_packet_in(self, event: Any) -> None:
         """Steer the first packet of a flow."""
-        message = event.msg
+        try:
+            self._steer(event.msg)
+        except Exception as error:
+            self._errors.note("packet_in", error)
+
+    def _steer(self, message: Any) -> None:
         if message.datapath is not self._datapath:
             return
+        self._control_delay.on_packet(time.monotonic())
         if self._read_back is not None:  # it may be of a flow that is bound already
             self.d_router.counters["dropped_while_taking_over"] += 1
             return
-        flow = flow_key(message.data)
+        in_port = message.match["in_port"]
+        if message.cookie == flow_entries.FRAGMENT_COOKIE:
+            self._on_fragment(PacketIn(in_port, message.data, PacketKind.FRAGMENT))
+        elif message.cookie == flow_entries.ERROR_COOKIE or group_entries.brings_error(message.cookie):
+            d_sid = self._datapath_mode.error_about(message.cookie)
+            self._on_icmp_error(PacketIn(in_port, message.data, PacketKind.ICMP_ERROR), d_sid)
+        else:
+            self._on_whole_packet(PacketIn(in_port, message.data))
+
+    def _on_whole_packet(self, packet: PacketIn) -> None:
+        flow = flow_key(packet.data)
         if flow is None:
             self.d_router.counters["dropped_no_flow"] += 1
             return
-        in_port = message.match["in_port"]
-        actions = self.d_router.on_packet(flow, time.monotonic(), in_port, tunnelled=self._tunnel.is_end(in_port))
-        self._perform(actions, PacketIn(in_port, message.data))
+        self._perform(self._on_packet_to_bind(flow, packet), packet)
+
+    def _on_packet_to_bind(self, flow: FlowKey, packet: PacketIn) -> Sequence[Output]:
+        self._take_deferred(time.monotonic())  # a decision rests on all that has come
+        tunnelled = self._tunnel.is_end(packet.in_port)
+        return self.d_router.on_packet(flow, time.monotonic(), packet.in_port, tunnelled=tunnelled)
+
+    def _on_fragment(self, packet: PacketIn) -> None:
+        for flow, part in self._fragments.take(packet, time.monotonic()):
+            steered = self.d_router.keeper.on_fragment(flow)
+            self._perform(self._on_packet_to_bind(flow, part) if steered is None else steered, part)
+
+    def _on_icmp_error(self, packet: PacketIn, d_sid: Address | None) -> None:
+        """Steer an ICMP error; `d_sid`: that of the flow, if the switch has bound it."""
+        quoted = icmp_errors.quoted_flow(packet.data)
+        if not self._error_rate.take(time.monotonic()):
+            self.d_router.counters["errors_over_rate"] += 1
+        elif quoted is None:
+            self.d_router.counters["errors_malformed"] += 1
+        elif d_sid is not None:
+            self.d_router.counters["errors_steered"] += 1
+            self._send_to_switch(flow_entries.return_error(d_sid, quoted.dst, packet))
+        else:
+            self._perform(self.d_router.keeper.on_icmp_error(quoted), packet)
 
     @handler.set_ev_cls(ofp_event.EventOFPFlowRemoved, handler.MAIN_DISPATCHER)
     def on_flow_removed(self, event: Any) -> None:
-        """Hear of an entry that left the switch."""
+        """Handle an entry that left the switch."""
         message = event.msg
         if message.datapath is not self._datapath:
             return
@@ -161,7 +230,7 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
 
     @handler.set_ev_cls(ofp_event.EventOFPFlowStatsReply, [handler.CONFIG_DISPATCHER, handler.MAIN_DISPATCHER])
     def on_counters(self, event: Any) -> None:
-        """Hear how much came home on a flow whose way to the service idled out.
+        """Handle the count of packets on the reverse path of a flow whose forward entry idled out.
 
         At first: which flows a former process bound.
         """
@@ -175,6 +244,9 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
             return
         now_s = time.monotonic()
         for entry_read in event.msg.body:
+            if entry_read.cookie == direct_entries.UNBOUND_COOKIE:
+                self.d_router.counters["dropped_after_end"] = entry_read.packet_count
+                continue
             number = flow_entries.number_of(entry_read.cookie)
             entry = self.d_router.affinity.numbered(number)
             if entry is not None and flow_entries.is_reverse(entry_read.match, entry):
@@ -183,11 +255,12 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
 
     @handler.set_ev_cls(ofp_event.EventOFPStateChange, handler.DEAD_DISPATCHER)
     def on_switch_gone(self, event: Any) -> None:
-        """Forget a switch that went away; it is taken over anew when it comes back."""
+        """Forget a switch that went away; it is taken over again when it comes back."""
         if event.datapath is self._datapath:
             self._datapath = self._read_back = None
             self._datapath_mode.disconnect()
             self.d_router.counters["switch_lost"] += 1
+            self._flush(time.monotonic())  # the verdict names the time
 
     @handler.set_ev_cls(ofp_event.EventOFPErrorMsg, handler.MAIN_DISPATCHER)
     def on_error(self, event: Any) -> None:
@@ -199,19 +272,22 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
 
     @handler.set_ev_cls(ofp_event.EventOFPBarrierReply, handler.MAIN_DISPATCHER)
     def on_barrier(self, event: Any) -> None:
-        """Hear that the switch has carried out what it was told."""
+        """Handle the switch's word that it has carried out all messages."""
         waiting = self._unconfirmed.get(event.msg.xid)
         if waiting is not None:
             waiting.set()
 
     @handler.set_ev_cls(ofp_event.EventOFPEchoReply, handler.MAIN_DISPATCHER)
     def on_echo(self, event: Any) -> None:
-        """Hear how long what the switch says is under way."""
+        """Handle a measurement of how long the switch's messages are under way."""
         if event.msg.datapath is self._datapath:
             self._control_delay.on_answer(event.msg.data, time.monotonic())
 
+    def _has_flows(self) -> bool:
+        return bool(self.d_router.affinity) or self._datapath_mode.binds_flows
+
     def _confirm(self) -> bool:
-        """Wait until the switch has carried out what it was told; a switch that is away has nothing to do."""
+        """Wait until the switch has carried out all messages; a switch that is away has nothing to do."""
         if self._datapath is None:
             return True
         barrier = self._datapath.ofproto_parser.OFPBarrierRequest(self._datapath)
@@ -229,7 +305,12 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
         if self.settings.inspection_socket is None:
             return None
         inspection = Inspection(self.d_router, self.journal.counts, self._perform, self._confirm)
-        return InspectionSocket(self.settings.inspection_socket, inspection.answer, self.logger)
+
+        def answer(request: Mapping[str, Any]) -> Mapping[str, object]:
+            self._take_deferred(time.monotonic())
+            return inspection.answer(request)
+
+        return InspectionSocket(self.settings.inspection_socket, answer, self._errors)
 
     # -- in band ---------------------------------------------------------------------------------
 
@@ -245,23 +326,33 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
     def _receive(self) -> None:
         while True:
             data, address = self._in_band.recvfrom(_LARGEST_DATAGRAM)
+            self._take_deferred(time.monotonic())  # it was sent before, and would count as overtaken
             self._take(data, address[0])
 
-    def _take(self, data: bytes, address: str, arrived_s: float | None = None) -> None:
-        source = self._known_sources.get(address) or ip_address(address)
-        self.journal.message("received", self._site_of.get(source, address), codec.kind_of(data), len(data))
-        self._perform(self.d_router.on_message(data, source, time.monotonic(), arrived_s))
+    def _take_deferred(self, now_s: float) -> None:
+        if self._deferrable is not None:
+            for message in self._deferrable.received(now_s):
+                self._take(*message)
 
-    def _on_time(self, _now_s: float) -> None:
-        if self._measuring.probes is not None:
-            for probe in self._measuring.probes.received():
-                self._take(*probe)
+    def _take(self, data: bytes, address: str, arrived_s: float | None = None) -> None:
+        try:
+            source = self._known_sources.get(address) or ip_address(address)
+            peer = self._site_of.get(source) or self._strangers.name(address)
+            self.journal.message("received", peer, codec.kind_of(data), len(data))
+            self._perform(self.d_router.on_message(data, source, time.monotonic(), arrived_s))
+        except Exception as error:
+            self._errors.note("in_band", error)
+
+    def _on_time(self, now_s: float) -> None:
+        self._take_deferred(now_s)
         self._perform(self.d_router.on_timer(time.monotonic()))  # of now: probes are dated by it
 
     def _flush(self, now_s: float) -> None:
         self._next_flush_s = now_s + self.settings.flush_interval_s
         self.journal.flush(now_s)
         self._control_delay.flush()
+        if self._direct.zone is not None and self._read_back is None:
+            self._send_to_switch(direct_entries.read_dropped())
 
     # -- actions ---------------------------------------------------------------------------------
 
@@ -271,7 +362,11 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
 
     def _performer(self) -> Performer:
         words = wording.table(
-            self.settings.uplink_port, self.settings.d_router.prefixes, self.d_router.services, self._tunnel
+            self.settings.uplink_port,
+            self.settings.d_router.prefixes,
+            self.d_router.services,
+            self._tunnel,
+            self._direct,
         )
         return Performer(
             words,
@@ -289,15 +384,14 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
             self._datapath.send(messages)
 
     def _send(self, message: SendMessage) -> None:
-        probes = self._measuring.probes
         try:
-            if probes is not None and message.kind in PROBE_KINDS:
-                probes.send(message.data, str(message.to))
+            if self._deferrable is not None and message.is_deferrable:
+                self._deferrable.send(message.data, str(message.to))
             else:
                 self._in_band.sendto(message.data, (str(message.to), self.settings.in_band_port))
         except OSError as error:  # no route, a full queue: as lost as any datagram, but counted
             self.d_router.counters["messages_unsent"] += 1
             self.logger.debug("not sent to %s: %s", message.to, error)
             return
-        peer = self._site_of.get(message.to, str(message.to))
+        peer = self._site_of.get(message.to) or self._strangers.name(str(message.to))  # an echo goes to whoever asked
         self.journal.message("sent", peer, message.kind, len(message.data))

@@ -7,7 +7,7 @@ dropped, messages refused, …) stand in the table `control` under the direction
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from testbed.dyncast.actions import SetWeights
@@ -29,7 +29,7 @@ class Journal:
         self._bindings = bindings
         self._messages: Counter[tuple[str, str, str]] = Counter()
         self._bytes: Counter[tuple[str, str, str]] = Counter()
-        self._last_told: dict[Address, tuple[Weighed, str]] = {}
+        self._last_written: dict[Address, tuple[Weighed, str]] = {}
         self._weighted: dict[Address, set[Address]] = {}  # by D-SID, the instances that have a weight
         self.handlers: dict[type, Callable[[Any], None]] = {
             Decided: self.decided,
@@ -39,16 +39,16 @@ class Journal:
 
     def decided(self, decision: Decided) -> None:
         """Record a decision with all that was weighed."""
-        candidates = [self._told(weighed, is_site=decision.d_bid is None) for weighed in decision.weighed]
+        candidates = [self._candidate(weighed, is_site=decision.d_bid is None) for weighed in decision.weighed]
         self._writer.write("decisions", decision_rows.decision(decision, self._site, candidates))
 
-    def _told(self, weighed: Weighed, *, is_site: bool) -> str:
+    def _candidate(self, weighed: Weighed, *, is_site: bool) -> str:
         """Return what was known of a candidate; between two looks at it that is the same."""
         d_bid = weighed.candidate.d_bid
-        last, text = self._last_told.get(d_bid, (None, ""))
+        last, text = self._last_written.get(d_bid, (None, ""))
         if last != weighed:
             text = decision_rows.candidate(weighed, is_site=is_site)
-            self._last_told[d_bid] = (weighed, text)
+            self._last_written[d_bid] = (weighed, text)
         return text
 
     def metrics(self, record: MetricsReceived) -> None:
@@ -70,7 +70,7 @@ class Journal:
         )
 
     def set_weights(self, action: SetWeights, service: str, now_s: float) -> None:
-        """Record the weights that the switch is told; of the hundreds that may have none, not those that had none."""
+        """Record the weights that the switch gets; of the hundreds that may have none, not those that had none."""
         before = self._weighted.get(action.d_sid, set())
         self._weighted[action.d_sid] = set(action.shares)
         for d_bid in sorted({*before, *action.shares}, key=str):
@@ -93,14 +93,17 @@ class Journal:
 
     def counts(self) -> list[dict[str, object]]:
         """Return the counts as they stand: messages and bytes by direction, peer and kind, then the D-Router's own."""
-        rows = [(*key, messages, self._bytes[key]) for key, messages in self._messages.items()]
-        rows += [("local", "", kind, count, 0) for kind, count in self._counters.items()]
-        return [dict(zip(("direction", "peer", "kind", "messages", "bytes"), row, strict=True)) for row in rows]
+        return [dict(zip(("direction", "peer", "kind", "messages", "bytes"), row, strict=True)) for row in self._rows()]
+
+    def _rows(self) -> Iterator[tuple[object, ...]]:
+        for key, messages in self._messages.items():
+            yield (*key, messages, self._bytes[key])
+        for kind, count in self._counters.items():
+            yield ("local", "", kind, count, 0)
 
     def flush(self, now_s: float) -> None:
         """Write the counts as they stand and push everything to the files."""
-        for counted in self.counts():
-            self._writer.write("control", {"time_s": now_s, "node": self._site, **counted})
+        self._writer.write_whole("control", ((now_s, self._site, *row) for row in self._rows()))
         self._writer.flush()
 
     def close(self, now_s: float) -> None:

@@ -39,11 +39,11 @@ class SharedStates:
         return self._state(d_bid).read()
 
     def send(self, d_bid: Address, arrives_s: float) -> None:
-        """Tell all ingresses of a flow that was given to an instance."""
+        """Show all ingresses a flow that was assigned to an instance."""
         self._state(d_bid).send(self._slot, arrives_s)
 
     def under_way(self, d_bid: Address, now_s: float) -> int:
-        """Return how many flows any ingress gave to an instance that have not arrived."""
+        """Return how many flows any ingress assigned to an instance that have not arrived."""
         return self._state(d_bid).under_way(now_s)
 
     def _state(self, d_bid: Address) -> TrueState:

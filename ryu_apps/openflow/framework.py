@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import os
 import warnings
+from typing import Any
 
 os.environ.setdefault("OSKEN_HUB_TYPE", "eventlet")
 warnings.filterwarnings("ignore", category=DeprecationWarning, module="eventlet")
@@ -34,10 +35,13 @@ except ImportError:
     NAME = "ryu"
 
 hub = importlib.import_module(f"{NAME}.lib.hub")
+_hubs = importlib.import_module("eventlet.hubs")
 cfg = importlib.import_module(f"{NAME}.cfg")
 app_manager = importlib.import_module(f"{NAME}.base.app_manager")
 ofp_event = importlib.import_module(f"{NAME}.controller.ofp_event")
 handler = importlib.import_module(f"{NAME}.controller.handler")
+controller = importlib.import_module(f"{NAME}.controller.controller")
+ofp_handler = importlib.import_module(f"{NAME}.controller.ofp_handler")
 ofproto_v1_3 = importlib.import_module(f"{NAME}.ofproto.ofproto_v1_3")
 ofproto_v1_3_parser = importlib.import_module(f"{NAME}.ofproto.ofproto_v1_3_parser")
 ofproto_v1_5 = importlib.import_module(f"{NAME}.ofproto.ofproto_v1_5")
@@ -50,13 +54,42 @@ ipv6 = importlib.import_module(f"{NAME}.lib.packet.ipv6")
 
 def _leave_the_hub_of_the_parent() -> None:
     """Have a forked process make a hub of its own: one epoll set for both would wake the wrong one."""
-    eventlet_hubs = importlib.import_module("eventlet.hubs")
-    former = eventlet_hubs.get_hub()
+    former = _hubs.get_hub()
     former.poll.close()  # here and now: the number may be given to another file before it is collected
-    eventlet_hubs.use_hub()
+    _hubs.use_hub()
 
 
 os.register_at_fork(after_in_child=_leave_the_hub_of_the_parent)
 
+
+class Alarm:
+    """What a thread waits at for a while, unless another has it wake sooner.
+
+    `hub.Event` ends a timed wait by an exception, which costs more than what most waits are for.
+    """
+
+    def __init__(self) -> None:
+        self._timer: Any = None
+
+    def wait(self, seconds: float) -> None:
+        """Wait, as the only thread."""
+        self._switch = hub.getcurrent().switch
+        self._set(seconds)
+        try:
+            _hubs.get_hub().switch()
+        finally:
+            self._timer.cancel()
+            self._timer = None
+
+    def wake(self) -> None:
+        """Have the thread that waits go on when it is its turn, if one waits."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._set(0.0)
+
+    def _set(self, seconds: float) -> None:
+        self._timer = _hubs.get_hub().schedule_call_global(seconds, self._switch)
+
+
 BaseApp = app_manager.OSKenApp if NAME == "os_ken" else app_manager.RyuApp
-HANDLER_MODULE = f"{NAME}.controller.ofp_handler"
+HANDLER_MODULE = ofp_handler.__name__

@@ -1,7 +1,7 @@
 """An OpenFlow session of our own at a bridge's management socket, beside the one that the switch opened.
 
 For what the framework's session cannot do, or does slowly. Owns the socket, the greeting and the reading of whole
-messages; knows nothing of what is asked. Who asks waits for the answer, and others must wait for their turn.
+messages; knows nothing of what is asked. The caller waits for the answer, and others must wait for their turn.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from struct import Struct
 
 from ryu_apps.openflow.framework import ofproto_v1_3 as ofp
 from testbed.net.addresses import Address, Network
+from testbed.net.flow_key import TCP, UDP
 
 _FLOW_MOD = Struct("!BBHIQQBBHHHIIIH2x")
 _PACKET_OUT = Struct("!BBHIIIH6x")
@@ -22,6 +23,16 @@ _OXM = Struct("!I")
 _HAS_MASK = 1 << 8
 _MULTIPATH = Struct("!HHIHHH2xHHI2xHI")
 _NICIRA, _NX_MULTIPATH, _NXM_REGISTER = 0x2320, 10, 0x0001 << 16
+_NX_RESUBMIT_TABLE, _NX_IN_PORT = 14, 0xFFF8
+_RESUBMIT = Struct("!HHIHHB3x")
+_CT = Struct("!HHIHHIHB3xH")
+_NX_CT, _CT_COMMIT, _CT_NO_TABLE = 35, 1, 0xFF
+_NXM_MASKED = 0x0001 << 16 | 1 << 8
+_CT_STATE = Struct("!I").pack(_NXM_MASKED | 105 << 9 | 8)
+_TCP_FLAGS = Struct("!I").pack(_NXM_MASKED | 34 << 9 | 4)
+_NEW, _INVALID, _TRACKED = 0x01, 0x10, 0x20
+_SYN, _ACK = 0x02, 0x10
+_IS_FRAGMENT = Struct("!IBB").pack(0x0001 << 16 | 26 << 9 | 1 << 8 | 2, 1, 1)  # NXM_NX_IP_FRAG, its first bit
 _SYMMETRIC_L3L4_UDP = 3  # _L4 leaves the ports of UDP out
 _MODULO_N = 0
 _DEC_TTL = Struct("!HH4x").pack(ofp.OFPAT_DEC_NW_TTL, 8)
@@ -38,6 +49,8 @@ _IP_PROTO = _header(10, 1)
 _ETH_TYPE = {4: _header(5, 2) + b"\x08\x00", 6: _header(5, 2) + b"\x86\xdd"}
 _SRC = {4: _header(11, 4), 6: _header(26, 16)}
 _DST = {4: _header(12, 4), 6: _header(27, 16)}
+_ICMP_TYPE = {4: (1, _header(19, 1)), 6: (58, _header(29, 1))}  # with the protocol that it is of
+_ICMP_CODE = _header(20, 1)
 _IN_PORT, _ETH_DST, _TUNNEL_ID = _header(0, 4), _header(3, 6), _header(38, 8)
 _PORTS = {6: (_header(13, 2), _header(14, 2)), 17: (_header(15, 2), _header(16, 2))}  # TCP, UDP: source, destination
 
@@ -56,7 +69,7 @@ def ip_match(
     if src is not None:
         fields += _SRC[version] + src.packed
     if dst is not None:
-        fields += _DST[version] + dst.packed if isinstance(dst, Address) else _masked(_DST[version], dst)
+        fields += _dst(version, dst)
     if proto is not None:
         fields += _IP_PROTO + proto.to_bytes(1, "big")
         if proto in _PORTS:
@@ -68,9 +81,11 @@ def ip_match(
     return _match(fields)
 
 
-def network_match(in_port: int, version: int, *, src: Network | None = None, dst: Network | None = None) -> bytes:
-    """Match IP packets that come in by a port, from or to a network."""
-    fields = _IN_PORT + in_port.to_bytes(4, "big") + _ETH_TYPE[version]
+def network_match(
+    in_port: int | None, version: int, *, src: Network | None = None, dst: Network | None = None
+) -> bytes:
+    """Match IP packets from or to a network, that come in by a port."""
+    fields = (b"" if in_port is None else _IN_PORT + in_port.to_bytes(4, "big")) + _ETH_TYPE[version]
     for header, network in ((_SRC[version], src), (_DST[version], dst)):
         if network is not None:
             is_one = network.prefixlen == network.max_prefixlen
@@ -78,9 +93,56 @@ def network_match(in_port: int, version: int, *, src: Network | None = None, dst
     return _match(fields)
 
 
+def fragment_match(
+    version: int,
+    register: int,
+    *,
+    src: Address | None = None,
+    dst: Address | Network | None = None,
+    in_port: int | None = None,
+) -> bytes:
+    """Match fragments, the first ones among them, whose register is zero."""
+    fields = b"" if in_port is None else _IN_PORT + in_port.to_bytes(4, "big")
+    fields += _ETH_TYPE[version] + _IS_FRAGMENT + _register(register)
+    if src is not None:
+        fields += _SRC[version] + src.packed
+    return _match(fields + (b"" if dst is None else _dst(version, dst)))
+
+
+def icmp_match(version: int, icmp_type: int, register: int, dst: Address | Network) -> bytes:
+    """Match ICMP, or ICMPv6, of a type whose register is zero."""
+    proto, header = _ICMP_TYPE[version]
+    fields = _ETH_TYPE[version] + _dst(version, dst) + _IP_PROTO + proto.to_bytes(1, "big")
+    return _match(fields + header + icmp_type.to_bytes(1, "big") + _register(register))
+
+
+def known_connection_match() -> bytes:
+    """Match packets of a connection that conntrack knows."""
+    return _match(_CT_STATE + _TRACKED.to_bytes(4, "big") + (_TRACKED | _NEW | _INVALID).to_bytes(4, "big"))
+
+
+def first_segment_match(version: int) -> bytes:
+    """Match TCP segments that begin a connection: SYN without ACK."""
+    flags = _SYN.to_bytes(2, "big") + (_SYN | _ACK).to_bytes(2, "big")
+    return _match(_ETH_TYPE[version] + _IP_PROTO + TCP.to_bytes(1, "big") + _TCP_FLAGS + flags)
+
+
+def ephemeral_udp_match(version: int) -> bytes:
+    """Match UDP from a port that a host gave to a program which asked for none (Linux: above 32,767)."""
+    upper_half = _port(_PORTS[UDP][0], 0x8000, 0x8000)
+    return _match(_ETH_TYPE[version] + _IP_PROTO + UDP.to_bytes(1, "big") + upper_half)
+
+
 def port_match(in_port: int, eth_dst: bytes | None = None) -> bytes:
     """Match what comes in by a port, or that of it which goes to one MAC address."""
     return _match(_IN_PORT + in_port.to_bytes(4, "big") + (b"" if eth_dst is None else _ETH_DST + eth_dst))
+
+
+def too_big_match(version: int, in_port: int) -> bytes:
+    """Match ICMP, or ICMPv6, that comes in by a port and says that a packet was too big for the path."""
+    proto, header = _ICMP_TYPE[version]
+    fields = _IN_PORT + in_port.to_bytes(4, "big") + _ETH_TYPE[version] + _IP_PROTO + proto.to_bytes(1, "big")
+    return _match(fields + (header + b"\x03" + _ICMP_CODE + b"\x04" if version == 4 else header + b"\x02"))
 
 
 def set_src(address: Address) -> bytes:
@@ -103,6 +165,24 @@ def set_tunnel_id(number: int) -> bytes:
     return _set_field(_TUNNEL_ID + number.to_bytes(8, "big"))
 
 
+def set_register(register: int, value: int) -> bytes:
+    """Note a number with the packet while it is in the switch."""
+    return _set_field(_register(register, value))
+
+
+def resubmit(table: int) -> bytes:
+    """Run the packet through a table as it is now. Open vSwitch's own action."""
+    return _RESUBMIT.pack(ofp.OFPAT_EXPERIMENTER, _RESUBMIT.size, _NICIRA, _NX_RESUBMIT_TABLE, _NX_IN_PORT, table)
+
+
+def track(zone: int, table: int | None = None, *, commits: bool = False) -> bytes:
+    """Look a packet up in a zone of conntrack, then go on in a table; `commits`: have it known there from now on."""
+    return _CT.pack(
+        ofp.OFPAT_EXPERIMENTER, _CT.size, _NICIRA, _NX_CT, _CT_COMMIT if commits else 0, 0, zone,
+        _CT_NO_TABLE if table is None else table, 0,
+    )  # fmt: skip
+
+
 def decrement_ttl() -> bytes:
     """Take one off the hop limit; a packet that has none left is dropped."""
     return _DEC_TTL
@@ -114,7 +194,7 @@ def output(port: int) -> bytes:
 
 
 def hash_of_flow(register: int) -> bytes:
-    """Put a hash of what tells flows apart (addresses, protocol, ports) into a register. Open vSwitch's own action."""
+    """Put a hash of the flow (addresses, protocol, ports) into a register. Open vSwitch's own action."""
     return _MULTIPATH.pack(
         ofp.OFPAT_EXPERIMENTER, _MULTIPATH.size, _NICIRA, _NX_MULTIPATH, _SYMMETRIC_L3L4_UDP, 0, _MODULO_N, 0, 0,
         31, _NXM_REGISTER | register << 9 | 4,
@@ -122,14 +202,21 @@ def hash_of_flow(register: int) -> bytes:
 
 
 def add_entry(
-    cookie: int, priority: int, match: bytes, actions: bytes, idle_timeout_s: int = 0, *, tells_removal: bool = False
+    cookie: int,
+    priority: int,
+    match: bytes,
+    actions: bytes,
+    idle_timeout_s: int = 0,
+    *,
+    reports_removal: bool = False,
+    table: int = 0,
 ) -> bytes:
-    """Add an entry to table 0. `actions` follow one another."""
-    flags = ofp.OFPFF_SEND_FLOW_REM if tells_removal else 0
+    """Add an entry. `actions` follow one another."""
+    flags = ofp.OFPFF_SEND_FLOW_REM if reports_removal else 0
     body = match + _INSTRUCTION.pack(ofp.OFPIT_APPLY_ACTIONS, _INSTRUCTION.size + len(actions)) + actions
     return (
         _FLOW_MOD.pack(
-            ofp.OFP_VERSION, ofp.OFPT_FLOW_MOD, _FLOW_MOD.size + len(body), _XID, cookie, 0, 0, ofp.OFPFC_ADD,
+            ofp.OFP_VERSION, ofp.OFPT_FLOW_MOD, _FLOW_MOD.size + len(body), _XID, cookie, 0, table, ofp.OFPFC_ADD,
             idle_timeout_s, 0, priority, ofp.OFP_NO_BUFFER, ofp.OFPP_ANY, ofp.OFPG_ANY, flags,
         )
         + body
@@ -184,6 +271,14 @@ def _port(header: bytes, port: int, block: int) -> bytes:
         return header + port.to_bytes(2, "big")
     (plain,) = _OXM.unpack(header)
     return _OXM.pack((plain | _HAS_MASK) + 2) + port.to_bytes(2, "big") + (0x10000 - block).to_bytes(2, "big")
+
+
+def _dst(version: int, dst: Address | Network) -> bytes:
+    return _DST[version] + dst.packed if isinstance(dst, Address) else _masked(_DST[version], dst)
+
+
+def _register(register: int, value: int = 0) -> bytes:
+    return _OXM.pack(_NXM_REGISTER | register << 9 | 4) + value.to_bytes(4, "big")
 
 
 def _masked(header: bytes, network: Network) -> bytes:

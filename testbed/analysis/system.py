@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from testbed.analysis.flows.consistency import Check
     from testbed.analysis.html_report.blocks.page import Block, Tile
     from testbed.analysis.html_report.run.report import RunReport
     from testbed.analysis.measures.columns import TitledFrame
@@ -92,12 +93,20 @@ class SystemAnalysis:
         """Return when a node of the system first lost an instance, so that flows had to move from it, by its name."""
         return {}
 
+    def unsteered(self, run: RunData) -> pd.Series | None:
+        """Tell which rows of `affinity` are flows that the system did not steer, though it steers their service."""
+        return None
+
+    def checks(self, run: RunData) -> Iterable[Check]:
+        """Return its statements that must hold of every sound run."""
+        return ()
+
     def chosen_instances(self, run: RunData, flows: pd.DataFrame) -> pd.Series | None:
         """Return the instance that the system sent each flow to, where it is known; None if it sends none."""
         return None
 
     def fault_effects(self, run: RunData) -> pd.DataFrame | None:
-        """Return `number`, `event` (begin or end) and columns of `faults` that only the system's tables tell."""
+        """Return `number`, `event` (begin or end) and columns of `faults` that only the system's tables have."""
         return None
 
 

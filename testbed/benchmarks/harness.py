@@ -32,7 +32,7 @@ class Goal:
     better: Better
 
     def is_met_by(self, figure: float) -> bool:
-        """Tell whether a figure is at the limit or on its good side."""
+        """Return whether a figure is at the limit or on its good side."""
         return figure >= self.limit if self.better is Better.HIGHER else figure <= self.limit
 
 
@@ -55,7 +55,7 @@ class Row:
 
     @property
     def goal_is_met(self) -> bool | None:
-        """Tell whether the goal is met; None if there is none."""
+        """Return whether the goal is met; None if there is none."""
         if self.goal is None:
             return None
         return self.goal.is_met_by(self.value if self.ratio is None else self.ratio)

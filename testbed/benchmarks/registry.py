@@ -12,6 +12,7 @@ _ROOMS = {
     "convergence": "ingress",
     "decision": "steering",
     "demo_ingress": "ingress",
+    "faas": "functions",
     "flow_setup_datapath": "ingress",
     "flow_setup_reactive": "ingress",
     "generator": "stage",

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import json
 import signal
-import sys
 import time
 import traceback
 from collections.abc import Sequence
 
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from testbed.benchmarks import registry
 from testbed.benchmarks.harness import Row, Settings, Skipped
 from testbed.runtime.signals import signals_as_exit
+from testbed.terminal import console as terminal
+
+_WIDE = 150  # characters, where no terminal says
 
 
 def run(names: Sequence[str], settings: Settings, *, as_json: bool) -> int:
@@ -26,28 +28,28 @@ def run(names: Sequence[str], settings: Settings, *, as_json: bool) -> int:
     A row of JSON is printed as soon as it is measured. Progress goes to stderr. Raises UnknownBenchmark.
     """
     chosen = [registry.load(name) for name in names or registry.NAMES]
-    progress = Console(stderr=True, highlight=False, soft_wrap=True)
+    progress = terminal.errors()
     rows: list[Row] = []
     failed = False
     with signals_as_exit([signal.SIGTERM]):  # so that a benchmark takes away what it made
         for number, benchmark in enumerate(chosen, 1):
-            progress.print(f"[dim]·[/dim] {number}/{len(chosen)} {benchmark.name}: {benchmark.summary}")
+            progress.print(terminal.step(f"{number}/{len(chosen)} {benchmark.name}: {benchmark.summary}"))
             begun_s = time.monotonic()
             try:
                 for row in benchmark.run(settings):
                     rows.append(row)
                     if as_json:
-                        print(json.dumps(row.document()), flush=True)
+                        terminal.document(json.dumps(row.document()) + "\n")
                     else:
-                        progress.print(f"    {row.name}: {row.value:,.4g} {row.unit}", markup=False)
+                        progress.print(f"    {row.name}: {row.value:,.4g} {row.unit}")
             except Skipped as reason:
-                progress.print(f"    skipped: {reason}", markup=False)
+                progress.print(f"    skipped: {reason}")
             except Exception:
                 failed = True
-                progress.print(f"    failed: {traceback.format_exc()}", markup=False)
+                progress.print(f"    failed: {traceback.format_exc()}")
             progress.print(f"    took {time.monotonic() - begun_s:.1f} s", style="dim")
     if not as_json:
-        Console(width=None if sys.stdout.isatty() else 150).print(_table(rows))
+        terminal.output(_WIDE).print(_table(rows))
     return 1 if failed else 0
 
 
@@ -59,7 +61,7 @@ def _table(rows: Sequence[Row]) -> Table:
         goal = row.document()["goal"] or ""
         table.add_row(
             row.name, row.unit, _figure(row.value), _figure(row.baseline), _figure(row.ratio),
-            goal if row.goal_is_met is not False else f"[red]{goal} missed[/red]",
+            goal if row.goal_is_met is not False else Text(f"{goal} missed", "red"),
             str(row.rounds), f"{row.spread:.0%}", row.note,
         )  # fmt: skip
     return table

@@ -1,11 +1,10 @@
 """The command line put together: its commands by purpose, and what their errors come to.
 
-Exit codes: 0 done, 1 it went wrong, 2 wrong usage or input, 130 interrupted.
+Exit codes: 0 done, 1 it went wrong, 2 wrong usage or input, 130 interrupted, 141 done but nobody read it.
 """
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from inspect import cleandoc
@@ -14,22 +13,28 @@ from typing import Annotated, Any
 import typer
 
 from testbed import __version__
-from testbed.cli import terminal
+from testbed.cli.alto import group as alto
+from testbed.cli.edge import faas
 from testbed.cli.experiments import demo, run, sweep, validate
 from testbed.cli.files import schema, topology
 from testbed.cli.inspection import bindings, inspect
 from testbed.cli.machine import bench, calibrate, clean, doctor, test
 from testbed.cli.results import check, compare, report
 from testbed.errors import TestbedError
+from testbed.terminal import console as terminal
+from testbed.terminal import streams
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_enable=False)
 _COMMANDS = {
     "Experiments": (demo.demo, validate.validate, run.run, sweep.sweep),
     "Results": (report.report, compare.compare, check.check),
     "A run that is up": (inspect.inspect, bindings.bindings),
+    "Edge": (faas.faas,),
     "Files": (topology.topology, schema.schema),
     "This machine": (doctor.doctor, calibrate.calibrate, clean.clean, test.test, bench.bench),
 }
+_GROUPS = {"alto": alto}  # of commands of their own: dyncast alto serve
+_PANEL_OF_GROUPS = "Alone"
 _CONTEXTS = {"test": {"allow_extra_args": True, "ignore_unknown_options": True}}  # pytest's
 _INTERRUPTED = 130
 
@@ -46,11 +51,16 @@ for _purpose, _commands in _COMMANDS.items():
         app.command(
             rich_help_panel=_purpose, help=_flowing(str(_command.__doc__)), context_settings=_CONTEXTS.get(_name)
         )(_command)
+for _name, _group in _GROUPS.items():
+    _commands_of_group = _group.group()
+    for _command in _group.COMMANDS:
+        _commands_of_group.command(help=_flowing(str(_command.__doc__)))(_command)
+    app.add_typer(_commands_of_group, name=_name, rich_help_panel=_PANEL_OF_GROUPS)
 
 
 def _say_version(asked: bool) -> None:
     if asked:
-        sys.stdout.write(f"dyncast {__version__}\n")
+        terminal.document(f"dyncast {__version__}\n")
         raise typer.Exit
 
 
@@ -72,29 +82,21 @@ def _root(
 
 def main() -> None:
     """Run the command line and end the process with its exit code."""
-    sys.exit(run_command())
+    streams.prepare()
+    code = streams.exit_code(run_command())
+    if why := streams.why_lost():
+        terminal.complain(why)
+    sys.exit(code)
 
 
 def run_command(arguments: Sequence[str] | None = None) -> int:
     """Run a command (None: that of this process); turn expected errors into one line. Returns the exit code."""
-    try:
-        code = _run(arguments)
-        sys.stdout.flush()
-    except BrokenPipeError:  # whoever read has enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    return code
-
-
-def _run(arguments: Sequence[str] | None) -> int:
     try:
         code = app(arguments, prog_name="dyncast", standalone_mode=False)
     except typer.Exit as done:
         code = done.exit_code
     except (KeyboardInterrupt, typer.Abort):
         code = _INTERRUPTED
-    except BrokenPipeError:
-        raise
     except TestbedError as error:
         terminal.complain(str(error))
         return error.exit_code

@@ -37,7 +37,5 @@ def planned(path: Path, settings: list[str], seed: int | None) -> Plan:
     from testbed.experiment.plan import plan
     from testbed.experiment.scenario import file as scenario_file
 
-    overrides = dict(scenario_file.parse_setting(text) for text in settings)
-    if seed is not None:
-        overrides["seed"] = seed
+    overrides = scenario_file.parse_settings([*settings, *([] if seed is None else [f"seed={seed}"])])
     return plan.make_plan(scenario_file.load(path, overrides), path)

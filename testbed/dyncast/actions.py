@@ -48,6 +48,16 @@ class TrackReverseFlows:
 
 
 @dataclass(frozen=True)
+class TrackDirectFlows:
+    """Have what hosts of this site send to an instance without a D-SID known as a conversation of its own.
+
+    Nothing else tells its packets from what is left of a flow that has ended, which is not for the client.
+    """
+
+    d_bid: Address
+
+
+@dataclass(frozen=True)
 class InstallAffinity:
     """Put the two entries of a bound flow into the switch: D-SID → D-BID, and back on the reverse path."""
 
@@ -59,6 +69,18 @@ class ForwardPacket:
     """Send the packet at hand the way its entry says. Nothing is lost while the entry is on its way."""
 
     entry: AffinityEntry
+
+
+@dataclass(frozen=True)
+class ReversePacket:
+    """Send the fragment or ICMP error at hand to the client of a flow, as from its D-SID."""
+
+    entry: AffinityEntry
+
+
+@dataclass(frozen=True)
+class PassPacket:
+    """Have the switch treat the fragment or ICMP error at hand as any packet that is of no bound flow."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +105,7 @@ class TerminateFlows:
 
 @dataclass(frozen=True)
 class ResetFlows:
-    """End all flows to the D-SIDs of a service that the switch bound, so that each is bound anew, and count them."""
+    """End all flows to the D-SIDs of a service that the switch bound, so that each is bound again, and count them."""
 
     d_sids: tuple[Address, ...]
 
@@ -150,7 +172,7 @@ class DropPacket:
 
 @dataclass(frozen=True)
 class ReadReturnPackets:
-    """Ask the switch how many packets came home on this flow, and tell `DRouter.on_return_packets`."""
+    """Ask the switch how many packets came home on this flow, for `DRouter.on_return_packets`."""
 
     entry: AffinityEntry
 
@@ -164,11 +186,15 @@ class RemoveAffinity:
 
 @dataclass(frozen=True)
 class SendMessage:
-    """Send `data` in band to the D-Router at `to`. `kind` is for the signalling count."""
+    """Send `data` in band to the D-Router at `to`. `kind` is for the signalling count.
+
+    `is_deferrable`: its receiver has nothing to do about it at once.
+    """
 
     to: Address
     data: bytes
     kind: str
+    is_deferrable: bool = False
 
 
 Action = (
@@ -176,8 +202,11 @@ Action = (
     | ReleaseService
     | InterceptRange
     | TrackReverseFlows
+    | TrackDirectFlows
     | InstallAffinity
     | ForwardPacket
+    | ReversePacket
+    | PassPacket
     | SetWeights
     | TerminateFlows
     | ResetFlows

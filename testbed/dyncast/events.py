@@ -42,7 +42,7 @@ class MetricsReceived:
 
 @dataclass(frozen=True)
 class Noticed:
-    """A change that no message told of, for the record.
+    """A change that no message reported, for the record.
 
     `event`: path_lost (a site answers no probes), path_back, control_silent (its kernel does, its control process does
     not), control_back, expired (nobody refreshed the binding).

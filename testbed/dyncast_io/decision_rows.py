@@ -1,4 +1,5 @@
-"""The core's records of decisions and metric reports as rows of `testbed.records.tables`, whoever decides or hears.
+"""The core's records of decisions and metric reports as rows of `testbed.records.tables`, whatever process decides or
+receives.
 
 Pure; stdlib and core only, for it serves D-Routers and processes inside namespaces alike. Knows no files.
 """
@@ -48,7 +49,7 @@ def candidate(weighed: Weighed, *, is_site: bool = False) -> str:
             "d_bid": None if is_site else str(item.d_bid),
             "site": item.site,
             "weight": weighed.weight,
-            "cost": None if weighed.cost is None else round(weighed.cost, 3),
+            "cost": None if weighed.cost is None else float(f"{weighed.cost:.7g}"),
             "age_s": round(item.metrics_age_s, 4),
             "rtt_ms": round(item.rtt_s * 1e3, 3),
             "port_ms": round(item.port_cost_s * 1e3, 3),
@@ -74,7 +75,7 @@ def report(record: MetricsReceived, node: str, bindings: BindingTable) -> Row:
     binding = bindings.get(record.d_sid, record.d_bid) if record.d_sid and record.d_bid else None
     if binding is not None:
         row["age_s"] = record.time_s - binding.measured_s
-        if binding.raw is not None or binding.state is State.DOWN:  # the controller tells of shares, not of metrics
+        if binding.raw is not None or binding.state is State.DOWN:  # the controller sends shares, not metrics
             row["score"] = binding.score
         row |= binding.scores.category_columns()
         if not record.reason and binding.state is not State.UP:

@@ -1,4 +1,4 @@
-"""The file with the keys of nodes that a process is told of, and that nobody else may read.
+"""The file with the keys that a process gets, and that nobody else may read.
 
     {"agent": {"chicago": "<64 hex digits>"}, "d_router": {"chicago": "…", "denver": "…"}}
 
@@ -12,6 +12,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from testbed import json_documents
 from testbed.dyncast.messages.authentication import KEY_BYTES, Authenticator, Identity, Role
 from testbed.runtime.config import ConfigError, Keys, parse
 
@@ -33,7 +34,7 @@ def read(path: Path) -> dict[Identity, bytes]:
     try:
         with path.open("rb") as stream:
             mode = os.fstat(stream.fileno()).st_mode
-            document = json.loads(stream.read())
+            document = json_documents.parse(stream.read())
     except OSError as error:
         raise ConfigError(f"cannot be read: {error.strerror}") from error
     except ValueError as error:

@@ -1,7 +1,7 @@
 """Shared memory in which an instance shows what it is like, and ingresses what they have sent it: for `oracle` alone.
 
 One small file per instance, named by its D-BID, mapped by all who write and read it: the out-of-band way by which the
-policy `oracle` sees what others only hear in reports (`testbed/dyncast/selection/oracle_view.py`). Stdlib only. The
+policy `oracle` sees what others only receive in reports (`testbed/dyncast/selection/oracle_view.py`). Stdlib only. The
 octets:
 
     record   u32        CRC-32 of the figures

@@ -46,10 +46,26 @@ TABLES: Mapping[str, Table] = {
             ),
         },
     ),
+    "direct": Table(
+        "conversation of a client with an instance at its own address, not by a D-SID; answers alone are a leak",
+        {
+            "client": word("host that it was seen at", required=True),
+            "proto": PROTO,
+            "src": word("the client's address", required=True),
+            "src_port": whole("the client's port; 0: of later fragments"),
+            "d_bid": word("the instance's address", required=True),
+            "dst_port": whole("the instance's port"),
+            "asked": number("", "packets of the client; 0 where the instance spoke first", required=True),
+            "answered": number("", "packets of the instance, ICMP errors included", required=True),
+            "first_s": number(SECONDS, "first packet", required=True),
+            "last_s": number(SECONDS, "last one", required=True),
+        },
+        since="2026-11-30",
+    ),
     "weights": Table(
         "new weight of an instance in an ingress's switch (datapath mode); who is not named has none",
         {
-            "time_s": number(SECONDS, "when the switch was told", required=True),
+            "time_s": number(SECONDS, "when the switch was set", required=True),
             "d_router": D_ROUTER,
             "service": SERVICE,
             "d_sid": word("the service's address", required=True),

@@ -6,7 +6,6 @@ Owns what is said about the network and the shell itself. Who wants one says so 
 
 from __future__ import annotations
 
-import os
 import shlex
 import subprocess
 import sys
@@ -17,6 +16,8 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from testbed.emulation.netns.namespaces import path_of
+from testbed.runtime import caller
+from testbed.terminal import console as terminal
 
 if TYPE_CHECKING:
     from testbed.emulation.network import EmulatedNetwork
@@ -55,12 +56,14 @@ def open_in(network: EmulatedNetwork, error: BaseException, *, say: Callable[[st
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         say("no debug shell: standard input and output are no terminal")
         return
-    print(_described(network), flush=True)
+    terminal.output().print(_described(network))
     with tempfile.NamedTemporaryFile("w", suffix=".bash", encoding="utf-8") as start_file:
         start_file.write(_start_file(network))
         start_file.flush()
         subprocess.run(
-            ["bash", "--rcfile", start_file.name, "-i"], env={**os.environ, **network.tag.environment}, check=False
+            ["bash", "--rcfile", start_file.name, "-i"],
+            env={**caller.environment(), **network.tag.environment},
+            check=False,
         )
 
 

@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import atexit
 import os
+import socket
 import subprocess
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TypeVar
 from weakref import WeakSet
 
 from testbed.emulation import cleanup, debug_shell, run_tag
@@ -28,8 +26,9 @@ from testbed.emulation.machine import host_drops
 from testbed.emulation.machine.capabilities import Backends
 from testbed.emulation.machine.host_drops import HostDrops
 from testbed.emulation.mininet_nodes import EmulatedMininet
+from testbed.emulation.netns import all_nodes
 from testbed.emulation.netns.iproute import run_batch
-from testbed.emulation.netns.namespaces import entered, with_resolver
+from testbed.emulation.netns.resolver import with_resolver
 from testbed.emulation.node_processes import NodeProcesses
 from testbed.emulation.run_tag import RunTag
 from testbed.emulation.switches import bridges, ct_zones, switch_sockets, tunnels
@@ -38,15 +37,12 @@ from testbed.emulation.wiring import HOST_INTERFACE, End, Wiring, link_label, of
 from testbed.errors import TestbedError
 from testbed.linux.port_reader import PortSource
 from testbed.net.addresses import Address, Network
+from testbed.runtime import caller
 from testbed.runtime.forked_process import ForkedProcess
 from testbed.runtime.signals import deferred_signals, signals_as_exit
 from topologies.addressing import AddressPlan
 from topologies.roles import Kind
 from topologies.spec import Topology, unknown_name
-
-Input = TypeVar("Input")
-
-_THREADS = 4
 
 standing: WeakSet[EmulatedNetwork] = WeakSet()  # those of this process
 
@@ -84,6 +80,7 @@ class EmulatedNetwork:
         self.clean_report: CleanReport | None = None
         self._wiring: Wiring = wire(topology, plan, tag, tunnels=tunnels)
         self._bridges: dict[str, Bridge] = dict(self._wiring.bridges)
+        self._controller_sockets: dict[str, socket.socket] = {}
         self._mininet: EmulatedMininet | None = None
         self._links: Links | None = None
         self._processes = NodeProcesses(tag, self.pid)
@@ -111,8 +108,8 @@ class EmulatedNetwork:
     def start(self, progress: Callable[[str], None] | None = None) -> None:
         """Build the network; on return it carries traffic between all hosts and routers.
 
-        Removes the remains of dead runs first. Raises NetworkError, IprouteError, BridgeError or the link backend's
-        error.
+        Removes the remains of dead runs first. Raises NetworkError, SettingError, IprouteError, BridgeError or the link
+        backend's error.
         """
         if self._mininet is not None:
             raise NetworkError("this network was started before; make a new EmulatedNetwork with a new tag")
@@ -127,7 +124,7 @@ class EmulatedNetwork:
         self._mininet = EmulatedMininet(self.tag)
         self._mininet.add_nodes(names)
         # Before any interface exists, so that each one inherits the defaults.
-        self._in_each_node(_write_settings, self._wiring.kernel_settings)
+        all_nodes.write_settings(self.pid, self._wiring.kernel_settings)
 
         self._progress(f"creating {len(self._wiring.wires)} links")
         requests = [
@@ -148,7 +145,7 @@ class EmulatedNetwork:
                 self.tag,
                 datapath_type=self.backends.datapath,
             )
-            self._in_each_node(_ip, self._wiring.ip_commands)
+            all_nodes.run_ip(self.pid, self._wiring.ip_commands)
             switching.result()
         for interface in self._wiring.interfaces:
             self._mininet.note_interface(interface)
@@ -228,7 +225,7 @@ class EmulatedNetwork:
             capture_output=True,
             text=True,
             timeout=timeout_s,
-            env={**os.environ, **self.tag.environment},
+            env={**caller.environment(), **self.tag.environment},
             start_new_session=True,
             check=False,
         )
@@ -245,15 +242,26 @@ class EmulatedNetwork:
         except KeyError:
             raise unknown_name(f"topology {self.topology.name!r} has no D-Router", d_router, self._bridges) from None
 
-    def set_controller(self, d_router: str, port: int) -> None:
-        """Connect one D-Router's bridge to the controller at 127.0.0.1:`port`."""
-        self.set_controllers({d_router: port})
+    def controller_socket(self, d_router: str) -> int:
+        """Return the descriptor of the TCP socket that a bridge's controller takes sessions at, for it to inherit.
 
-    def set_controllers(self, ports: Mapping[str, int]) -> None:
-        """Connect several bridges (D-Router name → TCP port of 127.0.0.1) in one step."""
-        bridges.set_controllers({self.bridge(d_router).name: port for d_router, port in ports.items()})
-        for d_router, port in ports.items():
-            self._bridges[d_router] = replace(self._bridges[d_router], controller=("127.0.0.1", port))
+        It listens for as long as the network stands: nobody else takes its port while there is no controller.
+        """
+        if d_router not in self._controller_sockets:
+            self._controller_sockets[d_router] = socket.create_server(("127.0.0.1", 0))
+        return self._controller_sockets[d_router].fileno()
+
+    def connect_controllers(self, d_routers: Iterable[str]) -> None:
+        """Have the bridges of D-Routers and Dispatchers connect to their controllers, in one step."""
+        bridges.connect_controllers({self.bridge(name).name: self._controller_port(name) for name in d_routers})
+
+    def reconnect_soon(self, connected: Iterable[str]) -> None:
+        """Have connected bridges of D-Routers and Dispatchers come back soon if they lose their controller."""
+        bridges.reconnect_soon([self.bridge(name).name for name in connected])
+
+    def _controller_port(self, d_router: str) -> int:
+        self.controller_socket(d_router)
+        return int(self._controller_sockets[d_router].getsockname()[1])
 
     def port(self, node: str, peer: str) -> PortSource:
         """Return the interface of a router on its link to another one, and where its counters are."""
@@ -279,7 +287,7 @@ class EmulatedNetwork:
         """Undo one `cut`; a link that was cut twice carries again when both are undone."""
         self.links.restore(self._label(a, b))
 
-    def lost_at_switches(self) -> int:
+    def lost_at_switches(self) -> int | None:
         """Return how many packets Open vSwitch had no time to read, so far."""
         return switch_sockets.lost([name for bridge in self._bridges.values() for name in bridge.interfaces.values()])
 
@@ -305,16 +313,16 @@ class EmulatedNetwork:
             commands = "".join(f"{line}\n" for line in refusal_commands(of_family, ranges_of_family))
             # A rule does not say its family by itself.
             d_routers = [node.name for node in self.topology.of_kind(Kind.EDGE)]
-            self._in_each_node(partial(_ip, version=version), dict.fromkeys(d_routers, commands))
+            all_nodes.run_ip(self.pid, dict.fromkeys(d_routers, commands), version)
 
-    def use_resolver(self, path: Path) -> None:
-        """Have commands that are `run` in nodes look names up as this resolv.conf says, not as the machine does."""
-        self._resolver = path
+    def use_resolver(self, folder: Path) -> None:
+        """Have commands that are `run` in nodes look names up by the resolv.conf there, not by the machine's."""
+        self._resolver = folder
 
     def offer(self, d_sids: Mapping[str, Collection[Address]]) -> None:
         """Have hosts take packets to D-SIDs for their own, by host; call it once, for services steered by tunnel."""
         commands = {host: "".join(f"{line}\n" for line in offer_commands(of)) for host, of in d_sids.items()}
-        self._in_each_node(_ip, commands)
+        all_nodes.run_ip(self.pid, commands)
 
     def claim_zones(self, timeouts_s: Sequence[int]) -> list[int]:
         """Return the numbers of conntrack zones of this run, one for each idle timeout. Raises BridgeError."""
@@ -336,26 +344,19 @@ class EmulatedNetwork:
         pid = None if end.node is None else self.pid(end.node)
         return LinkEnd(netns_pid=pid, interface=end.interface, mac=end.mac)
 
-    def _in_each_node(self, action: Callable[[str, Input], None], inputs: Mapping[str, Input]) -> None:
-        def act(item: tuple[str, Input]) -> None:
-            node, given = item
-            with entered(self.pid(node)):
-                action(node, given)
-
-        with ThreadPoolExecutor(_THREADS) as pool:
-            list(pool.map(act, inputs.items()))
-
     def _stop(self, *, redeliver: bool) -> None:
         with deferred_signals(redeliver=redeliver), ExitStack() as steps:
             # Last in, first out; a step that fails does not keep the next ones from running.
             steps.callback(self._remove_remains)
+            for listening in self._controller_sockets.values():
+                steps.callback(listening.close)
             steps.callback(self._close_links)
             steps.callback(self._end_children)
 
     def _make_tunnels(self) -> None:
         home = os.getpid()  # its threads enter other namespaces, it does not
         made = self._wiring.tunnels
-        self._in_each_node(_ip, {d_router: tunnels.creation(tunnel, home) for d_router, tunnel in made.items()})
+        all_nodes.run_ip(self.pid, {d_router: tunnels.creation(tunnel, home) for d_router, tunnel in made.items()})
         tunnels.connect(made.values())
 
     def _end_children(self) -> None:
@@ -379,18 +380,6 @@ class EmulatedNetwork:
         for problem in report.problems:
             self._progress(problem)
         self.clean_report = report
-
-
-def _write_settings(node: str, settings: Mapping[str, int]) -> None:
-    for path, value in settings.items():
-        try:
-            Path("/proc/sys/net", path).write_text(str(value))
-        except OSError as error:
-            raise NetworkError(f"{node}: cannot set net/{path} to {value}: {error.strerror}") from error
-
-
-def _ip(node: str, commands: str, version: int | None = None) -> None:
-    run_batch("ip", commands, node, *([] if version is None else [f"-{version}"]))
 
 
 def _silent(_message: str) -> None:

@@ -12,10 +12,11 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from testbed.emulation import run_tag
 from testbed.emulation import tagged_processes as processes
 from testbed.emulation.netns.namespaces import path_of
+from testbed.emulation.run_owner import start_ticks
 from testbed.emulation.run_tag import RunTag
+from testbed.runtime import caller
 from testbed.runtime.forked_process import ForkedProcess, ForkServer
 
 _OF_THE_FRAMEWORK = "ryu_apps"  # what these import is large, and nobody else needs it
@@ -49,7 +50,7 @@ class NodeProcesses:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **env, **self._tag.environment},
+                env={**caller.environment(), **env, **self._tag.environment},
                 pass_fds=tuple(pass_fds),
                 start_new_session=True,
             )
@@ -83,7 +84,7 @@ class NodeProcesses:
 
     def end(self, grace_s: float) -> None:
         """End all of them, and the parents."""
-        known = [(pid, run_tag.start_ticks(pid)) for pid in self.running()]
+        known = [(pid, start_ticks(pid)) for pid in self.running()]
         processes.end([processes.Process(pid, ticks) for pid, ticks in known if ticks is not None], grace_s=grace_s)
         for child in self._children:
             with suppress(subprocess.TimeoutExpired):

@@ -1,8 +1,8 @@
 """The tag of one run: four hex digits in the name of everything the run puts on the machine.
 
-Owns the tag, the names made from it, and the register under /run/dyncast that says which process owns
-which tag, with the folder of the run's keys beside it. An owner is a process id *and* its start time (and the boot),
-so that a reused process id is never taken for a live run. Knows nothing of networks, bridges or how to clean up.
+Owns the tag, the names made from it, and the register under /run/dyncast that says which process owns which tag, with
+the folders of the run's keys and containers beside it. In a network namespace a tag is held by one run alone, whatever
+registers there are: its owner's sign has it. Knows nothing of networks, bridges or how to clean up.
 """
 
 from __future__ import annotations
@@ -19,13 +19,15 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from testbed.emulation import run_owner
+from testbed.emulation.run_owner import RunOwner, start_ticks
 from testbed.errors import TestbedError
 
 REGISTER = Path("/run/dyncast")
-ENVIRONMENT_KEY = "DYNCAST_RUN"
+ENVIRONMENT_KEY, OWNER_KEY = "DYNCAST_RUN", "DYNCAST_RUN_OWNER"
 _TAG = re.compile(r"[0-9a-f]{4}")
 _INTERFACE = re.compile(r"dy([0-9a-f]{4})-[pb]\d+")
-_PARTIAL = re.compile(r"\.(\d+)-(\d+)-[0-9a-f]+\.partial")
+_PARTIAL = re.compile(r"\.(\d+)-(\d+)-(\d+)-[0-9a-f]+\.partial")
 _ATTEMPTS = 1000
 
 
@@ -61,8 +63,8 @@ class RunTag:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Return what marks a process as belonging to this run."""
-        return {ENVIRONMENT_KEY: self.value}
+        """Return what marks a process as belonging to this run of this process."""
+        return {ENVIRONMENT_KEY: self.value, OWNER_KEY: str(RunOwner.this_process())}
 
     @classmethod
     def of_interface(cls, name: str) -> RunTag | None:
@@ -78,26 +80,22 @@ class RunTag:
 
 @dataclass(frozen=True)
 class Registration:
-    """One run in the register. `start_ticks`: the owner's start, in clock ticks since the boot `boot_id`."""
+    """One run in the register."""
 
     tag: str
-    pid: int
-    start_ticks: int
-    boot_id: str
+    owner: RunOwner
     created: str
     scenario: str
     bridges: tuple[str, ...] = ()
 
-    @property
-    def owner_is_alive(self) -> bool:
-        """Tell whether the very process that registered the run still exists."""
-        return self.boot_id == boot_id() and start_ticks(self.pid) == self.start_ticks
+
+_signs: dict[str, socket.socket] = {}  # of the runs of this process, by tag
 
 
 def claim(
     scenario: str, *, register: Path = REGISTER, draw: Callable[[], str] = lambda: secrets.token_hex(2)
 ) -> RunTag:
-    """Register a new run of this process under a tag nobody uses, and return the tag.
+    """Register a new run of this process under a tag nobody uses, hold its sign, and return the tag.
 
     Raises RunTagError if the register cannot be written or every drawn tag is taken.
     """
@@ -106,26 +104,31 @@ def claim(
         tag = RunTag(draw())
         if tag in interfaces:  # left over from a run whose registration is gone
             continue
-        registration = Registration(
-            tag=tag.value,
-            pid=os.getpid(),
-            start_ticks=start_ticks(os.getpid()) or 0,
-            boot_id=boot_id(),
-            created=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-            scenario=scenario,
-        )
-        try:
-            _write(registration, register, exclusive=True)
-        except FileExistsError:
-            continue
-        except OSError as error:
-            raise RunTagError(
-                f"cannot register the run in {register}: {error.strerror}; run as root, with space left there"
-            ) from error
-        return tag
+        if _register(tag, scenario, register):
+            return tag
     raise RunTagError(
         f"no free run tag in {register} after {_ATTEMPTS} draws; remove dead runs with `dyncast clean --all`"
     )
+
+
+def _register(tag: RunTag, scenario: str, register: Path) -> bool:
+    """Register a run of this process; return False if its tag is taken."""
+    sign = run_owner.hold_sign(tag.value)
+    if sign is None:
+        return False
+    created = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+    try:
+        _write(Registration(tag.value, RunOwner.this_process(), created, scenario), register, exclusive=True)
+    except FileExistsError:
+        sign.close()
+        return False
+    except OSError as error:
+        sign.close()
+        raise RunTagError(
+            f"cannot register the run in {register}: {error.strerror}; run as root, with space left there"
+        ) from error
+    _signs[tag.value] = sign
+    return True
 
 
 def record_bridges(tag: RunTag, bridges: Iterable[str], *, register: Path = REGISTER) -> None:
@@ -142,13 +145,25 @@ def keys_folder(tag: RunTag, *, register: Path = REGISTER) -> Path:
     return folder
 
 
+def containers_folder(tag: RunTag, *, register: Path = REGISTER) -> Path:
+    """Make and return the folder for the containers of a registered run, which only its owner may enter."""
+    folder = register / f"{tag}.containers"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
+
+
 def release(tag: RunTag, *, register: Path = REGISTER) -> bool:
-    """Take a run out of the register, and its keys off the machine; tell whether it was there."""
-    shutil.rmtree(register / f"{tag}.keys", ignore_errors=True)
+    """Take a run out of the register, its keys off the machine, and its sign down; say whether it was registered."""
+    for name in ("keys", "containers"):
+        shutil.rmtree(register / f"{tag}.{name}", ignore_errors=True)
     try:
         (register / f"{tag}.json").unlink()
     except FileNotFoundError:
         return False
+    finally:
+        sign = _signs.pop(tag.value, None)
+        if sign is not None:
+            sign.close()
     return True
 
 
@@ -174,31 +189,17 @@ def registrations(register: Path = REGISTER) -> dict[RunTag, Registration | None
 
 def remove_partial_files(register: Path = REGISTER) -> None:
     """Remove files that a process killed in the middle of registering left half written."""
+    here = RunOwner.this_process().pid_namespace
     for path in register.glob(".*.partial"):
-        owner = _PARTIAL.fullmatch(path.name)
-        if owner is None or start_ticks(int(owner[1])) != int(owner[2]):
+        writer = _PARTIAL.fullmatch(path.name)
+        if writer is not None and int(writer[1]) == here and start_ticks(int(writer[2])) != int(writer[3]):
             path.unlink(missing_ok=True)
-
-
-def start_ticks(pid: int) -> int | None:
-    """Return when process `pid` started, in clock ticks since boot; None if there is none or it is a zombie."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    fields = stat.rpartition(")")[2].split()  # the command, in parentheses, may hold blanks
-    return None if fields[0] in ("Z", "X") else int(fields[19])
-
-
-def boot_id() -> str:
-    """Return the identity of this boot of the machine."""
-    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
 def _read(path: Path) -> Registration | None:
     try:
         values = json.loads(path.read_text())
-        return Registration(**{**values, "bridges": tuple(values["bridges"])})
+        return Registration(**{**values, "owner": RunOwner(**values["owner"]), "bridges": tuple(values["bridges"])})
     except (OSError, ValueError, TypeError, KeyError):
         return None
 
@@ -206,7 +207,8 @@ def _read(path: Path) -> Registration | None:
 def _write(registration: Registration, register: Path, *, exclusive: bool) -> None:
     # Written aside, then linked into place: a reader sees a whole registration or none.
     register.mkdir(mode=0o755, parents=True, exist_ok=True)
-    partial = register / f".{registration.pid}-{registration.start_ticks}-{secrets.token_hex(4)}.partial"
+    owner = registration.owner
+    partial = register / f".{owner.pid_namespace}-{owner.pid}-{owner.start_ticks}-{secrets.token_hex(4)}.partial"
     final = register / f"{registration.tag}.json"
     try:
         partial.write_text(json.dumps(asdict(registration), indent=1) + "\n")

@@ -1,7 +1,7 @@
 """The processes of a run: find them by their tag, end them by identity.
 
 Owns the walk through /proc and the signals. Processes are held by pidfd, so that a signal can never
-reach a stranger who was given a reused process id. Knows nothing of networks or bridges.
+reach a stranger that has a reused process id. Knows nothing of networks or bridges.
 """
 
 from __future__ import annotations
@@ -12,54 +12,84 @@ import signal
 import time
 from collections.abc import Collection, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from testbed.emulation.run_tag import ENVIRONMENT_KEY, RunTag, start_ticks
+from testbed.emulation.run_owner import RunOwner, start_ticks
+from testbed.emulation.run_tag import ENVIRONMENT_KEY, OWNER_KEY, RunTag
 
 _NODE_SHELL = "mininet:"
+_KERNEL_THREAD = 0x00200000  # PF_KTHREAD of the kernel, among the flags of a process
+_LOOKS, _NEXT_LOOK_S = 100, 0.001  # at a process that becomes another program, which takes it a fraction of that
 
 
 @dataclass(frozen=True)
 class Process:
-    """A process, identified by id and start time (clock ticks since boot)."""
+    """A process, identified by id and start time (clock ticks since boot).
+
+    `command` is what it was when it was looked at, which another program may have taken over; `owner` that of its run.
+    """
 
     pid: int
     start_ticks: int
-    command: tuple[str, ...] = ()
+    command: tuple[str, ...] = field(default=(), compare=False)
+    owner: RunOwner | None = field(default=None, compare=False)
 
     @property
     def is_node_shell(self) -> bool:
-        """Tell whether this is the shell that holds a Mininet node's namespace open."""
+        """Return whether this is the shell that holds a Mininet node's namespace open."""
         return bool(self.command) and self.command[-1].startswith(_NODE_SHELL)
 
 
 def tagged_processes() -> dict[RunTag, list[Process]]:
     """Return the processes of every run on this machine, without this process and its ancestors.
 
-    Those of containers are left alone: their runs stand in a register of their own.
+    Those of containers are left alone: they have process ids of their own.
     """
     here = _pid_namespace(Path("/proc/self"))
-    key = f"{ENVIRONMENT_KEY}=".encode()
     spared = ancestors()
     found: dict[RunTag, list[Process]] = {}
     for path in Path("/proc").iterdir():
         if not path.name.isdigit() or int(path.name) in spared:
             continue
         try:
-            environment = (path / "environ").read_bytes()
-            if key not in environment or _pid_namespace(path) != here:
+            environment = _environment(path)
+            if ENVIRONMENT_KEY.encode() not in environment or _pid_namespace(path) != here:
                 continue
             command = (path / "cmdline").read_bytes()
         except OSError:  # ended meanwhile, or not ours to read
             continue
-        value = next((item[len(key) :] for item in environment.split(b"\0") if item.startswith(key)), b"")
-        tag = RunTag.parse(value.decode(errors="replace"))
+        tag = RunTag.parse(_variable(environment, ENVIRONMENT_KEY))
         ticks = start_ticks(int(path.name))
         if tag is not None and ticks is not None:
             words = command.rstrip(b"\0").decode(errors="replace").split("\0")
-            found.setdefault(tag, []).append(Process(int(path.name), ticks, tuple(words)))
+            owner = RunOwner.parse(_variable(environment, OWNER_KEY))
+            found.setdefault(tag, []).append(Process(int(path.name), ticks, tuple(words), owner))
     return found
+
+
+def _environment(process: Path) -> bytes:
+    """Return the environment of a process; one that becomes another program meanwhile shows none for a moment."""
+    for _ in range(_LOOKS):
+        environment = (process / "environ").read_bytes()
+        if environment or _has_none(process):
+            return environment
+        time.sleep(_NEXT_LOOK_S)
+    return b""
+
+
+def _has_none(process: Path) -> bool:
+    """Say whether a process has no environment: it is the kernel's, has ended, or was started with an empty one."""
+    fields = (process / "stat").read_text().rpartition(")")[2].split()
+    state, flags, code, begin, end = fields[0], int(fields[6]), int(fields[23]), *map(int, fields[47:49])
+    # The kernel sets the beginning of the code after the environment; until then the bounds of that may be equal.
+    return bool(flags & _KERNEL_THREAD) or state in ("Z", "X") or (code != 0 and begin == end != 0)
+
+
+def _variable(environment: bytes, name: str) -> str:
+    key = f"{name}=".encode()
+    value = next((item[len(key) :] for item in environment.split(b"\0") if item.startswith(key)), b"")
+    return value.decode(errors="replace")
 
 
 def _pid_namespace(process: Path) -> str:
@@ -119,7 +149,7 @@ def signal_and_wait(processes: Collection[Process], number: signal.Signals, *, t
 
 
 def _open(process: Process) -> int | None:
-    # The id may have been given to another process since it was read: hold it first, then compare.
+    # The id may belong to another process since it was read: hold it first, then compare.
     try:
         descriptor = os.pidfd_open(process.pid)
     except OSError:

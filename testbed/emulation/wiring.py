@@ -28,6 +28,7 @@ UPLINK_INTERFACE = "uplink"
 
 # Set as defaults before a namespace has interfaces, so that each new interface inherits them.
 _EVERY_NODE = {
+    "ipv6/conf/{scope}/disable_ipv6": 0,  # the machine may have it switched off in new namespaces, as Docker has
     # Neither filter nor redirect: steered packets come back out of the interface they came in by.
     "ipv4/conf/{scope}/rp_filter": 0,
     "ipv4/conf/{scope}/send_redirects": 0,
@@ -56,7 +57,8 @@ _ROUTERS = {
     "ipv6/conf/default/forwarding": 1,
 }
 # Some 800 requests a second use up a client's ports before the first of them is free again.
-_HOSTS = {"ipv4/tcp_tw_reuse": 1}
+# Programs of a scenario serve at any port without being root.
+_HOSTS = {"ipv4/tcp_tw_reuse": 1, "ipv4/ip_unprivileged_port_start": 0}
 _REFUSAL_PREFERENCE, _RANGE_PREFERENCE, _LOCAL_PREFERENCE = 100, 105, 110
 
 
@@ -293,7 +295,7 @@ def refusal_commands(refusals: Mapping[Address, str], ranges: Collection[Network
     """Yield the commands, for addresses of one family, that make a router refuse what nobody takes.
 
     The router takes it for its own, and nobody listens: TCP is answered RST, UDP "port unreachable", of all ICMP errors
-    the one that any UDP socket is told of. What shall be `unreachable` instead meets a rule first, and so does what is
+    the one that any UDP socket learns of. What shall be `unreachable` instead meets a rule first, and so does what is
     to any other address of `ranges`, which a router answers for as a whole.
     """
     if refusals or ranges:

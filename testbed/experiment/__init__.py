@@ -1,7 +1,7 @@
 """Experiments: the scenario schema, the plan made from it, the run, its records and its fidelity.
 
 In the order of a run: `scenario` · `plan` · `launch` · `faults` · `execution` · `fidelity`. `study` has many runs,
-`live` shows one while it goes on; `system` says what a system gives, and `systems` has the part of each. The only
+`live` shows one while it goes on; `system` says what a system provides, and `systems` has the part of each. The only
 package that composes the adapters.
 
 For Python users: `load`, `build`, `changed` and `run` (docs/python.md),

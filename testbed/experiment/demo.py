@@ -6,13 +6,14 @@ import importlib.resources
 from pathlib import Path
 
 from rich.console import Console
+from rich.text import Text
 
 from testbed.analysis.html_report import files
 from testbed.analysis.measures import terminal_tables
 from testbed.analysis.measures.summary import summarise
 from testbed.analysis.plots import plots
 from testbed.analysis.run_data.loading import RunData, load
-from testbed.experiment.execution import ownership, runner
+from testbed.experiment.execution import runner
 from testbed.experiment.plan.plan import make_plan
 from testbed.experiment.progress import Terminal
 from testbed.experiment.scenario import file as scenario_file
@@ -26,8 +27,7 @@ def run(results: Path, duration_s: float | None, seed: int | None, console: Cons
         runs = [_run_under(policy, source, results, duration_s, seed, console) for policy in POLICIES]
     console.print(terminal_tables.comparison_table(runs))
     picture = plots.compare(runs, runs[-1].run_dir / "comparison.png")
-    ownership.change_owner_of_run(runs[-1].run_dir)
-    console.print(f"The picture: [bold]{picture}[/bold]")
+    console.print(Text.assemble("The picture: ", (str(picture), "bold")))
     console.print(f"Tables, pictures and report.html of each run: {', '.join(str(data.run_dir) for data in runs)}")
     console.print("Next: copy the scenario (scenario.yaml in either folder), change it, and `dyncast run` it.")
     return picture
@@ -41,12 +41,11 @@ def _run_under(
         overrides["duration_s"] = duration_s
     if seed is not None:
         overrides["seed"] = seed
-    console.rule(f"the hot spot under [bold]{policy}[/bold]")
+    console.rule(Text.assemble("the hot spot under ", (policy, "bold")))
     plan = make_plan(scenario_file.load(source, overrides), source)
     with Terminal(console).showing() as terminal:
         result = runner.run(plan, source, results, terminal)
         data = load(result.run_dir)
         plots.pictures(data, result.run_dir)
         files.write_run(summarise(data))
-    ownership.change_owner_of_run(result.run_dir)
     return data

@@ -1,4 +1,4 @@
-"""How a run tells the person in front of it what goes on. Owns the terminal; decides nothing."""
+"""How a run shows its progress to the person in front of it. Owns the terminal; decides nothing."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
+
+from testbed.terminal.console import step
 
 _PLAIN_EVERY_S = 10.0
 
@@ -29,6 +31,13 @@ class InstanceLoad:
     sessions: int
     utilisation: float
     time_s: float
+
+
+def traffic_time(elapsed_s: float, duration_s: float) -> str:
+    """Say how far the traffic is; after its end the last flows are still waited for."""
+    if elapsed_s <= duration_s:
+        return f"{max(0.0, elapsed_s):.0f} of {duration_s:g} s"
+    return f"{duration_s:g} s; the last flows end"
 
 
 class Progress(Protocol):
@@ -76,17 +85,17 @@ class Terminal:
     def phase(self, text: str) -> None:
         """Print a line."""
         self._end_live()
-        self._console.print(f"[dim]·[/dim] {text}", highlight=False)
+        self._console.print(step(text))
 
     def traffic(self, work: Path, start_s: float) -> None:
         """Need no files: the loads say enough for a table."""
 
     def load(self, elapsed_s: float, duration_s: float, loads: Sequence[InstanceLoad]) -> None:
         """Redraw the table, or print a line every ten seconds."""
-        if not self._console.is_terminal:
+        if not self._console.is_interactive:
             if elapsed_s >= self._next_plain_s:
                 self._next_plain_s = elapsed_s + _PLAIN_EVERY_S
-                self._console.print(f"  {elapsed_s:5.0f}/{duration_s:.0f} s  {_line(loads)}", highlight=False)
+                self._console.print(Text(f"  {traffic_time(elapsed_s, duration_s)}  {_line(loads)}"))
             return
         if self._live is None:
             self._live = Live(console=self._console, refresh_per_second=4, transient=True)
@@ -104,8 +113,7 @@ def _line(loads: Sequence[InstanceLoad]) -> str:
 
 
 def _table(elapsed_s: float, duration_s: float, loads: Sequence[InstanceLoad]) -> Table:
-    done = min(1.0, max(0.0, elapsed_s / duration_s))
-    table = Table(title=f"{max(0.0, elapsed_s):.0f} of {duration_s:.0f} s ({done:.0%})", title_justify="left", box=None)
+    table = Table(title=traffic_time(elapsed_s, duration_s), title_justify="left", box=None)
     table.add_column("instance")
     table.add_column("busy workers and queue")
     for heading in ("completed", "refused"):
@@ -115,5 +123,5 @@ def _table(elapsed_s: float, duration_s: float, loads: Sequence[InstanceLoad]) -
         bar.append("▒" * min(item.queue_length, 40), style="red")
         bar.append(f" {item.busy_workers}/{item.workers}+{item.queue_length}", style="dim")
         refused = Text(str(item.refused), style="red" if item.refused else "dim")
-        table.add_row(item.name, bar, str(item.completed), refused)
+        table.add_row(Text(item.name), bar, str(item.completed), refused)
     return table

@@ -18,9 +18,9 @@ FILE_NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$"
 
 
 class Part(BaseModel):
-    """Keys that belong together. Unknown ones are refused; docstrings are descriptions."""
+    """Keys that belong together. Unknown ones are refused; numbers are finite; docstrings are descriptions."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
 
 
 class LinkKeys(Part):
@@ -59,8 +59,8 @@ class DistributionKeys(Part):
     @model_validator(mode="after")
     def _parameters_fit(self) -> DistributionKeys:
         wanted = {"lognormal": {"sigma"}, "bounded_pareto": {"alpha", "max_ms"}}.get(self.distribution, set())
-        given = {key for key in ("sigma", "alpha", "max_ms") if getattr(self, key) is not None}
-        if given != wanted:
+        stated = {key for key in ("sigma", "alpha", "max_ms") if getattr(self, key) is not None}
+        if stated != wanted:
             needs = f"needs {', '.join(sorted(wanted))}" if wanted else "takes mean_ms only"
             raise ValueError(f"{self.distribution} {needs}")
         return self

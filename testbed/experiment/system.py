@@ -1,4 +1,4 @@
-"""What a system gives to the experiments: the one class to write, and the way to all that are registered.
+"""What a system provides to the experiments: the one class to write, and the way to all that are registered.
 
 A system is a subclass of `System` with an instance called `SYSTEM`, in the module that its registration
 (`testbed.systems`) names. What it leaves out adds nothing to a run. Modules that are heavy to import are imported by
@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from testbed.experiment.scenario.fault_keys import FaultKeys, FaultKind
 from testbed.experiment.scenario.scenario import Scenario
 from testbed.experiment.scenario.workload_keys import WorkloadKeys
+from testbed.net.addresses import Address
 from testbed.systems import parts
 
 if TYPE_CHECKING:
@@ -26,6 +27,24 @@ if TYPE_CHECKING:
     from testbed.experiment.progress import Progress
     from topologies.sites import Host
     from topologies.spec import Topology
+
+
+class ScenarioCommand(NamedTuple):
+    """A program of others: the key that says so, the host that it runs at, its words; root or whoever calls runs it."""
+
+    key: str
+    host: str
+    argv: Sequence[str]
+    as_root: bool
+
+
+class WantedReports(NamedTuple):
+    """Where edge routers are to report in band what they measure: how often, and of how long before."""
+
+    address: Address
+    port: int
+    interval_s: float
+    window_s: float
 
 
 class System:
@@ -65,6 +84,10 @@ class System:
         """Return the pairs of ingress site and instance whose flows links concern that are cut."""
         return ()
 
+    def references(self, scenario: Scenario) -> Iterable[str]:
+        """Return the files and folders, as the scenario names them, that what comes out of a run depends on."""
+        return ()
+
     def unheeded(self, scenario: Scenario, key: str) -> str:
         """Say why a key that a study varies changes nothing; empty if it may. `{scenario}` stands for its file."""
         return ""
@@ -74,9 +97,23 @@ class System:
     def check_machine(self, plan: Plan, source: Path) -> None:
         """Raise ScenarioError, naming source and key, for what this machine lacks, such as a program."""
 
+    def rehearse(self, plan: Plan, source: Path, folder: Path, *, with_load: bool) -> None:
+        """Build in `folder` all that a run would hand to its processes, their load if asked, as those would read it.
+
+        Raises ScenarioError, naming source and key or process, for what one would refuse.
+        """
+
+    def commands(self, plan: Plan) -> Iterable[ScenarioCommand]:
+        """Return the programs of others that a run would start, in their order."""
+        return ()
+
     def needs_tunnels(self, plan: Plan) -> bool:
-        """Tell whether edge routers must be able to send each other packets as they are."""
+        """Return whether edge routers must be able to send each other packets as they are."""
         return False
+
+    def wanted_reports(self, plan: Plan) -> WantedReports | None:
+        """Return where edge routers are to report what they measure of the network; None: nowhere for this system."""
+        return None
 
     def policy(self, scenario: Scenario) -> str:
         """Return by what it decides, as runs are compared; empty if nothing is up to it."""
@@ -99,11 +136,11 @@ class System:
     # -- what is shown while the run goes on ---------------------------------------------------------------------------
 
     def instances(self, plan: Plan) -> Sequence[ShownInstance]:
-        """Return its instances, whose loads `Running.loads` tells."""
+        """Return its instances, whose loads `Running.loads` returns."""
         return ()
 
     def live_flows(self, plan: Plan, work: Path, rates: FlowRates) -> LiveFlows:
-        """Return what reads its flows from the files in `work` as they grow, and tells `rates` of them."""
+        """Return what reads its flows from the files in `work` as they grow, and adds them to `rates`."""
         from testbed.experiment.live.source import LiveFlows
 
         return LiveFlows()

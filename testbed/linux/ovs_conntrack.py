@@ -1,6 +1,7 @@
 """The connections that Open vSwitch tracks, by zone: read, counted, ended.
 
-Owns the calls of `ovs-appctl dpctl/…` and what their lines mean. Knows nothing of services; a zone is a number.
+Owns the calls of `ovs-appctl dpctl/…` and what their lines mean; of the kernel's datapath, how full the table is says
+the kernel itself (`kernel_conntrack`). Knows nothing of services; a zone is a number.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 
 from testbed.errors import TestbedError
+from testbed.linux import kernel_conntrack, ovs_control
 from testbed.net.addresses import Address
 
 _TIMEOUT_S = 20
+_LEAST_FRAGMENT_BYTES, _MOST_FRAGMENTS = "400", "5000"  # Open vSwitch allows no more
 _TUPLE = r"src=([^,]+),dst=([^,]+)(?:,sport=(\d+),dport=(\d+))?[^)]*"
 _NUMBERS = {"icmp": 1, "tcp": 6, "udp": 17, "icmpv6": 58, "sctp": 132}
 _LINE = re.compile(rf"(\w+),orig=\({_TUPLE}\),reply=\({_TUPLE}\)")
@@ -41,7 +44,7 @@ class Connection:
 
     @property
     def tuple(self) -> str:
-        """Return what the client sent, as Open vSwitch is told of one connection."""
+        """Return what the client sent, as an argument that names one connection to Open vSwitch."""
         family = _family(self.src)
         ends = f"{family}_src={self.src},{family}_dst={self.dst},ct_nw_proto={_NUMBERS.get(self.proto, 0)}"
         return ends if self.src_port is None else f"{ends},ct_tp_src={self.src_port},ct_tp_dst={self.dst_port}"
@@ -63,6 +66,7 @@ class Conntrack:
 
     def __init__(self, datapath_type: str) -> None:
         self._name = f"{datapath_type}@ovs-{datapath_type}"
+        self._is_kernels = datapath_type == "system"
 
     def connections(self, zone: int) -> Iterator[Connection]:
         """Return the connections of a zone."""
@@ -99,15 +103,30 @@ class Conntrack:
             raise ConntrackError("ovs-appctl dpctl/ct-stats-show: no total")
         return int(said[1])
 
+    def be_liberal(self) -> None:
+        """Have the userspace datapath track what the kernel's does, too. Raises ConntrackError.
+
+        Fragments as small, and as many at once, as it ever takes; and TCP segments outside the window: with those of a
+        client that lost power and comes back by the same port, its instance resets the former connection (RFC 5961).
+        """
+        for family in ("v4", "v6"):
+            self._dpctl("ipf-set-min-frag", self._name, family, _LEAST_FRAGMENT_BYTES)
+        self._dpctl("ipf-set-max-nfrags", self._name, _MOST_FRAGMENTS)
+        self._dpctl("ct-disable-tcp-seq-chk", self._name)
+
     def refused(self) -> int:
-        """Return how many connections found the table full, of the whole datapath, since Open vSwitch started."""
+        """Return how many packets found the table full, of the whole datapath, since it is there."""
+        if self._is_kernels:
+            return kernel_conntrack.refused()
         return int(_appctl("coverage/read-counter", "conntrack_full"))
 
     def usage(self) -> Usage | None:
-        """Return how full the table is; None of a datapath that does not say."""
+        """Return how full the table is; None where nobody says."""
         try:
+            if self._is_kernels:
+                return Usage(kernel_conntrack.connections(), kernel_conntrack.limit())
             return Usage(*(int(self._dpctl(asked, self._name)) for asked in ("ct-get-nconns", "ct-get-maxconns")))
-        except (ConntrackError, ValueError):
+        except (ConntrackError, OSError, ValueError):
             return None
 
     def _dpctl(self, command: str, *arguments: str) -> str:
@@ -121,14 +140,20 @@ def _family(address: Address) -> str:
 def _appctl(command: str, *arguments: str) -> str:
     try:
         done = subprocess.run(
-            ["ovs-appctl", f"--timeout={_TIMEOUT_S}", command, *arguments],
+            ovs_control.appctl(_TIMEOUT_S, command, *arguments),
             capture_output=True, text=True, stdin=subprocess.DEVNULL, start_new_session=True, check=False,
         )  # fmt: skip
     except OSError as error:
         raise ConntrackError(f"ovs-appctl: {error.strerror}") from error
     if done.returncode != 0:
-        raise ConntrackError(f"ovs-appctl {command}: {' '.join(done.stderr.split())}")
+        raise ConntrackError(f"ovs-appctl {command}: {_reason(done.stderr)}")
     return done.stdout
+
+
+def _reason(said: str) -> str:
+    """Return why a call failed, in the daemon's words if it answered: the program's then say only that it did."""
+    lines = [line.partition("ovs-appctl: ")[2] or line for line in said.splitlines()]
+    return " ".join(line for line in lines if not line.endswith("server returned an error")) or "no reason given"
 
 
 def parse(line: str) -> Connection | None:

@@ -14,8 +14,12 @@ from contextlib import suppress
 Instruction = tuple[int, int, int, int]
 """Operation, how many instructions to skip if it holds and if not, operand."""
 
-# Load byte, halfword; the same at X; X = length of the IPv4 header; jump if equal, if any bit; return.
-LDB, LDH, LDB_X, LDH_X, LDX_HEADER, JEQ, JSET, RET = 0x30, 0x28, 0x50, 0x48, 0xB1, 0x15, 0x45, 0x06
+# Load byte, halfword, word; the same at X; X = length of the IPv4 header; and; jump if equal, if any bit; return.
+LDB, LDH, LDW, LDB_X, LDH_X, LDX_HEADER = 0x30, 0x28, 0x20, 0x50, 0x48, 0xB1
+AND, JEQ, JSET, RET = 0x54, 0x15, 0x45, 0x06
+
+PACKET_TYPE = 0xFFFFF004
+"""Where a word is loaded from that is no part of the packet: whether it is outgoing (socket.PACKET_OUTGOING)."""
 
 _SO_ATTACH_FILTER = 26
 _LAYOUT = struct.Struct("=HBBI")

@@ -14,7 +14,7 @@ _SO_TIMESTAMPNS = 35  # <asm-generic/socket.h>; the socket module does not name 
 _TIMESPEC = struct.Struct("@ll")
 
 ARRIVAL_BYTES = socket.CMSG_SPACE(_TIMESPEC.size)
-"""Room for ancillary data that `recvmsg` needs to tell it."""
+"""Room for the ancillary data that `recvmsg` returns it in."""
 
 
 def ask_for_arrivals(opened: socket.socket) -> None:

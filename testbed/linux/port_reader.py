@@ -22,11 +22,13 @@ RELAYED = Struct("=3Qd")  # sent bytes, sent packets, dropped packets; when
 
 _HEADER = Struct("=IHHII")  # struct nlmsghdr
 _LINK, _QUEUE = Struct("=BxHiII"), Struct("=BxxxiIII")  # struct ifinfomsg, tcmsg
+_COUNTED = Struct("=BxxxII")  # struct if_stats_msg
 _ATTRIBUTE = Struct("=HH")
-_GET_LINK, _GET_QDISC = 18, 38  # RTM_GETLINK, RTM_GETQDISC
+_GET_LINK, _GET_QDISC, _GET_STATS = 18, 38, 94  # RTM_GETLINK, RTM_GETQDISC, RTM_GETSTATS
 _DUMP = 0x301  # NLM_F_REQUEST | NLM_F_DUMP
 _ERROR, _DONE = 2, 3
-_NAME, _STATS64 = 3, 23  # IFLA_IFNAME, IFLA_STATS64
+_NAME = 3  # IFLA_IFNAME
+_LINK_64 = 1  # IFLA_STATS_LINK_64, and its bit in a filter
 _STATS = Struct("=8Q")  # received and sent: packets, bytes, errors, dropped
 _KIND, _STATS2, _OF_QUEUE = 1, 7, 3  # TCA_KIND, TCA_STATS2, TCA_STATS_QUEUE
 _QUEUE_STATS = Struct("=3I")  # length, backlog, drops
@@ -50,6 +52,7 @@ class PortReader:
     def __init__(self, netlink: socket.socket, sources: Sequence[PortSource]) -> None:
         self._netlink = netlink
         self._sources = sources
+        self._names: dict[int, str] = {}  # of interfaces, by index
         self._files = {
             source.relay_file: os.open(source.relay_file, os.O_RDONLY | os.O_CLOEXEC)
             for source in sources
@@ -67,10 +70,10 @@ class PortReader:
                     found[source.name] = Reading(PortCounters(*counters), time_s)
         wanted = {source.name for source in self._sources if source.relay_file is None}
         if wanted:
-            found |= {name: Reading(counters, now_s) for name, counters in self._of_kernel() if name in wanted}
+            found |= {name: Reading(counters, now_s) for name, counters in self._of_kernel(wanted) if name in wanted}
         return found
 
-    def _of_kernel(self) -> Iterator[tuple[str, PortCounters]]:
+    def _of_kernel(self, wanted: set[str]) -> Iterator[tuple[str, PortCounters]]:
         dropped: Counter[int] = Counter()
         for body in self._dump(_GET_QDISC, _QUEUE):
             _, index, _, parent, _ = _QUEUE.unpack_from(body)
@@ -78,16 +81,26 @@ class PortReader:
             statistics = dict(_attributes(attributes.get(_STATS2, b""))).get(_OF_QUEUE)
             if parent == _ROOT and statistics is not None and attributes.get(_KIND) != b"blackhole\0":
                 dropped[index] += _QUEUE_STATS.unpack_from(statistics)[2]
-        for body in self._dump(_GET_LINK, _LINK):
-            _, _, index, _, _ = _LINK.unpack_from(body)
-            attributes = dict(_attributes(body[_LINK.size :]))
-            if _STATS64 in attributes:
-                _, packets, _, octets, _, _, _, lost = _STATS.unpack_from(attributes[_STATS64])
-                name = attributes[_NAME].rstrip(b"\0").decode()
-                yield name, PortCounters(octets, packets, lost + dropped[index])
+        # Not with all else that there is to say of a link, which takes the kernel, and us, several times as long.
+        counted = {}
+        for body in self._dump(_GET_STATS, _COUNTED, 0, 0, _LINK_64):
+            counted[_COUNTED.unpack_from(body)[1]] = dict(_attributes(body[_COUNTED.size :])).get(_LINK_64)
+        if not (counted.keys() <= self._names.keys() and wanted <= set(self._names.values())):
+            self._names = dict(self._names_of_kernel())
+        for index, statistics in counted.items():
+            if statistics is not None and index in self._names:
+                _, packets, _, octets, _, _, _, lost = _STATS.unpack_from(statistics)
+                yield self._names[index], PortCounters(octets, packets, lost + dropped[index])
 
-    def _dump(self, what: int, body: Struct) -> Iterator[bytes]:
-        self._netlink.send(_HEADER.pack(_HEADER.size + body.size, what, _DUMP, 0, 0) + bytes(body.size))
+    def _names_of_kernel(self) -> Iterator[tuple[int, str]]:
+        for body in self._dump(_GET_LINK, _LINK):
+            name = dict(_attributes(body[_LINK.size :])).get(_NAME)
+            if name is not None:
+                yield _LINK.unpack_from(body)[2], name.rstrip(b"\0").decode()
+
+    def _dump(self, what: int, body: Struct, *values: int) -> Iterator[bytes]:
+        asked = body.pack(*values) if values else bytes(body.size)
+        self._netlink.send(_HEADER.pack(_HEADER.size + body.size, what, _DUMP, 0, 0) + asked)
         while True:
             data = self._netlink.recv(_BUFFER)
             while data:
@@ -95,7 +108,7 @@ class PortReader:
                 if kind == _DONE:
                     return
                 if kind == _ERROR:
-                    raise OSError(f"the kernel refuses to tell of ports (rtnetlink message {what})")
+                    raise OSError(f"the kernel refuses to report ports (rtnetlink message {what})")
                 yield data[_HEADER.size : length]
                 data = data[(length + 3) & ~3 :]
 

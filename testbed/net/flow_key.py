@@ -23,8 +23,14 @@ class FlowKey(NamedTuple):
 
     @property
     def lacks_ports(self) -> bool:
-        """Tell whether this is TCP or UDP of unknown ports: a later fragment, or cut short."""
+        """Return whether this is TCP or UDP of unknown ports: a later fragment, or cut short."""
         return self.proto in (TCP, UDP) and self.src_port is None
+
+    def reversed(self) -> FlowKey:
+        """Return the headers of an answer. Raises ValueError where the source identifies no flow."""
+        if self.src is None:
+            raise ValueError(f"who would be answered? {self}")
+        return FlowKey(self.dst, self.src, self.proto, self.dst_port, self.src_port)
 
     def masked(self, fields: tuple[str, ...]) -> FlowKey:
         """Keep only the identifying fields; the destination (the D-SID) always is one."""

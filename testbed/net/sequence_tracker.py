@@ -1,6 +1,6 @@
 """Which messages of a sender are news: those that are later than the last one. Pure.
 
-Sequence numbers wrap around; a sender that began anew counts from one again. It is believed at once if it says so by a
+Sequence numbers wrap around; a sender that restarted counts from one again. It is believed at once if it says so by a
 greater epoch, or once it was silent for a lifetime.
 """
 

@@ -22,19 +22,20 @@ class Rate:
 
 
 class TokenBucket:
-    """Full at first; each taking needs a whole token."""
+    """Full at first."""
 
     def __init__(self, rate: Rate) -> None:
         self._rate = rate
         self._tokens = rate.burst
         self._filled_s: float | None = None
 
-    def take(self, now_s: float) -> bool:
-        """Take a token; return False, and take none, if there is none."""
+    def take(self, now_s: float, tokens: int = 1) -> bool:
+        """Take tokens, a whole bucket at most; return False, and take none, if there are fewer."""
         self._fill(now_s)
-        if self._tokens < 1:
+        taken = min(tokens, self._rate.burst)
+        if self._tokens < taken:
             return False
-        self._tokens -= 1
+        self._tokens -= taken
         return True
 
     def ready_s(self, now_s: float) -> float:

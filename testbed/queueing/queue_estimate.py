@@ -5,10 +5,10 @@ Pure. The number N is taken as normal with mean m and variance v (a Gaussian clo
     dm/dt = λ - μ              μ = u E[min(N, c)] / s  +  (1 - u) m / H
     dv/dt = λ + μ - 2 θ v      θ = u P(N < c) / s      +  (1 - u) / H
 
-λ arrivals per second, c workers, s service time. `u`, the workers that one session keeps busy, tells requests (1: they
-end when a worker has served them, so at most c/s of them a second) from media streams (little: they end by themselves,
-after H). A report makes v zero; what this ingress sends adds to m alone, since it is known. With age both go to what
-the queue would have in the long run, however it was found: that is how trust in an old report fades.
+λ arrivals per second, c workers, s service time. `u`, the workers that one session keeps busy, distinguishes requests
+(1: they end when a worker has served them, so at most c/s of them a second) from media streams (little: they end by
+themselves, after H). A report makes v zero; what this ingress sends adds to m alone, since it is known. With age both
+go to what the queue would have in the long run, however it was found: that is how trust in an old report fades.
 
 Knows nothing of reports, services and ingresses.
 """
@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import math
 
+_SHORTEST_S = 1e-9  # of service: shorter is as good as that, and rates stay finite
 _FIRST_STEP = 1.0  # in relaxation times; rates are held for so long
 _STEP_GROWTH = 1.5  # they change less and less
 _MOST_STEPS = 16  # the last one takes all the time that is left
@@ -35,8 +36,8 @@ class Queue:
         share = load_per_session if service_s > 0 else 0.0
         self.workers = workers
         self.arrivals_per_s = arrivals_per_s
-        self.served_per_s = share / service_s if share else 0.0
-        self.leaving_per_s = (1 - share) / holding_s
+        self.served_per_s = share / max(service_s, _SHORTEST_S) if share else 0.0
+        self.leaving_per_s = (1 - share) / max(holding_s, _SHORTEST_S)
         fastest_per_s = self.served_per_s + self.leaving_per_s
         self.first_step_s = _FIRST_STEP / fastest_per_s if fastest_per_s > 0 else math.inf
 

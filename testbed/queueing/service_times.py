@@ -51,7 +51,7 @@ class Exponential:
 
 
 class Lognormal:
-    """Of the given mean; `sigma` is the standard deviation of the logarithm."""
+    """Of mean `mean_s`; `sigma` is the standard deviation of the logarithm."""
 
     def __init__(self, mean_s: float, sigma: float) -> None:
         self.mean_s = mean_s

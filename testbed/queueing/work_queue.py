@@ -2,7 +2,7 @@
 
 Owns the model behind a service instance whose work is done by the clock (`mode: clock`): when a job that
 arrives now would start and finish, and how loaded the workers are. Pure: the time comes in with every
-call, nobody is woken; the instance sets its own timers at the finish times it is told.
+call, nobody is woken; the instance sets its own timers at the finish times it gets.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class WorkQueue:
         self._completed = 0
         self._refused = 0
         self._now_s = float("-inf")
-        self._free_s = [float("-inf")] * workers  # heap: when each worker has done all it was given
+        self._free_s = [float("-inf")] * workers  # heap: when each worker has done all its work
         self._starts_s: deque[float] = deque()  # of the waiting jobs; FIFO, so in order
         self._finishes_s: list[float] = []  # heap, of the jobs in the system
         self._utilisation = SlidingUtilisation(workers, window_s)

@@ -15,20 +15,25 @@ SECONDS, MILLISECONDS, BYTES = "s", "ms", "byte"
 
 @dataclass(frozen=True)
 class Column:
-    """`dtype` is pandas'; a row that lacks a column that is `required` was cut short, and nothing can be made of it."""
+    """`dtype` is pandas'; a row that lacks a column that is `required` was cut short, and nothing can be made of it.
+
+    `since`: the day from which on tables have it, where earlier ones did not; in these it is unknown.
+    """
 
     dtype: str
     unit: str
     meaning: str
     required: bool = False
+    since: str = ""
 
 
 @dataclass(frozen=True)
 class Table:
-    """`row`: what one row stands for."""
+    """`row`: what one row stands for. `since`: as of a column, if the table came later than others."""
 
     row: str
     columns: Mapping[str, Column]
+    since: str = ""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -51,9 +56,9 @@ def number(unit: str, meaning: str, *, required: bool = False) -> Column:
     return Column(NUMBER, unit, meaning, required)
 
 
-def whole(meaning: str) -> Column:
+def whole(meaning: str, *, since: str = "") -> Column:
     """Return a column of whole numbers, such as ports."""
-    return Column(WHOLE, "", meaning)
+    return Column(WHOLE, "", meaning, since=since)
 
 
 PROTO = word("tcp or udp")

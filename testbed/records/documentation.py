@@ -20,12 +20,13 @@ def as_markdown() -> str:
 def _described(name: str, table: Table, writer: str) -> Iterator[str]:
     yield f"## {name}.csv"
     yield ""
-    yield f"A row per {table.row}.{writer}"
+    yield f"A row per {table.row}.{writer}{f' Since {table.since}.' if table.since else ''}"
     yield ""
     yield "| column | type | unit | |"
     yield "|---|---|---|---|"
     for column, item in table.columns.items():
-        yield f"| `{column}`{' *' if item.required else ''} | {item.dtype} | {item.unit} | {item.meaning} |"
+        meaning = f"{item.meaning} (since {item.since})" if item.since else item.meaning
+        yield f"| `{column}`{' *' if item.required else ''} | {item.dtype} | {item.unit} | {meaning} |"
     yield ""
 
 
@@ -34,5 +35,6 @@ _HEAD = """# Tables of a run
 What `dyncast schema --tables` prints. Every run folder has all of these files, if only with their headers. Times
 are seconds on CLOCK_MONOTONIC, which all processes of a machine share; by the manifest's `start_s` the workloads began.
 Types are those of `testbed.analysis.load` ([python.md](python.md)); an empty field is missing, not 0. A row that lacks
-a column marked * was cut short, and is an error.
+a column marked * was cut short, and is an error. Tables and columns that came later are unknown in earlier runs:
+`run.knows("direct")`, `run.knows("affinity.ended")`. Figures that need one are not shown then.
 """

@@ -8,13 +8,13 @@ nothing where a run did not get so far.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from testbed.errors import InputError
-from testbed.records import documents
+from testbed.records import documents, result_files
 from testbed.records.documents import DocumentError
 
 MANIFEST_FORMAT = 1  # it changes when old readers would misread new manifests, or the other way round
@@ -23,6 +23,12 @@ NAME = "manifest.json"
 VARIANT = "variant"  # what a manifest's case, and a comparison, call the named variant of a study that a run is of
 
 RUNNING, FINISHED, FAILED, INTERRUPTED = "running", "finished", "failed", "interrupted"
+
+LONGEST_S = 86_400.0  # of a run
+MOST_WORKERS = 1024  # of an instance
+_LATEST_S = 1e10  # on a clock that began with the machine's start
+_MOST_WAITING = 2**53
+_SHOWN = 80  # characters of a name in an error
 
 _RUN_AGAIN = "run the scenario again"
 _NULL_IF_ABSENT = ("case",)  # of the keys that may have no value, the only one that is written then
@@ -142,6 +148,7 @@ class Manifest:
     backends: Mapping[str, str] | None = None
     start_s: float | None = None
     fidelity: FidelityEntry | None = None
+    process_gaps_ms: Mapping[str, float] | None = None  # how long at most each process stood still during the traffic
     switch_lost_packets: int | None = None
     stray_drops: Mapping[str, int] | None = None
     rows: Mapping[str, int] | None = None
@@ -186,19 +193,17 @@ class Manifest:
 
 def write(manifest: Manifest, run_dir: Path) -> None:
     """Write it into a run's folder; a reader finds this state or the one before. Raises OSError."""
-    partial = run_dir / f"{NAME}.part"
-    partial.write_text(json.dumps(manifest.as_document(), indent=1, default=str) + "\n", encoding="utf-8")
-    partial.replace(run_dir / NAME)
+    result_files.write_text(run_dir / NAME, json.dumps(manifest.as_document(), indent=1, default=str) + "\n")
 
 
 def read(path: Path) -> Manifest:
     """Read a `manifest.json`. Raises ManifestError where it is missing, corrupt or of another version."""
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = json.loads(result_files.read_text(path))
     except FileNotFoundError:
         raise ManifestError(f"{path} is missing: the run did not finish; {_RUN_AGAIN}") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ManifestError(f"{path} cannot be read ({' '.join(str(error).split())[:200]}); {_RUN_AGAIN}") from None
+    except (OSError, ValueError, RecursionError) as error:  # no UTF-8, no JSON, numbers or nesting without end
+        raise ManifestError(f"{path} cannot be read ({result_files.why_unread(error)}); {_RUN_AGAIN}") from None
     if not isinstance(document, dict):
         raise ManifestError(f"{path} is not a JSON object; {_RUN_AGAIN}")
     if document.get("format", MANIFEST_FORMAT) != MANIFEST_FORMAT:
@@ -206,6 +211,21 @@ def read(path: Path) -> Manifest:
             f"{path} is of format {document['format']!r}, not {MANIFEST_FORMAT}; read it with the version that wrote it"
         )
     try:
-        return documents.read(Manifest, document)
+        manifest = documents.read(Manifest, document)
     except DocumentError as error:
         raise ManifestError(f"{path}: {error}; {_RUN_AGAIN}") from None
+    for what, value, least, most in _ranges(manifest):
+        if not least <= value <= most:
+            raise ManifestError(f"{path}: {what} is {value:g}, and in a run it is from {least:g} to {most:g}")
+    return manifest
+
+
+def _ranges(manifest: Manifest) -> Iterator[tuple[str, float, float, float]]:
+    """Return figures that readers lay tables out by, with the least and the most that a scenario can ask for."""
+    yield "duration_s", manifest.duration_s or 0.0, 0.0, LONGEST_S
+    yield "warm_up_s", manifest.warm_up_s, 0.0, LONGEST_S
+    yield "start_s", manifest.start_s or 0.0, 0.0, _LATEST_S
+    for item in manifest.instances:
+        yield f"workers of {item.name[:_SHOWN]!r}", item.workers or 1, 1, MOST_WORKERS
+        yield f"queue_limit of {item.name[:_SHOWN]!r}", item.queue_limit or 0, 0, _MOST_WAITING
+        yield f"speed of {item.name[:_SHOWN]!r}", item.speed, 1e-9, 1e9

@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from testbed.records.file_names import part_path
 from testbed.records.tables import catalogue
 
 
@@ -35,10 +36,10 @@ def _whole_lines(stream: Iterable[str]) -> Iterator[str]:
 def archive_parts(folder: Path, process: str) -> None:
     """Keep the parts of a process that ended, whole rows only, where a successor of its name does not write."""
     for table in catalogue():
-        part = folder / f"{table}.{process}.part.csv"
+        part = part_path(folder, table, process)
         if not part.exists():
             continue
         with part.open("rb+") as stream:
             stream.truncate(stream.read().rfind(b"\n") + 1)  # a killed process may leave half a row
-        lives = (folder / f"{table}.{process}~{life}.part.csv" for life in itertools.count(1))
+        lives = (part_path(folder, table, process, life) for life in itertools.count(1))
         part.rename(next(path for path in lives if not path.exists()))

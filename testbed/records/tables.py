@@ -31,11 +31,13 @@ STAGE: Mapping[str, Table] = {
             "flow_id": text("name of the flow, the only one of its name", required=True),
             "call": text("call that a stream belongs to"),
             "workload": word("its name in the scenario"),
-            "kind": word("http, rtp_audio, rtp_video, rtcp_audio, rtcp_video", required=True),
-            "service": word("its name in the scenario", required=True),
+            "kind": word("http, rtp_audio, rtp_video, rtcp_audio, rtcp_video, invoke", required=True),
+            "service": word("its name in the scenario; of an invocation, the function's", required=True),
             "client": word("host that offered it", required=True),
             "ingress": word("site of the client's D-Router"),
-            "instance": word("who served it, as its answer says; `served_flows` adds what instances saw"),
+            "instance": word(
+                "who served it (a cluster, for one), as its answer says; `served_flows` adds what they saw"
+            ),
             "site": word("where that instance is"),
             "proto": PROTO,
             "src": word("the client's address"),
@@ -71,7 +73,7 @@ STAGE: Mapping[str, Table] = {
             "host_name": word("name that was asked for", required=True),
             "type": word("A or AAAA"),
             "server": word("address of the name server"),
-            "answer": word("address that it gave"),
+            "answer": word("address that it answered"),
             "ttl_s": number(SECONDS, "how long the client may keep it"),
             "took_ms": number(MILLISECONDS, "until the answer was there"),
             "outcome": word("ok, or what went wrong"),
@@ -80,7 +82,7 @@ STAGE: Mapping[str, Table] = {
     "rtp": Table(
         "RTP stream at one receiver, by RFC 3550",
         {
-            "flow_id": text("the flow; what an instance hears has none"),
+            "flow_id": text("the flow; what an instance receives has none"),
             "call": text("CNAME by which its sender says what it belongs to"),
             "receiver": word("instance or client", required=True),
             "direction": word("up: at the instance; echo: back at the client", required=True),
@@ -96,7 +98,9 @@ STAGE: Mapping[str, Table] = {
             "loss_fraction": number("0..1", "lost of expected"),
             "duplicates": number("", "packets received again"),
             "reordered": number("", "packets that came after a later one"),
-            "jitter_ms": number(MILLISECONDS, "interarrival jitter at the end of the stream"),
+            "jitter_ms": number(
+                MILLISECONDS, "interarrival jitter at the end of the stream; none where its clock rate was not found"
+            ),
             "delay_mean_ms": number(MILLISECONDS, "up: one way (the hosts share a clock); echo: there and back"),
             "delay_p95_ms": number(MILLISECONDS, "the same, 95th percentile"),
             "delay_max_ms": number(MILLISECONDS, "the same, longest"),
@@ -143,13 +147,13 @@ STAGE: Mapping[str, Table] = {
             "finished_s": number(SECONDS, "when it had ended"),
             "exit_code": whole("its own"),
             "outcome": word(
-                "ok; failed (by itself, exit code not 0); ended (by the testbed, as planned); overdue (the same, but "
-                "it should have ended by itself); interrupted",
+                "ok; failed (by itself: exit code not 0, or an error in a known tool's output); ended (by the testbed, "
+                "as planned); overdue (the same, but it should have ended by itself); interrupted",
                 required=True,
             ),
             "figures": text("JSON: what a known tool's output says"),
             "output": text("file in the run's folder"),
-            "last_words": text("last line of a command that failed"),
+            "last_words": text("last line that it printed, or why it did not start"),
         },
     ),
     "affinity": Table(
@@ -166,6 +170,7 @@ STAGE: Mapping[str, Table] = {
             "last_s": number(SECONDS, "last one; of a request, when it was read"),
             "packets": number("", "of streams"),
             "bytes": number(BYTES, "payload"),
+            "ended": whole("TCP: 1 if its end was seen", since="2026-11-30"),
         },
     ),
     "faults": Table(

@@ -16,7 +16,7 @@ SENDER_REPORT = 200
 RECEIVER_REPORT = 201
 SOURCE_DESCRIPTION = 202
 BYE = 203
-PACKET_TYPES = range(192, 224)  # RFC 5761: what tells RTCP from RTP on one port
+PACKET_TYPES = range(192, 224)  # RFC 5761: what distinguishes RTCP from RTP on one port
 MAX_REPORT_BLOCKS = 31
 
 _VERSION = 2
@@ -55,7 +55,7 @@ class SenderInfo(NamedTuple):
 
 
 class ReportBlock(NamedTuple):
-    """One report block to send; `ntp_middle` and `since_report_s` of the last SR heard, None if there was none."""
+    """One report block to send; `ntp_middle` and `since_report_s` of the last SR received, None if there was none."""
 
     ssrc: int
     reception: ReceptionReport
@@ -127,8 +127,8 @@ def _cnames(chunks: bytes, count: int) -> list[tuple[int, str]] | None:
 def sender_report(info: SenderInfo, wallclock_s: float, cname: str, *, is_last: bool) -> bytes:
     """Return a compound SR + SDES without report blocks; and BYE, if it is the last. `wallclock_s` counts from 1970."""
     ntp = round((wallclock_s + _NTP_ERA_S) * (1 << 32))
-    told = (info.ssrc, ntp >> 32, ntp, info.timestamp, info.packets, info.payload_bytes)
-    report = _head(SENDER_REPORT, 0, len(told)) + b"".join(_WORD.pack(word & 0xFFFFFFFF) for word in told)
+    words = (info.ssrc, ntp >> 32, ntp, info.timestamp, info.packets, info.payload_bytes)
+    report = _head(SENDER_REPORT, 0, len(words)) + b"".join(_WORD.pack(word & 0xFFFFFFFF) for word in words)
     goodbye = _head(BYE, 1, 1) + _WORD.pack(info.ssrc) if is_last else b""
     return report + _source_description(info.ssrc, cname) + goodbye
 

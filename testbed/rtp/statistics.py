@@ -1,12 +1,12 @@
 """What one receiver knows of one RTP stream: loss, reordering, duplicates, jitter, one-way delay.
 
-Owns the arithmetic of RFC 3550 appendices A.1 (sequence numbers), A.3 (loss) and A.8 (jitter) over any
-number of packets in bounded memory. Pure, stdlib only: packets, sockets and clocks are the callers'
-business (service instances at one end, traffic generators at the other).
+Owns the figures of a stream, with the loss of RFC 3550 appendix A.3; `sequence` places its packets, `jitter` has its
+jitter. Bounded memory. Pure, stdlib only: packets, sockets and clocks are the callers' business (service instances at
+one end, traffic generators at the other).
 
 Two deliberate differences from appendix A, both because a measurement wants every packet accounted for:
 there is no probation (a stream is already named by its source address and SSRC), so the first packet
-counts; and duplicates are told apart, so that they never hide a loss.
+counts; and duplicates are recognized, so that they never hide a loss.
 """
 
 from __future__ import annotations
@@ -14,29 +14,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-SEQUENCE_MODULUS = 1 << 16
-TIMESTAMP_MODULUS = 1 << 32
-MAX_DROPOUT = 3000
-MAX_MISORDER = 100
-
-DYNAMIC_CLOCK_RATE_HZ = 90_000
-_STATIC_CLOCK_RATES_HZ = {
-    **dict.fromkeys((0, 3, 4, 5, 7, 8, 9, 12, 13, 15, 18), 8_000),
-    **dict.fromkeys((10, 11), 44_100),
-    6: 16_000,
-    16: 11_025,
-    17: 22_050,
-}
-
-
-def clock_rate_hz(payload_type: int) -> int:
-    """Return the RTP clock rate of a payload type: RFC 3551's for the static ones, 90 kHz (video) for the rest."""
-    return _STATIC_CLOCK_RATES_HZ.get(payload_type, DYNAMIC_CLOCK_RATE_HZ)
+from testbed.rtp.jitter import Jitter, clock_rate_hz
+from testbed.rtp.sequence import Place, ReceivedSequence
 
 
 @dataclass(frozen=True)
 class StreamSnapshot:
-    """The numeric columns of the `rtp` table. None: nothing was received that could tell.
+    """The numeric columns of the `rtp` table. None: nothing was received that could say.
 
     `packets_received` counts every accepted packet, duplicates included (RFC 3550 section 6.4.1);
     `packets_lost` is `packets_expected` less the distinct ones, so it is never negative.
@@ -110,59 +94,56 @@ class DelayStatistics:
 class StreamStatistics:
     """Receiver statistics of one stream (one SSRC from one source address).
 
-    `max_dropout`, `max_misorder`: the limits of RFC 3550 A.1. A jump beyond them is taken for a restart of
-    the sender only when a second packet follows in sequence; until then the packet is held back. A restart
-    begins a new count of expected packets on top of the old one: what was in between is nobody's loss.
-    A receiver that knows its sender never restarts may raise `max_dropout` (to at most 32767) and so
-    account for outages longer than 3000 packets.
+    A sender that begins again elsewhere begins a new count of expected packets on top of the old one: what was in
+    between is nobody's loss. `clock_rate_hz`: of all its payload types; None: by each, or found in the stream.
     """
 
-    def __init__(self, clock_rate_hz: int, *, max_dropout: int = MAX_DROPOUT, max_misorder: int = MAX_MISORDER) -> None:
+    def __init__(self, clock_rate_hz: int | None = None) -> None:
         self._clock_rate_hz = clock_rate_hz
-        self._max_dropout = max_dropout
-        self._max_misorder = max_misorder
-        self._seen_mask = (1 << (max_misorder + 1)) - 1
+        self._sequence = ReceivedSequence()
+        self._jitters: dict[int, Jitter] = {}  # by payload type: an event in a call has no part in the voice's
+        self._clear()
 
-        self._base = 0  # extended sequence numbers
-        self._highest = -1
-        self._seen = 0  # bit i: the packet `_highest - i` was received
-        self._awaited: int | None = None  # the sequence number that would confirm a restart
-        self._expected_before_restart = 0
-
-        self.packets_received = 0
+    def _clear(self) -> None:
         self.bytes_received = 0
-        self.duplicates = 0
-        self.reordered = 0
-        self.restarts = 0
-        self.rejected = 0  # packets out of any plausible order that no second one confirmed
         self.first_s: float | None = None
         self.last_s: float | None = None
         self.delays = DelayStatistics()
-
-        self._jitter = 0.0  # in timestamp units, as RFC 3550 has it
-        self._last_timestamp: int | None = None
-        self._last_arrival_s = 0.0
         self._reported_expected = 0
         self._reported_received = 0
 
-    def receive(
-        self, sequence: int, timestamp: int, arrival_s: float, sent_s: float | None = None, size_bytes: int = 0
-    ) -> bool:
-        """Account for one packet; tell whether it was accepted (False: rejected or held back by A.1).
+    def begin_part(self) -> None:
+        """Count from zero, as of another stream; what is missing before its first packet counts in the new part."""
+        self._sequence.begin_part()
+        self._jitters.clear()
+        self._clear()
 
-        `sequence`, `timestamp`: as in the RTP header. `arrival_s`, `sent_s`: seconds on one clock; leave
-        `sent_s` out where the sending time is not known.
+    def receive(
+        self,
+        sequence: int,
+        timestamp: int,
+        arrival_s: float,
+        sent_s: float | None = None,
+        size_bytes: int = 0,
+        payload_type: int = 0,
+    ) -> bool:
+        """Account for one packet; tell whether it was accepted (False: held back until another one confirms it).
+
+        `sequence`, `timestamp`, `payload_type`: as in the RTP header. `arrival_s`, `sent_s`: seconds on one clock;
+        leave `sent_s` out where the sending time is not known.
         """
-        duplicates_before = self.duplicates
-        if not self._accept_sequence(sequence):
+        place = self._sequence.take(sequence, timestamp, arrival_s)
+        if place is Place.HELD_BACK:
             return False
-        self.packets_received += 1
         self.bytes_received += size_bytes
         if self.first_s is None:
             self.first_s = arrival_s
         self.last_s = arrival_s
-        if self.duplicates == duplicates_before:
-            self._update_jitter(timestamp, arrival_s)
+        if place is Place.RESTARTED:
+            for jitter in self._jitters.values():
+                jitter.restart()
+        if place is not Place.DUPLICATE:
+            self._jitter_of(payload_type).add(timestamp, arrival_s, sent_s)
             if sent_s is not None:
                 self.delays.add(arrival_s - sent_s)
         return True
@@ -170,7 +151,27 @@ class StreamStatistics:
     @property
     def packets_expected(self) -> int:
         """How many packets the sender must have sent, by their sequence numbers."""
-        return self._expected_before_restart + self._highest - self._base + 1
+        return self._sequence.expected
+
+    @property
+    def packets_received(self) -> int:
+        """How many packets were accepted, duplicates included."""
+        return self._sequence.received
+
+    @property
+    def duplicates(self) -> int:
+        """How many of them had been received before."""
+        return self._sequence.duplicates
+
+    @property
+    def restarts(self) -> int:
+        """How often the sender began again elsewhere."""
+        return self._sequence.restarts
+
+    @property
+    def rejected(self) -> int:
+        """How many packets were out of any plausible order, and no second one confirmed them."""
+        return self._sequence.rejected
 
     def snapshot(self) -> StreamSnapshot:
         """Return the statistics so far; the stream may go on."""
@@ -184,8 +185,8 @@ class StreamStatistics:
             packets_lost=lost,
             loss_fraction=lost / expected if expected else None,
             duplicates=self.duplicates,
-            reordered=self.reordered,
-            jitter_ms=self._jitter / self._clock_rate_hz * 1e3 if self.packets_received > 1 else None,
+            reordered=self._sequence.reordered,
+            jitter_ms=_milliseconds(self._main_jitter().seconds),
             delay_mean_ms=_milliseconds(self.delays.mean_s()),
             delay_p95_ms=_milliseconds(self.delays.quantile_s(0.95)),
             delay_max_ms=_milliseconds(self.delays.max_s) if self.delays.count else None,
@@ -203,66 +204,19 @@ class StreamStatistics:
         return ReceptionReport(
             fraction_lost=min(fraction, 255),
             cumulative_lost=max(-0x800000, min(lost, 0x7FFFFF)),
-            extended_highest_sequence=max(0, self._highest - SEQUENCE_MODULUS) % (1 << 32),
-            jitter_timestamp_units=int(self._jitter) % (1 << 32),
+            extended_highest_sequence=self._sequence.extended_highest % (1 << 32),
+            jitter_timestamp_units=self._main_jitter().timestamp_units,
         )
 
-    def _accept_sequence(self, sequence: int) -> bool:
-        """Place one sequence number among those seen (RFC 3550 A.1); False: not (yet) credible."""
-        if self._highest < 0:
-            self._begin(sequence)
-            return True
-        ahead = (sequence - self._highest) % SEQUENCE_MODULUS
-        if 0 < ahead < self._max_dropout:
-            self._highest += ahead
-            # Shifting by more than the mask's width forgets everything, which is what is wanted.
-            self._seen = ((self._seen << min(ahead, self._max_misorder + 1)) | 1) & self._seen_mask
-        elif ahead == 0 or ahead > SEQUENCE_MODULUS - self._max_misorder:
-            self._accept_late((SEQUENCE_MODULUS - ahead) % SEQUENCE_MODULUS)
-        elif sequence == self._awaited:
-            self._restart(sequence)
-        else:
-            self.rejected += 1
-            self._awaited = (sequence + 1) % SEQUENCE_MODULUS
-            return False
-        self._awaited = None
-        return True
+    def _jitter_of(self, payload_type: int) -> Jitter:
+        jitter = self._jitters.get(payload_type)
+        if jitter is None:
+            jitter = self._jitters[payload_type] = Jitter(self._clock_rate_hz or clock_rate_hz(payload_type))
+        return jitter
 
-    def _begin(self, sequence: int) -> None:
-        # One cycle up, so that packets overtaken by the very first one still have a number above zero.
-        self._base = self._highest = SEQUENCE_MODULUS + sequence
-        self._seen = 1
-
-    def _accept_late(self, behind: int) -> None:
-        """Take in a packet `behind` places below the highest: a duplicate, or one that was overtaken."""
-        bit = 1 << behind
-        if self._seen & bit:
-            self.duplicates += 1
-            return
-        self._seen |= bit
-        self.reordered += 1
-        self._base = min(self._base, self._highest - behind)
-
-    def _restart(self, sequence: int) -> None:
-        """Begin anew at the packet that was held back, which the present one has just confirmed."""
-        self._expected_before_restart = self.packets_expected
-        self._begin(sequence)
-        self._base -= 1
-        self._seen = 0b11
-        self.packets_received += 1
-        self.rejected -= 1
-        self.restarts += 1
-        self._last_timestamp = None  # its time stamps have a new random offset: no jitter across the seam
-
-    def _update_jitter(self, timestamp: int, arrival_s: float) -> None:
-        if self._last_timestamp is not None:
-            stamp_gap = (timestamp - self._last_timestamp) % TIMESTAMP_MODULUS
-            if stamp_gap >= TIMESTAMP_MODULUS // 2:
-                stamp_gap -= TIMESTAMP_MODULUS
-            transit_change = abs((arrival_s - self._last_arrival_s) * self._clock_rate_hz - stamp_gap)
-            self._jitter += (transit_change - self._jitter) / 16
-        self._last_timestamp = timestamp
-        self._last_arrival_s = arrival_s
+    def _main_jitter(self) -> Jitter:
+        """Return that of the payload type that most packets have."""
+        return max(self._jitters.values(), key=lambda jitter: jitter.packets, default=Jitter(None))
 
 
 def _milliseconds(value_s: float | None) -> float | None:

@@ -12,6 +12,7 @@ import ctypes
 import os
 import resource
 import signal
+import stat
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from testbed.linux.cpu_priority import restore_priority
+from testbed.runtime import caller
 from testbed.runtime.event_loop import end_with_parent
 from testbed.runtime.lifecycle import ProcessFailure
 
@@ -37,7 +39,8 @@ _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 class Command:
     """`argv` in a session of its own, in `folder`, which takes its output. Raises ProcessFailure if it cannot start.
 
-    `enter` is called in the child before it becomes the command. `environment` comes on top of this process's own.
+    `enter` is called in the child before it becomes the command. `environment` is on top of that of whoever called the
+    testbed.
     """
 
     def __init__(
@@ -49,7 +52,8 @@ class Command:
     ) -> None:
         self._name = argv[0]
         self.output = folder / OUTPUT_FILE
-        self._former_bytes = self.output.stat().st_size if self.output.exists() else 0  # of an earlier life
+        self._output = _opened(self.output)
+        self._former_bytes = os.fstat(self._output).st_size  # of an earlier life
 
         def prepare() -> None:
             end_with_parent()
@@ -61,11 +65,10 @@ class Command:
             raise ProcessFailure(f"cannot watch what {self._name} starts: the kernel lacks CONFIG_PROC_CHILDREN")
         _LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         try:
-            with self.output.open("ab") as output:
-                self._popen = subprocess.Popen(
-                    argv, cwd=folder, env={**os.environ, **(environment or {})}, stdin=subprocess.DEVNULL,
-                    stdout=output, stderr=subprocess.STDOUT, start_new_session=True, preexec_fn=prepare,
-                )  # fmt: skip
+            self._popen = subprocess.Popen(
+                argv, cwd=folder, env={**caller.environment(), **(environment or {})}, stdin=subprocess.DEVNULL,
+                stdout=self._output, stderr=subprocess.STDOUT, start_new_session=True, preexec_fn=prepare,
+            )  # fmt: skip
         except subprocess.SubprocessError as error:  # what `enter` raised stays in the child
             raise ProcessFailure(f"cannot start {self._name}: its limits cannot be set") from error
         except OSError as error:
@@ -117,9 +120,9 @@ class Command:
 
     def said(self, most_bytes: int = _MOST_SAID_BYTES) -> str:
         """Return its output, the end of it if there is more."""
-        with self.output.open("rb") as stream:
-            stream.seek(max(self._former_bytes, stream.seek(0, os.SEEK_END) - most_bytes))
-            return stream.read().decode("utf-8", errors="replace")
+        size = os.fstat(self._output).st_size
+        begin = max(self._former_bytes, size - most_bytes)
+        return os.pread(self._output, max(0, size - begin), begin).decode("utf-8", errors="replace")
 
     def last_words(self) -> str:
         """Return the last lines of its output, in one."""
@@ -133,6 +136,20 @@ class Command:
     def _signal_group(self, number: signal.Signals) -> None:
         with suppress(ProcessLookupError):
             os.killpg(self._popen.pid, number)
+
+
+def _opened(path: Path) -> int:
+    """Open the output of a command, whose folder may be somebody else's: a link or a pipe in its place is refused."""
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        opened = os.open(path, flags, 0o644)
+    except OSError as error:
+        raise ProcessFailure(f"cannot write {path}: {error.strerror}") from error
+    found = os.fstat(opened)
+    if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
+        os.close(opened)
+        raise ProcessFailure(f"{path} is no file of its own")
+    return opened
 
 
 def how_it_ended(code: int) -> str:
@@ -159,7 +176,7 @@ def descendants(pid: int) -> list[int]:
 
 
 def has_ended(pid: int) -> bool:
-    """Tell whether a process is no more, or waits to be waited for."""
+    """Return whether a process is no more, or waits to be waited for."""
     fields = _stat(pid)
     return not fields or fields[0] == "Z"
 

@@ -89,13 +89,6 @@ class Keys:
             raise self.mistyped(key, "a string that is not empty")
         return value
 
-    def file_name(self, key: str) -> str:
-        """Take a string that is to be part of file names."""
-        value = self.text(key)
-        if "/" in value or "\0" in value or value.startswith("."):
-            raise self.mistyped(key, "fit for a file name (no '/', no leading '.')")
-        return value
-
     def one_of(self, key: str, choices: Collection[str]) -> str:
         """Take one of some words."""
         value = self._take(key)

@@ -2,7 +2,7 @@
 
 Owns how a dataclass stands in a JSON document: its fields are the keys, in their order, by the form that follows from
 their types (`testbed.runtime.forms`). A field that has a default is a key that may be absent; where the default is
-nothing (null, 0, empty) and holds, the key is not written. What one key alone cannot tell, `__post_init__` refuses: by
+nothing (null, 0, empty) and holds, the key is not written. What one key alone cannot show, `__post_init__` refuses: by
 a ConfigError that begins with the key, or, in the types of the pure core, by a ValueError. Pure.
 
     @dataclass(frozen=True)
@@ -29,7 +29,6 @@ from testbed.runtime.config import Keys, parse
 from testbed.runtime.forms import (
     NETWORK,
     PATH,
-    FileName,
     Form,
     Integer,
     IpAddress,
@@ -64,8 +63,8 @@ class Document:
 class ProcessConfig(Document):
     """What the configuration of every process says."""
 
-    name: FileName
-    """Its name, part of the names of its files."""
+    name: str
+    """Its name. In names of its files, %2F stands for a slash, and the like."""
     out_dir: Path
     """The folder that its files go to; it must exist."""
 
@@ -227,7 +226,7 @@ def _annotated(hint: Any, *said: Any) -> Form | Merged:
 def _union(members: tuple[Any, ...]) -> Form:
     others = tuple(member for member in members if member is not NoneType)
     if len(others) == len(members):
-        raise TypeError(f"{members} need a form that tells them apart")
+        raise TypeError(f"{members} need a form that distinguishes them")
     of = others[0] if len(others) == 1 else Union[others]  # noqa: UP007
     return Nullable(_single(of))
 

@@ -111,21 +111,21 @@ def _is_package(module: str) -> bool:
 def _fork() -> int | None:
     """Fork a process that is nobody's child here; return its id, or None in that very process."""
     begin, go = os.pipe()
-    told, tell = os.pipe()
+    reader, writer = os.pipe()
     between = os.fork()
     if between:
         os.close(begin)
-        os.close(tell)
-        pid = int(os.read(told, 32))
-        os.close(told)
+        os.close(writer)
+        pid = int(os.read(reader, 32))
+        os.close(reader)
         os.waitpid(between, 0)  # by now the process has the parent that it shall have
         os.close(go)
         return pid
     pid = os.fork()
     if pid:
-        os.write(tell, str(pid).encode())
+        os.write(writer, str(pid).encode())
         os._exit(0)
-    for descriptor in (go, tell, told):
+    for descriptor in (go, writer, reader):
         os.close(descriptor)
     os.read(begin, 1)
     os.close(begin)

@@ -12,13 +12,13 @@ import select
 import signal
 import socket
 import subprocess
-import sys
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from testbed.errors import TestbedError
+from testbed.runtime.caller import python_module
 from testbed.runtime.fork_server import Order
 
 _LIBC = ctypes.CDLL(None)
@@ -135,7 +135,7 @@ class ForkServer:
         self._log_path.parent.mkdir(parents=True, exist_ok=True)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs, self._log_path.open("ab") as log:
-            argv = [sys.executable, "-m", "testbed.runtime.fork_server", str(theirs.fileno()), _ROOM_FOR_TITLES]
+            argv = python_module("testbed.runtime.fork_server", str(theirs.fileno()), _ROOM_FOR_TITLES)
             self._server = subprocess.Popen(
                 argv, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=self._environment,
                 pass_fds=[theirs.fileno()], start_new_session=True,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Protocol
+from urllib.parse import urlsplit
 
 from testbed.net.addresses import Address
 from testbed.runtime.config import ConfigError, Keys
@@ -40,18 +41,16 @@ class _AsItIs:
 
 @dataclass(frozen=True)
 class Text(_AsItIs):
-    """A string that is not empty; one that is to be part of file names has no '/' and no leading '.'."""
-
-    is_file_name: bool = False
+    """A string that is not empty."""
 
     def take(self, keys: Keys, key: str) -> str:
         """Return the value that a document has at a key. Raises ConfigError."""
-        return keys.file_name(key) if self.is_file_name else keys.text(key)
+        return keys.text(key)
 
     @property
     def words(self) -> str:
         """What would do, for documentation."""
-        return "string, fit for a file name" if self.is_file_name else "string"
+        return "string"
 
 
 @dataclass(frozen=True)
@@ -264,13 +263,24 @@ class Mapped:
 PATH = Parsed("a path", Path)
 NETWORK = Parsed("an IP network", ip_network)
 
-FileName = Annotated[str, Text(is_file_name=True)]
+
+def _url(text: str) -> str:
+    parts = urlsplit(text)
+    port = parts.port  # raises ValueError for what is none
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0 or not text.isascii():
+        raise ValueError(text)
+    return text
+
+
+URL = Parsed("a URL such as http://10.0.0.1:8181", _url)
+
 Port = Annotated[int, Integer(1, 65535)]
 Count = Annotated[int, Integer(1)]
 Size = Annotated[int, Integer(0)]
 Positive = Annotated[float, Number(is_positive=True)]
 NotNegative = Annotated[float, Number(0)]
 Destination = Annotated[tuple[Address, int], Pair((IpAddress(), Integer(1, 65535)), "[address, port]")]
+Url = Annotated[str, URL]
 Texts = Annotated[tuple[str, ...], Length(0, "a list of strings")]
 
 

@@ -6,17 +6,20 @@ ready file). Stdlib only. Knows nothing of what a process does in between.
 
 from __future__ import annotations
 
-import json
 import sys
+import time
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from testbed import json_documents
 from testbed.errors import TestbedError
+from testbed.records.file_names import file_name
 from testbed.records.writer import RecordWriter
 from testbed.runtime.config import ConfigError
 from testbed.runtime.document import ProcessConfig
 from testbed.runtime.event_loop import end_with_parent, run_until_terminated
+from testbed.runtime.pulse import Pulse
 
 EXIT_FAILED = 1
 EXIT_BAD_CONFIG = 2
@@ -72,17 +75,20 @@ def run_recorded(
         with RecordWriter(config.out_dir, config.name) as records:
             await main(config, records)
 
-    return run(kind, lambda config: run_until_terminated(recorded(config)), arguments)
+    def alive(config: Config) -> None:
+        run_until_terminated(recorded(config), Pulse(config.out_dir, config.name, time.monotonic()))
+
+    return run(kind, alive, arguments)
 
 
 def announce_ready(config: ProcessConfig) -> None:
-    """Tell the runner, by a file, that the process can serve."""
-    (config.out_dir / f"{config.name}.ready").touch()
+    """Report to the runner, by a file, that the process can serve."""
+    (config.out_dir / f"{file_name(config.name)}.ready").touch()
 
 
 def _document(path: Path | str) -> object:
     try:
-        return json.loads(Path(path).read_bytes())
+        return json_documents.parse(Path(path).read_bytes())
     except OSError as error:
         raise ConfigError(f"cannot be read: {error.strerror}") from error
     except ValueError as error:

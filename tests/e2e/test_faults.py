@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import signal
 from pathlib import Path
 
@@ -43,7 +44,7 @@ def scenario(tmp_path: Path) -> Path:
             {"name": "jobs", "service": "render", "clients": ["east"], "arrivals": {"rate_per_s": 50},
              "work": {"distribution": "constant", "mean_ms": 500}, "timeout_s": 8}
         ],
-        "policy": "least_loaded",
+        "policy": "round_robin",  # each instance has flows when it fails
         "metrics": {"interval_s": 0.2, "lifetime_s": 1, "probe_interval_s": 0.2},
         "faults": FAULTS,
         "duration_s": 15,
@@ -62,7 +63,11 @@ def test_each_fault_is_done_found_out_and_steered_around(scenario: Path, tmp_pat
     (run_dir,) = (tmp_path / "results" / "broken").iterdir()
     manifest = json.loads((run_dir / "manifest.json").read_text())
     assert manifest["status"] == "finished"
-    assert not [reason for reason in manifest["fidelity"]["reasons"] if "cleanly" in reason]
+    # What faults do to processes is planned.
+    unplanned = re.compile(
+        "cleanly|stood still for [0-9]{4,}|session|could not|nothing says|taking over|took its switch over"
+    )
+    assert not list(filter(unplanned.search, manifest["fidelity"]["reasons"]))
 
     with (run_dir / "faults.csv").open(newline="", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
@@ -102,7 +107,7 @@ def test_ctrl_c_in_the_middle_of_faults_leaves_nothing(scenario: Path, tmp_path:
         ]
         settings = ["--set", "duration_s=3600", "--set", f"faults={json.dumps(faults)}"]
         run = start_dyncast("run", str(scenario), "--out", str(out), *settings)
-        wait_until(lambda: _begun(out) == len(faults), 60, "all faults")
+        wait_until(lambda: _begun(out) == len(faults), 150, "all faults")
         run.send_signal(signal.SIGINT)
         run.communicate(timeout=60)
     assert run.returncode == 130

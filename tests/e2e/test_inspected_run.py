@@ -24,7 +24,7 @@ def test_a_run_that_is_up_can_be_looked_into_and_ends_as_if_nobody_had(tmp_path:
         out = tmp_path / "results"
         run = start_dyncast("run", str(scenario), "--out", str(out), "--set", "duration_s=60")
         wait_until(lambda: list(out.glob("small/*/work/flows.*.csv")), 60, "traffic")
-        tag = next(str(tag) for tag, item in run_tag.registrations().items() if item and item.pid == run.pid)
+        tag = next(str(tag) for tag, item in run_tag.registrations().items() if item and item.owner.pid == run.pid)
 
         looked = dyncast("inspect", "--json", "--run", tag)
         assert looked.returncode == 0, looked.stderr

@@ -1,15 +1,15 @@
 """A flow table in memory: executes the Flow-Mods a switch would get, and says what becomes of a packet.
 
-One table, OpenFlow 1.3, and no more of it than the apps use: whatever else a message holds raises
-`Unsupported`, so that nothing passes unseen. Messages are bytes, read by the framework's parser: what is executed is
-what goes on the wire. Packets are dicts of OXM fields with plain values (addresses as text).
+OpenFlow 1.3 with Open vSwitch's resubmit and conntrack, and no more of it than the apps use: whatever else a message
+holds raises `Unsupported`, so that nothing passes unseen. Messages are bytes, read by the framework's parser: what is
+executed is what goes on the wire. Packets are dicts of OXM fields with plain values (addresses as text).
 """
 
 from __future__ import annotations
 
 import importlib
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any, NamedTuple
@@ -37,10 +37,21 @@ _PREREQUISITES = {
     "tcp_dst": ("ip_proto", {6}),
     "udp_src": ("ip_proto", {17}),
     "udp_dst": ("ip_proto", {17}),
+    "icmpv4_type": ("ip_proto", {1}),
+    "icmpv4_code": ("ip_proto", {1}),
+    "icmpv6_type": ("ip_proto", {58}),
+    "ip_frag": ("eth_type", {0x0800, 0x86DD}),
 }
+_METADATA = {"reg7": 0, "ip_frag": 0, "ct_state": 0, "tcp_flags_nxm": 0x10}  # what every packet has
+_NEW, _KNOWN, _ANSWER = 0x21, 0x22, 0x2A  # states of conntrack
+_COMMITS, _NO_TABLE = 1, 0xFF
+_MOST_RESUBMISSIONS = 4
+_MASKED = {"ip_frag", "ct_state", "tcp_flags_nxm"}  # flags
 _PORTS = ("tcp_src", "tcp_dst", "udp_src", "udp_dst")
 
 Packet = Mapping[str, Any]
+Again = Callable[[Any, Packet], "list[Output]"]
+"""Runs a packet through a table once more, as an action says."""
 
 
 class Unsupported(Exception):
@@ -71,12 +82,13 @@ class FlowEntry:
     actions: list[Any]
     cookie: int
     idle_timeout_s: int
-    tells_removal: bool
+    reports_removal: bool
     used_s: float
+    table: int = 0
     packet_count: int = 0
 
     def matches(self, packet: Packet) -> bool:
-        return all(_fits(packet.get(name), value) for name, value in self.match.items())
+        return all(_fits(packet.get(name, _METADATA.get(name)), value) for name, value in self.match.items())
 
 
 class FlowTable:
@@ -84,11 +96,12 @@ class FlowTable:
 
     def __init__(self) -> None:
         self.entries: list[FlowEntry] = []
+        self.connections: dict[int, set[tuple[Any, ...]]] = {}  # what conntrack has been given to know, by zone
 
     def execute(self, messages: bytes, now_s: float = 0.0) -> list[FlowRemoved]:
         """Carry out Flow-Mods. Returns what the controller hears of entries that left through them."""
         removed = []
-        for change in _flow_mods(messages):
+        for change in flow_mods(messages):
             if change.command == ofp.OFPFC_ADD:
                 self._add(change, now_s)
             elif change.command == ofp.OFPFC_DELETE:
@@ -100,8 +113,17 @@ class FlowTable:
         return removed
 
     def send(self, packet: Packet, now_s: float = 0.0) -> list[Output]:
-        """Run a packet through the table; nothing comes out where no entry matches."""
-        found = [entry for entry in self.entries if entry.matches(packet)]
+        """Run a packet through the tables; nothing comes out where no entry matches."""
+        return self._run(packet, now_s, 0, 0)
+
+    def packet_out(self, message: bytes, packet: Packet, now_s: float = 0.0) -> list[Output]:
+        """Say what becomes of a packet that a Packet-Out has run through the tables."""
+        return packet_out(message, packet, lambda action, again: self._again(action, again, now_s, 0))
+
+    def _run(self, packet: Packet, now_s: float, table: int, times: int) -> list[Output]:
+        if times > _MOST_RESUBMISSIONS:
+            raise Unsupported(f"a loop: {packet}")
+        found = [entry for entry in self.entries if entry.table == table and entry.matches(packet)]
         if not found:
             return []
         highest = max(entry.priority for entry in found)
@@ -110,7 +132,20 @@ class FlowTable:
             raise Unsupported(f"{len(winners)} entries of priority {highest} match {packet}: the choice is undefined")
         winners[0].used_s = now_s
         winners[0].packet_count += 1
-        return _act(winners[0].actions, packet)
+        return _act(winners[0].actions, packet, lambda action, again: self._again(action, again, now_s, times))
+
+    def _again(self, action: Any, packet: Packet, now_s: float, times: int) -> list[Output]:
+        if isinstance(action, parser.NXActionResubmitTable):
+            return self._run(packet, now_s, action.table_id, times + 1)
+        if action.actions or action.flags & ~_COMMITS:
+            raise Unsupported(str(action))
+        known, (ends, turned) = self.connections.setdefault(action.zone_ofs_nbits, set()), _ends(packet)
+        state = _KNOWN if ends in known else _ANSWER if turned in known else _NEW
+        if action.flags and state == _NEW:
+            known.add(ends)
+        if action.recirc_table == _NO_TABLE:
+            return []
+        return self._run({**packet, "ct_state": state}, now_s, action.recirc_table, times + 1)
 
     def expire(self, now_s: float) -> list[FlowRemoved]:
         """Remove what has been idle for its timeout."""
@@ -132,7 +167,7 @@ class FlowTable:
         return [entry for entry in self.entries if entry.cookie & mask == cookie & mask]
 
     def _add(self, change: Any, now_s: float) -> None:
-        if change.table_id != 0 or change.hard_timeout or change.buffer_id != ofp.OFP_NO_BUFFER:
+        if change.hard_timeout or change.buffer_id != ofp.OFP_NO_BUFFER:
             raise Unsupported(str(change))
         if change.flags & ~ofp.OFPFF_SEND_FLOW_REM:
             raise Unsupported(f"flags {change.flags}")
@@ -142,11 +177,12 @@ class FlowTable:
             actions=_actions(change.instructions),
             cookie=change.cookie,
             idle_timeout_s=change.idle_timeout,
-            tells_removal=bool(change.flags & ofp.OFPFF_SEND_FLOW_REM),
+            reports_removal=bool(change.flags & ofp.OFPFF_SEND_FLOW_REM),
             used_s=now_s,
+            table=change.table_id,
         )
         for number, entry in enumerate(self.entries):
-            if (entry.priority, entry.match) == (added.priority, added.match):
+            if (entry.table, entry.priority, entry.match) == (added.table, added.priority, added.match):
                 added.packet_count = entry.packet_count  # kept, for OFPFF_RESET_COUNTS was not asked for
                 self.entries[number] = added
                 return
@@ -169,15 +205,16 @@ class FlowTable:
             raise Unsupported(str(change))
         wanted = change.priority, _match(change.match)
         return self._remove(
-            [entry for entry in self.entries if (entry.priority, entry.match) == wanted], ofp.OFPRR_DELETE
+            [entry for entry in self.entries if entry.table == 0 and (entry.priority, entry.match) == wanted],
+            ofp.OFPRR_DELETE,
         )
 
     def _remove(self, gone: list[FlowEntry], reason: int) -> list[FlowRemoved]:
         self.entries = [entry for entry in self.entries if entry not in gone]
-        return [FlowRemoved(entry.cookie, reason, entry.packet_count) for entry in gone if entry.tells_removal]
+        return [FlowRemoved(entry.cookie, reason, entry.packet_count) for entry in gone if entry.reports_removal]
 
 
-def packet_out(message: bytes, packet: Packet) -> list[Output]:
+def packet_out(message: bytes, packet: Packet, again: Again | None = None) -> list[Output]:
     """Say what becomes of a packet that a Packet-Out carries."""
     kind, size = struct.unpack_from("!xBH", message)
     if kind != ofp.OFPT_PACKET_OUT or size != len(message):
@@ -190,13 +227,14 @@ def packet_out(message: bytes, packet: Packet) -> list[Output]:
         action = parser.OFPAction.parser(message, position)
         actions.append(action)
         position += action.len
-    outputs = _act(actions, packet)
+    outputs = _act(actions, packet, again)
     if any(output.port == in_port for output in outputs):
         raise Unsupported(f"a switch sends no packet back out of port {in_port}, where it came in")
     return outputs
 
 
-def _flow_mods(messages: bytes) -> Iterator[Any]:
+def flow_mods(messages: bytes) -> Iterator[Any]:
+    """Read Flow-Mods that follow one another."""
     while messages:
         version, kind, length, xid = _ofproto_parser.header(messages)
         received = _ofproto_parser.msg(DATAPATH, version, kind, length, xid, messages[:length])
@@ -204,6 +242,15 @@ def _flow_mods(messages: bytes) -> Iterator[Any]:
             raise Unsupported(f"{type(received).__name__} is no Flow-Mod")
         yield received
         messages = messages[length:]
+
+
+def _ends(packet: Packet) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """Return what a connection is known by, of a packet and of an answer to it."""
+    version = 4 if packet["eth_type"] == 0x0800 else 6
+    name = {6: "tcp", 17: "udp"}.get(packet["ip_proto"], "none")
+    ports = packet.get("reassembled") or (packet.get(f"{name}_src"), packet.get(f"{name}_dst"))
+    src, dst = (packet[f"ipv{version}_src"], ports[0]), (packet[f"ipv{version}_dst"], ports[1])
+    return (packet["ip_proto"], src, dst), (packet["ip_proto"], dst, src)
 
 
 def _match(match: Any) -> dict[str, Any]:
@@ -229,6 +276,8 @@ def _plain(name: str, value: Any) -> Any:
         wanted, mask = value
         if name.startswith(("ipv4_", "ipv6_")):
             return ip_network(f"{wanted}/{int(ip_address(mask)).bit_count()}")
+        if name in _MASKED:
+            return value
         if name not in _PORTS or wanted & ~mask:
             raise Unsupported(f"masked field {name}={value}")
         return value
@@ -242,7 +291,7 @@ def _actions(instructions: list[Any]) -> list[Any]:
     return list(instruction.actions)
 
 
-def _act(actions: list[Any], packet: Packet) -> list[Output]:
+def _act(actions: list[Any], packet: Packet, again: Again | None = None) -> list[Output]:
     rewritten = dict(packet)
     outputs = []
     for action in actions:
@@ -252,8 +301,12 @@ def _act(actions: list[Any], packet: Packet) -> list[Output]:
             rewritten["ttl"] = packet["ttl"] - 1
             if rewritten["ttl"] < 1:
                 return outputs
+        elif isinstance(action, (parser.NXActionResubmitTable, parser.NXActionCT)):
+            if again is None:
+                raise Unsupported(str(action))
+            outputs += again(action, rewritten)
         elif isinstance(action, parser.OFPActionSetField):
-            if action.key not in packet:
+            if action.key not in packet and action.key not in _METADATA:
                 raise Unsupported(f"set {action.key} of a packet that has none: {packet}")
             rewritten[action.key] = _plain(action.key, action.value)
         elif isinstance(action, parser.NXActionMultipath):

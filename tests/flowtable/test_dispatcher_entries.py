@@ -106,7 +106,7 @@ def test_a_packet_is_shown_as_it_is_and_released_as_the_entry_says(
     assert asked.endswith(b"first")
     released = word(held, ReleasePackets(entry))
     assert released == b"".join(
-        flow_entries.forward_packet(entry, _UPLINK, _CLIENT_PORT, data) for data in (b"first", b"second")
+        flow_entries.forward_packet(entry, _UPLINK, PacketIn(_CLIENT_PORT, data)) for data in (b"first", b"second")
     )
     assert word(held, ReleasePackets(entry)) == b""
 

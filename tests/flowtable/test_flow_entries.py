@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from itertools import count
 from types import SimpleNamespace
 from typing import Any
@@ -12,8 +12,9 @@ import pytest
 
 from ryu_apps.dyncast.entries import flow_entries
 from ryu_apps.openflow.framework import ofproto_v1_3 as ofp
+from ryu_apps.openflow.packet_in import PacketIn
 from testbed.dyncast.affinity.table import AffinityEntry, HeldFlow
-from testbed.net.addresses import Address
+from testbed.net.addresses import Address, Network
 from testbed.net.flow_key import FIVE_TUPLE, THREE_TUPLE, FlowKey
 from tests.dyncast_samples import CLIENT, CLIENT6, D_SID, D_SID6, FAR, FAR6, NEAR, NEAR6
 from tests.flowtable.flow_table import CONTROLLER, NORMAL, FlowTable, Output, Packet, Unsupported, packet_out
@@ -104,7 +105,7 @@ def test_the_first_packet_goes_to_the_controller_and_out_as_its_entry_says(
     first = packet(client, d_sid, transport)
     assert table.send(first) == [Output(CONTROLLER, first)]
     entry = bound(first, d_bid, fields)
-    message = flow_entries.forward_packet(entry, _UPLINK, _CLIENT_PORT, b"\0" * 60)
+    message = flow_entries.forward_packet(entry, _UPLINK, PacketIn(_CLIENT_PORT, b"\0" * 60))
     sent = packet_out(message, first)
     install(table, entry)
     assert sent == table.send(first)
@@ -301,7 +302,7 @@ def test_the_table_refuses_what_it_does_not_know() -> None:
         table.execute(flow_entries.read_counters(bound(packet(CLIENT, D_SID), NEAR)))
     entry = bound(packet(CLIENT, D_SID), NEAR)
     with pytest.raises(Unsupported, match="no packet back out of port 1"):
-        packet_out(flow_entries.forward_packet(entry, _UPLINK, _UPLINK, b""), packet(CLIENT, D_SID))
+        packet_out(flow_entries.forward_packet(entry, _UPLINK, PacketIn(_UPLINK, b"")), packet(CLIENT, D_SID))
 
 
 def test_without_any_entry_nothing_comes_out() -> None:
@@ -363,3 +364,71 @@ def _as_replied(table: FlowTable, request: bytes) -> list[Any]:
         )
         for entry in table.counters(request)
     ]
+
+
+_FAMILIES = pytest.mark.parametrize(
+    ("client", "d_sid", "d_bid", "site"),
+    [
+        (CLIENT, D_SID, NEAR, ip_network("10.1.0.0/16")),
+        (CLIENT6, D_SID6, NEAR6, ip_network("fd00:d:1::/64")),
+    ],
+    ids=["v4", "v6"],
+)
+_ERRORS = {4: ("icmp", "icmpv4_type", (3, 11, 12)), 6: ("icmp6", "icmpv6_type", (1, 2, 3, 4))}
+
+
+def table_of_specials(d_sid: Address, d_bid: Address, site: Network) -> FlowTable:
+    table = new_table()
+    table.execute(flow_entries.intercept_fragments(d_sid) + flow_entries.track_reverse_flows(d_bid, [site]))
+    for to in (d_sid, site):
+        table.execute(flow_entries.intercept_errors(to))
+    return table
+
+
+@_FAMILIES
+@pytest.mark.parametrize("fields", [FIVE_TUPLE, THREE_TUPLE], ids=["5-tuple", "3-tuple"])
+def test_no_entry_of_a_flow_ever_sees_a_fragment(
+    client: Address, d_sid: Address, d_bid: Address, site: Network, fields: tuple[str, ...]
+) -> None:
+    table = table_of_specials(d_sid, d_bid, site)
+    install(table, bound(packet(client, d_sid, "udp"), d_bid, fields))
+    for fragment in (1, 3):  # the first, a later one
+        there = packet(client, d_sid, "udp") | {"ip_frag": fragment}
+        back = packet(d_bid, client, "udp", ports=(80, 40000)) | {"ip_frag": fragment}
+        assert table.send(there) == [Output(CONTROLLER, there)]
+        assert table.send(back) == [Output(CONTROLLER, back)]
+
+
+@_FAMILIES
+def test_what_has_been_brought_up_and_is_of_no_flow_passes_as_any_packet(
+    client: Address, d_sid: Address, d_bid: Address, site: Network
+) -> None:
+    table = table_of_specials(d_sid, d_bid, site)
+    transport, field, kinds = _ERRORS[client.version]
+    errors = [packet(FAR if client.version == 4 else FAR6, client, transport) | {field: kind} for kind in kinds]
+    for came in (packet(d_bid, client, "udp") | {"ip_frag": 3}, *errors):
+        assert [output.port for output in table.send(came)] == [CONTROLLER]
+        (passed,) = table.packet_out(flow_entries.pass_packet(PacketIn(_UPLINK, b"")), came)
+        assert passed == Output(NORMAL, came | {"reg7": 1})
+    ping = packet(client, d_sid, transport) | {field: {4: 8, 6: 128}[client.version]}
+    assert table.send(ping) == [Output(CONTROLLER, ping)]  # as the first packet of a flow
+    for other in (packet(client, d_bid, "udp"), packet(d_bid, client, "udp")):
+        assert table.send(other | {"ip_frag": 0})[0].port == NORMAL
+
+
+@_FAMILIES
+def test_an_instance_s_own_call_by_a_wide_identifier_comes_up_and_counts_for_no_direction(
+    client: Address, d_sid: Address, d_bid: Address, site: Network
+) -> None:
+    table = table_of_specials(d_sid, d_bid, site)
+    entry = bound(packet(client, d_sid), d_bid, ("dst", "proto", "dst_port"))
+    install(table, entry)
+    own_call = packet(d_bid, d_sid)
+    assert table.send(own_call) == [Output(CONTROLLER, own_call)]
+    assert table.send(packet(client, d_sid))[0].port == _UPLINK
+    answer = packet(d_bid, client, ports=(80, 40000))
+    assert table.send(answer) == [Output(NORMAL, answer | {f"ipv{d_sid.version}_src": str(d_sid)})]
+    read = table.counters(flow_entries.read_counters(entry))
+    assert [item.packet_count for item in read if flow_entries.is_reverse(item.match, entry)] == [1]
+    (held,) = flow_entries.held_flows(_as_replied(table, flow_entries.read_bound_flows()))
+    assert held == HeldFlow(entry.number, entry.flow, d_bid, 3.5, has_forward=True, has_reverse=True)

@@ -62,9 +62,11 @@ def test_matches(version: int, proto: int | None, src_port: int | None, dst_port
 
 
 @given(_COOKIES, st.integers(0, 65535), st.integers(0, 65535), st.booleans())
-def test_entries(cookie: int, priority: int, idle_timeout_s: int, tells_removal: bool) -> None:
-    flags = ofp.OFPFF_SEND_FLOW_REM if tells_removal else 0
-    ours = wire.add_entry(cookie, priority, wire.EVERYTHING, _ACTION_BYTES, idle_timeout_s, tells_removal=tells_removal)
+def test_entries(cookie: int, priority: int, idle_timeout_s: int, reports_removal: bool) -> None:
+    flags = ofp.OFPFF_SEND_FLOW_REM if reports_removal else 0
+    ours = wire.add_entry(
+        cookie, priority, wire.EVERYTHING, _ACTION_BYTES, idle_timeout_s, reports_removal=reports_removal
+    )
     fields = {"cookie": cookie, "priority": priority, "idle_timeout": idle_timeout_s, "flags": flags}
     assert ours == entry(parser.OFPMatch(), _ACTIONS, **fields)
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ryu_apps.openflow.packet_headers import flow_key
+from ryu_apps.openflow.packets.packet_headers import flow_key
 from testbed.net.flow_key import TCP, UDP, FlowKey
 from tests.dyncast_samples import CLIENT, CLIENT6, D_SID, D_SID6
 

@@ -13,6 +13,7 @@ from ryu_apps.dyncast.config.tunnel import StationConfig, TunnelConfig
 from ryu_apps.dyncast.entries import flow_entries
 from ryu_apps.dyncast.entries.tunnel_entries import TunnelEntries
 from ryu_apps.openflow.framework import ofproto_v1_3 as ofp
+from ryu_apps.openflow.packet_in import PacketIn
 from testbed.dyncast.affinity.table import AffinityEntry, HeldFlow
 from testbed.net.addresses import Address
 from testbed.net.flow_key import FIVE_TUPLE, THREE_TUPLE, FlowKey
@@ -90,7 +91,7 @@ def test_a_bound_flow_keeps_its_addresses_both_ways(
     table, first = new_table(), packet(client, d_sid)
     assert table.send(first) == [Output(CONTROLLER, first)]
     entry = bound(d_bid, client=client)
-    said = entries().forward_packet(entry, _CLIENT_PORT, b"\0" * 60)
+    said = entries().forward_packet(entry, PacketIn(_CLIENT_PORT, b"\0" * 60))
     table.execute(entries().affinity(entry))
     steered = [Output(port, first | {"eth_dst": text(_MACS[to]), "ttl": 63})]
     assert table.send(first) == steered == packet_out(said, first)
@@ -119,6 +120,24 @@ def test_the_egress_is_asked_for_what_is_for_it_to_choose_and_delivers_what_it_c
     assert table.send(arriving) == [Output(CONTROLLER, arriving)]
     table.execute(entries().affinity(bound(NEAR)))
     assert table.send(arriving) == [Output(_NEAR_PORT, arriving | {"eth_dst": text(_MACS["near"]), "ttl": 63})]
+
+
+@pytest.mark.parametrize(
+    ("client", "d_sid", "error"),
+    [
+        (CLIENT, D_SID, {"ip_proto": 1, "icmpv4_type": 3, "icmpv4_code": 4}),
+        (CLIENT6, D_SID6, {"ip_proto": 58, "icmpv6_type": 2}),
+    ],
+)
+def test_clients_learn_what_the_kernel_says_of_packets_too_big_for_the_tunnel_and_of_nothing_else(
+    client: Address, d_sid: Address, error: dict[str, int]
+) -> None:
+    said = {**packet(d_sid, client, _TUNNEL, "far"), **error}
+    for port in ("tcp_src", "tcp_dst"):
+        del said[port]
+    assert new_table().send(said) == [Output(ofp.OFPP_FLOOD, said)]
+    kind = "icmpv4_code" if client.version == 4 else "icmpv6_type"
+    assert new_table().send({**said, kind: 1}) == []
 
 
 @pytest.mark.parametrize(
@@ -171,7 +190,7 @@ def test_a_flow_to_what_is_no_station_gets_no_entry_and_is_counted() -> None:
     counters: Counter[str] = Counter()
     made = TunnelEntries(TunnelConfig(_HERE, _TUNNEL, _STATIONS), frozenset({D_SID}), counters)
     entry = bound(FAR + 1)
-    assert (made.affinity(entry), made.forward_packet(entry, _CLIENT_PORT, b"")) == (b"", b"")
+    assert (made.affinity(entry), made.forward_packet(entry, PacketIn(_CLIENT_PORT, b""))) == (b"", b"")
     assert counters["packets_to_no_station"] == 2
 
 

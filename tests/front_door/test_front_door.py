@@ -106,3 +106,34 @@ def test_what_is_shown_runs(
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.root
+def test_a_function_is_invoked_by_curl(clone: FreshClone) -> None:
+    command = clone.command("faas", "--port", "0", "--auth", "me:secret")
+    served = subprocess.Popen(command, cwd=clone.path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert served.stdout is not None
+        first = served.stdout.readline()
+        assert first.startswith("apihost=http://127.0.0.1:") and first.endswith(" auth=me:secret\n")
+        action = f"{first.split()[0].removeprefix('apihost=')}/api/v1/namespaces/_/actions/hello"
+        curl = [
+            "curl",
+            "--silent",
+            "--fail",
+            "--noproxy",
+            "*",
+            "-u",
+            "me:secret",
+            "-H",
+            "Content-Type: application/json",
+        ]
+        code = '{"exec": {"kind": "python:3", "code": "def main(args): return {\\"hello\\": args}"}}'
+        subprocess.run([*curl, "-X", "PUT", "-d", code, action], check=True, capture_output=True, timeout=60)
+        invoke = [*curl, "-X", "POST", "-d", '{"name": "edge"}', f"{action}?blocking=true&result=true"]
+        answer = subprocess.run(invoke, check=True, capture_output=True, text=True, timeout=60).stdout
+        assert answer == '{"hello":{"name":"edge"}}'
+    finally:
+        served.send_signal(signal.SIGTERM)
+        served.communicate(timeout=60)
+    assert served.returncode == 0

@@ -53,7 +53,7 @@ class DispatcherControl(Control):
             "seed": 1,
             "out_dir": str(folder),
             "datapath_id": bridge.datapath_id,
-            "openflow_port": self.openflow_port,
+            "openflow_fd": ingress.network.controller_socket(DISPATCHER),
             "uplink_port": bridge.uplink_port,
             "in_band_port": IN_BAND_PORT,
             "inspection_socket": inspection.socket_name(bridge.name),

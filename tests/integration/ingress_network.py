@@ -21,7 +21,6 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
-from testbed.benchmarks.instruments.ports import free_port, is_listening
 from testbed.dyncast.messages import codec
 from testbed.dyncast.messages.reports import Report, report_of
 from testbed.dyncast.metrics.levels import RawMetrics, State
@@ -31,6 +30,7 @@ from testbed.emulation.inspection import client as inspection
 from testbed.emulation.machine.capabilities import choose_backends, probe, start_open_vswitch
 from testbed.emulation.netns.namespaces import socket_in
 from testbed.emulation.network import EmulatedNetwork
+from testbed.emulation.node_processes import Child
 from testbed.net.flow_key import THREE_TUPLE
 from testbed.records.parts import whole_rows
 from testbed.runtime.polling import wait_until
@@ -42,7 +42,7 @@ from topologies.spec import Link, Node, Topology
 HOME, EAST, WEST = "home", "east", "west"
 CLIENT, NEIGHBOUR = "client", "neighbour"  # both at home
 INSTANCES = {EAST: "instance-east", WEST: "instance-west"}
-IN_BAND_PORT = 7000
+IN_BAND_PORT, DEFERRABLE_PORT = 7000, 7001
 FLUSH_INTERVAL_S = 0.05  # what tests wait for they read in the files
 TIMEOUT_S = 1  # the least there is; for what shall idle out
 
@@ -139,13 +139,25 @@ class IngressNetwork:
             ours.connect(to)
             yield ours
 
-    def tell(self, site: str, data: bytes) -> None:
+    def wait_until_closed(self) -> None:
+        """Wait until no client is still closing a connection.
+
+        What it would send again later, when nobody knows the connection any more, would be a new flow of another test.
+        """
+
+        def closing() -> list[str]:
+            shown = [self.network.run(host, ["ss", "-Htan"], 20).stdout for host in (CLIENT, NEIGHBOUR)]
+            return [line for line in "".join(shown).splitlines() if line.split()[0] not in ("ESTAB", "TIME-WAIT")]
+
+        wait_until(lambda: not closing(), 20, "the clients' connections to be closed")
+
+    def tell(self, site: str, data: bytes, port: int = IN_BAND_PORT) -> None:
         """Send bytes in band from a site's D-Router to the ingress."""
         with socket_in(self.network.pid(site), socket.AF_INET, socket.SOCK_DGRAM) as ours:
             ours.bind((self.gateway(site), 0))
-            ours.sendto(data, (self.gateway(HOME), IN_BAND_PORT))
+            ours.sendto(data, (self.gateway(HOME), port))
 
-    def report(self, site: str, state: State = State.UP, sessions: int = 0) -> None:
+    def report(self, site: str, state: State = State.UP, sessions: int = 0, port: int = IN_BAND_PORT) -> None:
         """Report a site's instance for all services, both families."""
         raw = None if state is State.DOWN else RawMetrics(4, queue_limit=50, sessions=sessions, service_time_s=0.01)
         self._sequence[site] += 1
@@ -155,7 +167,7 @@ class IngressNetwork:
             for d_sid, d_bid in zip(service["d_sids"], self.addresses(INSTANCES[site]), strict=True)
         )
         message = Report(site, self._sequence[site], time.monotonic(), bindings)
-        self.tell(site, codec.encode(message))
+        self.tell(site, codec.encode(message), port)
 
     def entries(self, node: str = HOME) -> list[FlowEntry]:
         """The flow entries of the client's switch, or that of another node."""
@@ -188,7 +200,6 @@ class Control:
         self._folder = folder
         self.mode = mode
         self.name = f"control@{HOME}"
-        self.openflow_port = free_port()
         bridge, own = ingress.network.bridge(HOME), ingress.network.plan.site(HOME)
         services = [{"policy": "round_robin", "affinity_mode": mode, **service} for service in SERVICES]
         if mode == "datapath":
@@ -200,7 +211,7 @@ class Control:
             "seed": 1,
             "out_dir": str(folder),
             "datapath_id": bridge.datapath_id,
-            "openflow_port": self.openflow_port,
+            "openflow_fd": ingress.network.controller_socket(self.node),
             "uplink_port": bridge.uplink_port,
             "switch": {
                 "datapath_type": ingress.network.backends.datapath,
@@ -215,8 +226,8 @@ class Control:
             "peers": [{"site": s, "address": ingress.gateway(s), "path_cost_ms": 1} for s in (EAST, WEST)],
             **changes,
         }
-        self._python = list(python) or [sys.executable]
-        self._process: subprocess.Popen[bytes] | None = None
+        self._python = list(python)
+        self._process: Child | None = None
 
     @property
     def address(self) -> str:
@@ -224,7 +235,7 @@ class Control:
         return self._ingress.gateway(HOME)
 
     @property
-    def process(self) -> subprocess.Popen[bytes]:
+    def process(self) -> Child:
         assert self._process is not None, "not started"
         return self._process
 
@@ -235,25 +246,35 @@ class Control:
     def start(self, *, report: bool = True) -> None:
         """Start it, have the switch connect to it, and tell it of both instances unless that is left to the test."""
         (self._folder / f"{self.name}.ready").unlink(missing_ok=True)
-        with socket_in(self._ingress.network.pid(self.node), socket.AF_INET, socket.SOCK_DGRAM) as in_band:
+        pid = self._ingress.network.pid(self.node)
+        with (
+            socket_in(pid, socket.AF_INET, socket.SOCK_DGRAM) as in_band,
+            socket_in(pid, socket.AF_INET, socket.SOCK_DGRAM) as deferrable,
+        ):
             in_band.bind((self.address, IN_BAND_PORT))
+            deferrable.bind((self.address, DEFERRABLE_PORT))
+            sockets = {
+                "in_band_fd": in_band.fileno(),
+                "deferrable": {"fd": deferrable.fileno(), "port": DEFERRABLE_PORT},
+            }
             path = self._folder / "config.json"
-            path.write_text(json.dumps({**self._document, "in_band_fd": in_band.fileno()}))
-            self._process = self._ingress.network.popen(
-                None,
-                [*self._python, "-m", "ryu_apps.launcher", str(path)],
-                name=self.name,
-                log_path=self.log_path,
-                pass_fds=[in_band.fileno()],
-            )
-        # Only then the switch: its first attempt succeeds, and it need not wait for its second.
-        wait_until(lambda: is_listening(self.openflow_port) or self.process.poll() is not None, 60, "the controller")
-        self._ingress.network.set_controller(self.node, self.openflow_port)
+            path.write_text(json.dumps({**self._document, **sockets}))
+            inherited = [in_band.fileno(), deferrable.fileno(), self._document["openflow_fd"]]
+            self._process = self._started(str(path), inherited)
+        self._ingress.network.connect_controllers([self.node])
         ready = self._folder / f"{self.name}.ready"
         wait_until(lambda: ready.exists() or self.process.poll() is not None, 60, "the control process")
         assert self.process.poll() is None, self.log_path.read_text()
+        self._ingress.network.reconnect_soon([self.node])
         if report:
             self._report_all()
+
+    def _started(self, config: str, inherited: list[int]) -> Child:
+        module, network = "ryu_apps.launcher", self._ingress.network
+        if self._python:
+            argv = [*self._python, "-m", module, config]
+            return network.popen(None, argv, name=self.name, log_path=self.log_path, pass_fds=inherited)
+        return network.start_module(None, module, [config], name=self.name, log_path=self.log_path, pass_fds=inherited)
 
     def _report_all(self) -> None:
         now_s = time.monotonic()
@@ -345,6 +366,7 @@ def controlled(
     try:
         control.start()
         yield control
+        ingress.wait_until_closed()
     finally:
         control.kill()
         for kind in ("d1", "d3", "d4", "d5", "d6"):

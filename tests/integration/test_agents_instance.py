@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import socket
 import struct
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from testbed.agents.host import state_socket
 from testbed.rtp import header as rtp_header
 from testbed.runtime.polling import wait_until
 from tests.integration.agent_processes import NAME, RunningInstance, Start, ask, curl, launcher
@@ -61,18 +63,47 @@ def test_head_post_and_sizes(instance: RunningInstance) -> None:
     assert curl("-H", "Transfer-Encoding: chunked", "--data-binary", f"@{body}", url) == f"{NAME}\n"
 
 
+_REQUEST = """
+import socket, sys
+name, state = sys.argv[1:]
+with socket.socket(socket.AF_UNIX) as opened, opened.makefile("rb") as answers:
+    opened.connect("\\0" + name)
+    opened.sendall(state.encode() + b"\\n")
+    sys.stdout.buffer.write(answers.readline())
+"""
+
+
+def requested(instance: RunningInstance, state: str, user: int | None = None) -> str:
+    """What the instance answers a process of a user that requests a state."""
+    name = state_socket.NAME.format(admin_port=instance.admin).removeprefix("\0")
+    argv = ["/usr/bin/python3", "-c", _REQUEST, name, state]
+    return subprocess.run(argv, user=user, capture_output=True, text=True, check=False).stdout
+
+
 @needs_curl
 def test_an_instance_that_is_told_to_drain_says_so_and_serves_on(instance: RunningInstance) -> None:
-    admin = f"http://127.0.0.1:{instance.admin}"
     assert instance.metrics()["state"] == "up"
     for state in ("draining", "up"):
-        assert curl("-X", "PUT", f"{admin}/state/{state}") == f"{state}\n"
+        assert requested(instance, state) == f"{state}\n"
         assert instance.metrics()["state"] == state
         assert "200 OK" in curl("-i", f"http://127.0.0.1:{instance.http}/?work_ms=1")
+    assert requested(instance, "asleep") == "refused\n"
+    assert instance.metrics()["state"] == "up"
+
+
+@needs_curl
+def test_no_client_changes_the_state_of_an_instance(instance: RunningInstance) -> None:
     status = ["-o", "/dev/null", "-w", "%{http_code}"]
-    assert curl(*status, f"{admin}/state/draining") == "405"
-    assert curl(*status, "-X", "PUT", f"{admin}/state/asleep") == "404"
-    assert curl(*status, f"{admin}/draining") == "404"
+    for method in ("PUT", "POST", "DELETE"):
+        assert curl(*status, "-X", method, f"http://127.0.0.1:{instance.admin}/state/draining") == "404"
+        curl(*status, "-X", method, f"http://127.0.0.1:{instance.http}/state/draining")
+    assert curl(*status, "-X", "PUT", f"http://127.0.0.1:{instance.admin}/metrics") == "405"
+    assert instance.metrics()["state"] == "up"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs another user")
+def test_no_other_user_changes_the_state_of_an_instance(instance: RunningInstance) -> None:
+    assert requested(instance, "draining", user=65534) == ""
     assert instance.metrics()["state"] == "up"
 
 

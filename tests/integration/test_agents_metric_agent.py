@@ -175,8 +175,8 @@ def test_with_a_threshold_only_what_moved_is_told_and_that_it_is_down_at_once(
     (tmp_path / "other").mkdir()
     busy, idle = start(), start(folder=tmp_path / "other")
     urls = [f"http://127.0.0.1:{running.admin}/metrics" for running in (busy, idle)]
-    telling = {"when": "threshold", "refresh_s": 1000, "metric": "busy_workers", "absolute": 1}
-    with metric_agent(tmp_path, d_router.getsockname()[1], urls, poll_interval_s=0.05, telling=telling):
+    reporting = {"when": "threshold", "refresh_s": 1000, "metric": "busy_workers", "absolute": 1}
+    with metric_agent(tmp_path, d_router.getsockname()[1], urls, poll_interval_s=0.05, reporting=reporting):
         known = set()
         while len(known) < 2:
             known |= {str(binding.d_bid) for binding in next_report(d_router).bindings}
@@ -199,8 +199,8 @@ def test_with_a_threshold_only_what_moved_is_told_and_that_it_is_down_at_once(
 def test_the_budget_holds_reports_back(tmp_path: Path, start: Start, d_router: socket.socket) -> None:
     running = start()
     url = f"http://127.0.0.1:{running.admin}/metrics"
-    telling = {"when": "interval", "refresh_s": 0.05, "budget": {"per_s": 2, "burst": 1}}
-    with metric_agent(tmp_path, d_router.getsockname()[1], [url], poll_interval_s=0.05, telling=telling):
+    reporting = {"when": "interval", "refresh_s": 0.05, "budget": {"per_s": 2, "burst": 1}}
+    with metric_agent(tmp_path, d_router.getsockname()[1], [url], poll_interval_s=0.05, reporting=reporting):
         sent_s = [next_report(d_router).sent_s for _ in range(4)]
     assert all(after - before >= 0.5 - 1e-6 for before, after in itertools.pairwise(sent_s))
     control = table(tmp_path, "control")
@@ -215,3 +215,52 @@ def test_a_d_router_that_is_not_there_does_not_end_the_agent(tmp_path: Path) -> 
         wait_until(ready.exists, what="the agent to be ready")
         wait_until(lambda: len(table(tmp_path, "metrics")) > 3, what="reports to be sent")
         assert process.poll() is None
+
+
+def test_an_exchange_that_the_network_lost_is_repeated_before_the_instance_is_down(
+    tmp_path: Path, start: Start, d_router: socket.socket
+) -> None:
+    """Of the connections, the first is never answered; the limit is long, so that a busy machine does not matter."""
+    running = start()
+    with socket.create_server(("127.0.0.1", 0)) as front:
+
+        def lose_the_first() -> None:
+            lost = []
+            try:
+                while True:
+                    client, _ = front.accept()
+                    if not lost:
+                        lost.append(client)
+                        continue
+                    with client, socket.create_connection(("127.0.0.1", running.admin)) as instance:
+                        instance.sendall(client.recv(1000))
+                        while part := instance.recv(65536):
+                            client.sendall(part)
+            except OSError:  # the listening socket was closed: the test is over
+                for client in lost:
+                    client.close()
+
+        thread = threading.Thread(target=lose_the_first, daemon=True)
+        thread.start()
+        url = f"http://127.0.0.1:{front.getsockname()[1]}/metrics"
+        with metric_agent(tmp_path, d_router.getsockname()[1], [url], interval_s=4):
+            assert next_report(d_router).bindings[0].state is State.UP
+            wait_until(lambda: max(_polls(tmp_path), default=0) > 1, what="both polls to be counted")
+        front.shutdown(socket.SHUT_RDWR)
+    thread.join(5)
+
+
+def _polls(folder: Path) -> list[int]:
+    rows = table(folder, "control")
+    return [int(row["messages"]) for row in rows if (row["kind"], row["direction"]) == ("poll", "sent")]
+
+
+def test_reports_that_the_kernel_does_not_take_are_counted(tmp_path: Path) -> None:
+    (port,) = free_ports(1)
+    # Nobody may send there without asking for it, nor finds a way there where there is no network.
+    everybody = ["255.255.255.255", port]
+    with metric_agent(tmp_path, port, ["http://127.0.0.1:1/"], d_router=everybody):
+        wait_until(lambda: table(tmp_path, "control"), 20, "its counters")
+    (row,) = [row for row in table(tmp_path, "control") if row["kind"] == "messages_unsent"][-1:]
+    refused = [row for row in table(tmp_path, "metrics") if row["reason"].startswith("not sent: ")]
+    assert 0 < int(row["messages"]) == len(refused) and row["direction"] == "local"

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from testbed.cli.machine.checkout import ROOT
-from testbed.emulation import cleanup
+from testbed.emulation import remains
 from testbed.emulation import tagged_processes as processes
 from testbed.emulation.machine.capabilities import start_open_vswitch
 from testbed.runtime.polling import wait_until
@@ -75,4 +75,4 @@ def test_a_benchmark_that_is_asked_to_end_leaves_nothing(name: str, sign: str, t
     assert not processes_with(own)
     everyone = (int(path.name) for path in Path("/proc").glob("[0-9]*"))
     assert namespaces.isdisjoint(network_namespaces(everyone))
-    assert tags.isdisjoint(cleanup.find_remains([]))
+    assert tags.isdisjoint(item.tag for item in remains.find([]))

@@ -10,14 +10,16 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from testbed.emulation import cleanup, run_tag
+from testbed.emulation import cleanup, remains, run_tag
 from testbed.emulation import tagged_processes as processes
+from testbed.emulation.run_owner import RunOwner, start_ticks
 from testbed.emulation.run_tag import RunTag
-from testbed.emulation.switches import bridges
+from testbed.emulation.switches import bridges, ct_zones
 from testbed.runtime.polling import wait_until
 
 pytestmark = pytest.mark.root
@@ -49,13 +51,6 @@ def _start_owner() -> tuple[subprocess.Popen[str], RunTag]:
     owner = subprocess.Popen([sys.executable, "-c", _OWNER], stdout=subprocess.PIPE, text=True, start_new_session=True)
     assert owner.stdout is not None
     return owner, RunTag(owner.stdout.readline().strip())
-
-
-def _everything_of(tag: RunTag) -> cleanup.Remains | None:
-    problems: list[str] = []
-    remains = cleanup.find_remains(problems).get(tag)
-    assert problems == []
-    return remains
 
 
 @pytest.fixture
@@ -104,7 +99,7 @@ def test_a_killed_run_is_removed_and_strangers_stay(
     foreign_interface: str,
 ) -> None:
     owner, tag = owner_started()
-    before = _everything_of(tag)
+    before = remains.of(tag)
     assert before is not None
     assert len(before.processes) == 4
     assert before.bridges == (tag.bridge(0),)
@@ -118,7 +113,7 @@ def test_a_killed_run_is_removed_and_strangers_stay(
     assert report.problems == []
     assert report.runs == [tag.value]
     assert (report.processes, report.bridges) == (4, [tag.bridge(0)])
-    assert _everything_of(tag) is None
+    assert remains.of(tag) is None
     assert tag not in run_tag.registrations()
     assert foreign_process.poll() is None
     interfaces = {name for _, name in socket.if_nameindex()}
@@ -133,12 +128,12 @@ def test_a_live_run_stays_unless_it_is_asked_for(
     owner_started: Callable[[], tuple[subprocess.Popen[str], RunTag]],
 ) -> None:
     owner, tag = owner_started()
-    before = _everything_of(tag)
+    before = remains.of(tag)
     assert before is not None
 
     assert cleanup.clean(only_dead=True).problems == []
     assert owner.poll() is None
-    after = _everything_of(tag)
+    after = remains.of(tag)
     assert after is not None
     assert (after.bridges, after.interfaces) == (before.bridges, before.interfaces)
     assert {process.pid for process in after.processes} == {process.pid for process in before.processes}
@@ -146,7 +141,7 @@ def test_a_live_run_stays_unless_it_is_asked_for(
     report = cleanup.clean(only_dead=False, tags=[tag])
     assert report.problems == []
     assert owner.wait() == -signal.SIGTERM
-    assert _everything_of(tag) is None
+    assert remains.of(tag) is None
 
 
 def test_remains_without_a_registration_are_found_by_their_tag(
@@ -158,7 +153,7 @@ def test_remains_without_a_registration_are_found_by_their_tag(
     run_tag.release(tag)
     report = cleanup.clean(tags=[tag])
     assert report.runs == [tag.value]
-    assert _everything_of(tag) is None
+    assert remains.of(tag) is None
 
 
 def test_a_registration_alone_is_removed() -> None:
@@ -175,7 +170,14 @@ def test_control_groups_of_the_run_go_with_what_is_below_them() -> None:
     if hierarchy is None:
         pytest.skip("capability cgroup is missing: no writable control group hierarchy")
     tag = RunTag(secrets.token_hex(2))
-    (hierarchy / tag.cgroup / "instance-1").mkdir(parents=True)
+    group = hierarchy / tag.cgroup
+    (group / "instance-1").mkdir(parents=True)
+    left = cleanup.clean(tags=[tag])
+    assert left.runs == [] and group.exists()
+    assert left.left == [f"run {tag} of an unknown owner: nothing here proves that it is over, so it stays"]
+
+    dead = replace(RunOwner.this_process(), start_ticks=1)
+    os.setxattr(group, "trusted.dyncast-run-owner", str(dead).encode())
     report = cleanup.clean(tags=[tag])
     assert report.problems == []
     assert report.cgroups == [str(hierarchy / tag.cgroup)]
@@ -199,9 +201,34 @@ def test_cleaning_never_ends_itself_or_its_ancestors() -> None:
     assert (done.returncode, done.stdout.strip()) == (0, "[]"), done.stderr
 
 
+# Again and again another program, and the same process.
+_BECOMES_ANOTHER = ["perl", "-e", "exec $^X, '-e', $ARGV[0], $ARGV[0]", "exec $^X, '-e', $ARGV[0], $ARGV[0]"]
+
+
+def test_a_process_is_the_same_and_seen_while_it_becomes_another_program() -> None:
+    tag = RunTag(secrets.token_hex(2))
+    with subprocess.Popen(_BECOMES_ANOTHER, env={**os.environ, **tag.environment}) as changing:
+        ticks = start_ticks(changing.pid)
+        assert ticks is not None
+        try:
+            for _ in range(200):
+                assert processes.tagged_processes().get(tag) == [processes.Process(changing.pid, ticks)]
+        finally:
+            changing.kill()
+
+
+def test_a_process_without_an_environment_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    with subprocess.Popen(["sleep", "600"], env={}) as bare:
+        process = Path(f"/proc/{bare.pid}")
+        wait_until(lambda: (process / "comm").read_text() == "sleep\n", 10, "the program")
+        monkeypatch.setattr(processes.time, "sleep", lambda _: pytest.fail("it waits"))
+        assert processes._environment(process) == b""
+        bare.kill()
+
+
 def test_a_signal_never_reaches_a_reused_process_id() -> None:
     with subprocess.Popen(["sleep", "600"]) as stranger:
-        ticks = run_tag.start_ticks(stranger.pid)
+        ticks = start_ticks(stranger.pid)
         assert ticks is not None
         assert processes.end([processes.Process(stranger.pid, ticks - 1)], grace_s=5.0) == []
         assert stranger.poll() is None
@@ -227,7 +254,7 @@ def test_open_vswitch_forgets_soon_while_there_are_bridges_and_keeps_what_others
     def setting() -> str:
         return bridges.vsctl("--if-exists", "get", "Open_vSwitch", ".", "other_config:max-idle").strip()
 
-    tag = RunTag(secrets.token_hex(2))
+    tag = run_tag.claim("test")
     bridge = bridges.Bridge(tag.bridge(0), 1, 1, {}, {1: tag.port(0)})
     subprocess.run(["ip", "link", "add", tag.port(0), "type", "veth", "peer", "name", tag.port(1)], check=True)
     try:
@@ -243,6 +270,42 @@ def test_open_vswitch_forgets_soon_while_there_are_bridges_and_keeps_what_others
     finally:
         cleanup.clean_run(tag)
         bridges.vsctl("remove", "Open_vSwitch", ".", "other_config", "max-idle=5000")
+
+
+def test_open_vswitch_is_changed_in_an_order_that_leaves_nothing_unowned_whenever_somebody_is_killed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[list[str]] = []
+    call = bridges._call
+
+    def noted(command: list[str]) -> str:
+        asked.append(command)
+        return call(command)
+
+    def changes() -> list[list[str]]:
+        found = [command for command in asked if {"create", "set", "destroy", "del-br"} & {*command}]
+        asked.clear()
+        return found
+
+    monkeypatch.setattr(bridges, "_call", noted)
+    tag = run_tag.claim("test")
+    subprocess.run(["ip", "link", "add", tag.port(0), "type", "veth", "peer", "name", tag.port(1)], check=True)
+    try:
+        bridge = bridges.Bridge(tag.bridge(0), 1, 1, {}, {1: tag.port(0)})
+        bridges.create_bridges([bridge], tag, datapath_type="netdev")
+        assert len(changes()) == 1
+        (number,) = ct_zones.claim([30], tag, datapath_type="netdev")
+        made, _of_its_timeouts = changes()
+        assert f"ct_zones:{number}=@z0" in made
+        ct_zones.remove([zone for zone in ct_zones.zones() if zone.tag == tag])
+        assert len([command for command in asked if "remove" in command]) == 1
+        asked.clear()
+        bridges.delete_bridges([bridge.name])
+        queues, gone = changes()
+        assert "destroy" in queues and "del-br" in gone
+    finally:
+        cleanup.clean_run(tag)
+    assert remains.of(tag) is None
 
 
 def test_open_vswitch_errors_are_one_line() -> None:
@@ -280,3 +343,54 @@ def test_the_processes_of_a_container_are_left_alone() -> None:
             assert pid not in found
         finally:
             container.kill()
+
+
+# With a register of its own, as another container has it.
+_CLEAN_ELSEWHERE = """
+mkdir -p /run/dyncast && mount -t tmpfs none /run/dyncast
+exec "$0" -c 'from testbed.emulation import cleanup; found = cleanup.clean(); print(*found.runs, *found.problems)'
+"""
+
+
+@pytest.mark.parametrize("namespaces", [["--mount"], ["--mount", "--pid", "--fork", "--mount-proc"]], ids=" ".join)
+def test_a_live_run_stays_when_somebody_cleans_in_another_container(
+    owner_started: Callable[[], tuple[subprocess.Popen[str], RunTag]], namespaces: list[str]
+) -> None:
+    owner, tag = owner_started()
+    before = remains.of(tag)
+    done = subprocess.run(
+        ["unshare", *namespaces, "bash", "-c", _CLEAN_ELSEWHERE, sys.executable],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert tag.value not in done.stdout.split()  # dead runs of others may be there
+    assert owner.poll() is None
+    assert remains.of(tag) == before
+
+
+def test_what_a_dead_container_left_in_open_vswitch_is_removed() -> None:
+    script = _OWNER.replace("time.sleep(600)", "")
+    elsewhere = 'mkdir -p /run/dyncast && mount -t tmpfs none /run/dyncast && exec "$0" -c "$1"'
+    command = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "bash", "-c", elsewhere]
+    done = subprocess.run([*command, sys.executable, script], capture_output=True, text=True, check=True)
+    tag = RunTag(done.stdout.strip())
+    left = remains.of(tag)
+    assert left is not None and left.bridges and left.zones and left.registration is None
+    assert cleanup.clean(tags=[tag]).problems == []
+    assert remains.of(tag) is None
+
+
+def test_cleaners_at_once_are_no_error(
+    owner_started: Callable[[], tuple[subprocess.Popen[str], RunTag]],
+) -> None:
+    owner, tag = owner_started()
+    owner.kill()
+    owner.wait()
+    script = "from testbed.emulation import cleanup; print(cleanup.clean().problems)"
+    pipe = subprocess.PIPE
+    cleaners = [subprocess.Popen([sys.executable, "-c", script], stdout=pipe, stderr=pipe, text=True) for _ in range(3)]
+    said = [cleaner.communicate(timeout=120) for cleaner in cleaners]
+    assert said == [("[]\n", "")] * 3
+    assert remains.of(tag) is None

@@ -93,6 +93,28 @@ def test_the_dispatcher_binds_tcp_flows_and_the_cfn_node_none(family: int, runni
 
 
 @_FAMILIES
+@pytest.mark.parametrize("d_sids", [STEADY, BY_CLIENT], ids=["5-tuple", "3-tuple"])
+def test_datagrams_above_the_mtu_pass_whole_both_ways(family: int, d_sids: tuple[str, str], running: Running) -> None:
+    with running.network.client_socket(socket.SOCK_DGRAM, (d_sids[family], UDP_PORT)) as flow:
+        instances = set()
+        for size in (4000, 30_000):
+            flow.send(b"D" * size)
+            instance, _, content = flow.recv(65_535).partition(b" ")
+            assert content == b"D" * size
+            instances.add(instance.decode())
+        assert {say(flow, "small")} == instances
+
+
+@_FAMILIES
+def test_a_client_behind_it_learns_that_nobody_listens(family: int, running: Running) -> None:
+    for _ in INSTANCES:
+        with running.network.client_socket(socket.SOCK_DGRAM, (STEADY[family], 9)) as flow:
+            flow.send(b"anybody?")
+            with pytest.raises(ConnectionRefusedError):
+                flow.recv(100)
+
+
+@_FAMILIES
 def test_no_datagram_is_lost_or_goes_elsewhere_while_the_answer_is_on_its_way(family: int, running: Running) -> None:
     with ExitStack() as open_sockets:
         flows = [

@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,7 @@ from testbed.emulation import run_tag
 from testbed.emulation.machine import capabilities
 from testbed.emulation.machine.capabilities import Backends, choose_backends, probe, start_open_vswitch
 from testbed.emulation.machine.self_test import self_test
+from testbed.emulation.netns.namespaces import Namespace, NamespaceError, entered
 from testbed.emulation.switches import bridges
 
 pytestmark = pytest.mark.root
@@ -26,12 +28,9 @@ def _open_vswitch() -> None:
 
 def left_behind() -> set[str]:
     """Return this process's tags and what carries them."""
-    mine = {
-        tag for tag, registration in run_tag.registrations().items() if registration and registration.pid == os.getpid()
-    }
-    names = {name for _, name in socket.if_nameindex()} | {
-        name for names in bridges.tagged_bridges().values() for name in names
-    }
+    registered = run_tag.registrations().items()
+    mine = {tag for tag, registration in registered if registration and registration.owner.pid == os.getpid()}
+    names = {name for _, name in socket.if_nameindex()} | {bridge.name for bridge in bridges.running_bridges()}
     return {str(tag) for tag in mine} | {name for name in names if run_tag.RunTag.of_interface(name) in mine}
 
 
@@ -98,4 +97,16 @@ def test_without_root_it_says_so_and_goes_no_further() -> None:
     assert code == 1
     assert found["ok"] is False
     assert found["self_test"] is None
-    assert str(found["missing"]).startswith("root is missing: user id 65534; mend it with: sudo")
+    assert str(found["missing"]).startswith("root is missing: user id 65534; remedy: sudo")
+
+
+def test_ipv6_is_there_where_a_new_namespace_begins_without_it() -> None:
+    setting = Path("/proc/sys/net/ipv6/conf/all/disable_ipv6")
+    with Namespace() as namespace:
+        with entered(namespace.pid):
+            setting.write_text("1")
+        address = ["ip", "address", "add", "2001:db8::2/128", "dev", "lo"]
+        with pytest.raises(NamespaceError):  # it is off, indeed
+            namespace.run(address)
+        capabilities.probe_ipv6(namespace)
+        namespace.run(address)

@@ -29,7 +29,6 @@ def started(folder: Path, in_band: socket.socket, **changes: Any) -> subprocess.
         "seed": 1,
         "out_dir": str(folder),
         "datapath_id": 1,
-        "openflow_port": 6653,
         "uplink_port": 1,
         "in_band_fd": in_band.fileno(),
         "in_band_port": 7000,
@@ -37,31 +36,24 @@ def started(folder: Path, in_band: socket.socket, **changes: Any) -> subprocess.
         **changes,
     }
     path = folder / "config.json"
-    path.write_text(json.dumps(document))
-    return subprocess.run(
-        [sys.executable, "-m", "ryu_apps.launcher", str(path)],
-        pass_fds=[in_band.fileno()],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-
-
-def test_a_port_that_is_taken_is_one_line_and_exit_code_1(tmp_path: Path, in_band: socket.socket) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        port = other.getsockname()[1]
-        done = started(tmp_path, in_band, openflow_port=port)
-    assert done.returncode == 1
-    problem = f"port {port} is taken by another program: set openflow_port to a free one"
-    assert done.stderr.splitlines() == [f"{_NAME}: {problem}"]
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        path.write_text(json.dumps({"openflow_fd": listening.fileno(), **document}))
+        return subprocess.run(
+            [sys.executable, "-m", "ryu_apps.launcher", str(path)],
+            pass_fds=[in_band.fileno(), listening.fileno()],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
 
 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"openflow_port": "x"}, ["openflow_port"]),
-        ({"openflow_prot": 1}, ["openflow_prot", "openflow_port"]),
+        ({"openflow_fd": "x"}, ["openflow_fd"]),
+        ({"openflow_df": 1}, ["openflow_df", "openflow_fd"]),
+        ({"openflow_fd": 1_000_000}, ["openflow_fd"]),
         ({"services": [{"name": "render", "d_sids": ["203.0.113"]}]}, ["services[0].d_sids[0]", "203.0.113"]),
         ({"services": [{"name": "render", "d_sids": ["203.0.113.10"], "policy": "best"}]}, ["policy", "round_robin"]),
         ({"out_dir": "/nowhere"}, ["out_dir", "/nowhere"]),

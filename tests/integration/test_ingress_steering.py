@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 import subprocess
 from collections.abc import Iterator
 
@@ -14,6 +15,7 @@ from tests.integration.echo_server import TCP_PORT, UDP_PORT
 from tests.integration.ingress_network import (
     BY_CLIENT,
     CLIENT,
+    DEFERRABLE_PORT,
     EAST,
     FLEETING,
     HOME,
@@ -266,9 +268,37 @@ def test_a_flow_that_only_comes_home_stays_bound(ingress: IngressNetwork, contro
 # -- in band ---------------------------------------------------------------------------------------
 
 
+def test_a_decision_rests_on_a_report_that_woke_nobody(ingress: IngressNetwork, control: Control) -> None:
+    tell_state(ingress, control, State.DOWN, *INSTANCES)
+    control.decisions(STEADY[0])  # all is written
+    refused = control.counted("refused_no_instance")
+    try:
+        ingress.report(EAST, port=DEFERRABLE_PORT)
+        ping = ["ping", "-n", "-c", "1", "-W", "5", ingress.gateway(HOME)]
+        assert ingress.network.run(EAST, ping, timeout_s=30).returncode == 0  # behind the report, so that it has come
+        with ingress.client_socket(socket.SOCK_STREAM, (STEADY[0], TCP_PORT)) as connection:
+            assert say(connection, "here at once") == INSTANCES[EAST]
+    finally:
+        tell_state(ingress, control, State.UP, *INSTANCES)
+    control.decisions(STEADY[0])
+    assert control.counted("refused_no_instance") == refused
+
+
+def test_a_report_that_woke_nobody_is_not_overtaken_by_one_that_does(ingress: IngressNetwork, control: Control) -> None:
+    before = len(control.table("metrics"))
+    ingress.report(EAST, port=DEFERRABLE_PORT)
+    ping = ["ping", "-n", "-c", "1", "-W", "5", ingress.gateway(HOME)]
+    assert ingress.network.run(EAST, ping, timeout_s=30).returncode == 0
+    ingress.report(EAST)
+    of_both = 2 * sum(len(service["d_sids"]) for service in SERVICES)
+    wait_until(lambda: len(control.table("metrics")) >= before + of_both, what="both reports to be recorded")
+    assert {row["event"] for row in control.table("metrics")[before:]} == {"received"}
+
+
 def test_malformed_datagrams_are_recorded_and_dropped(ingress: IngressNetwork, control: Control) -> None:
     heard = len(control.table("metrics"))
-    bad = (b"", b"junk", b"\xdc\x01\x01\x04" + b"\xff" * 60, bytes(9000))
+    dated_at_the_end_of_time = b"\xdc\x01\x02\x01" + struct.pack("!IQ", 1, 2**64 - 1) + b"x"
+    bad = (b"", b"junk", b"\xdc\x01\x01\x04" + b"\xff" * 60, bytes(9000), dated_at_the_end_of_time)
     for data in bad:
         ingress.tell(EAST, data)
     wait_until(lambda: len(control.table("metrics")) == heard + len(bad), what="the malformed datagrams to be recorded")
@@ -279,3 +309,13 @@ def test_malformed_datagrams_are_recorded_and_dropped(ingress: IngressNetwork, c
     wait_until(lambda: control.table("metrics")[-1]["event"] == "received", what="a good report after the bad")
     with ingress.client_socket(socket.SOCK_STREAM, (STEADY[0], TCP_PORT)) as connection:
         assert say(connection, "still steering") in INSTANCES.values()
+
+
+def test_a_flood_of_malformed_datagrams_is_counted_and_little_of_it_recorded(
+    ingress: IngressNetwork, control: Control
+) -> None:
+    recorded, counted = len(control.table("metrics")), control.counted("messages_malformed")
+    for _ in range(200):
+        ingress.tell(EAST, b"junk")
+    wait_until(lambda: control.counted("messages_malformed") == counted + 200, what="all of them to be counted")
+    assert len(control.table("metrics")) - recorded < 100

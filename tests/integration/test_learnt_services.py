@@ -50,6 +50,7 @@ def _running(ingress: IngressNetwork, folder: Path, **changes: Any) -> Iterator[
     try:
         control.start(report="services" not in changes)
         yield control
+        ingress.wait_until_closed()
     finally:
         control.kill()
         for kind in ("d1", "d2"):

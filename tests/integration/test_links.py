@@ -22,6 +22,7 @@ from testbed.emulation.links.relay_link import RelayLinks, configuration
 from testbed.emulation.machine.capabilities import probe
 from testbed.emulation.netns.namespaces import Namespace, NamespaceError, entered, socket_in
 from testbed.runtime.polling import wait_until
+from testbed.runtime.pulse import INTERVAL_S, recorded
 from topologies.spec import LinkSpec
 
 pytestmark = pytest.mark.root
@@ -248,6 +249,26 @@ def test_a_relay_that_died_is_an_error_not_silence(pair: tuple[Namespace, Namesp
         os.close(relay)
         with pytest.raises(LinkError, match="exit code -9; impaired links carry nothing"):
             wait_until(lambda: backend.statistics() and False, what="the relay's death to be noticed")
+    in_the_end = {"backend": "relay", "failed": "the relay ended before the run did, by SIGKILL"}
+    assert backend.statistics() == in_the_end
+    pulse = backend.pulse()
+    assert pulse is not None and recorded(pulse) == ((), False)
+
+
+def test_a_relay_that_was_halted_says_so_with_its_statistics(pair: tuple[Namespace, Namespace], tmp_path: Path) -> None:
+    backend = RelayLinks(LinkContext(tmp_path))
+    with closing(backend):
+        backend.create([request(*pair, LinkSpec(delay_ms=1))])  # it carries nothing, and waits for nothing
+        assert backend.pid is not None
+        pulse, halted_s = backend.pulse(), time.monotonic()
+        assert pulse is not None
+        os.kill(backend.pid, signal.SIGSTOP)
+        time.sleep(INTERVAL_S + 0.5)
+        os.kill(backend.pid, signal.SIGCONT)
+    assert "failed" not in backend.statistics()
+    found = recorded(pulse)
+    assert found is not None and found.has_ended
+    assert max(gap.end_s - gap.begin_s for gap in found.gaps if gap.end_s > halted_s) > 0.4
 
 
 STARTER = """
@@ -296,3 +317,4 @@ def test_netem_delays_and_counts(pair: tuple[Namespace, Namespace], tmp_path: Pa
         assert number_of(b.recv(2048)) == 7
         assert time.monotonic() - sent_s >= 0.010
         assert counters(links)["packets"] == 1
+    assert counters(links)["packets"] == 1  # in the end, too

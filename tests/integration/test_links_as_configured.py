@@ -38,7 +38,9 @@ ONCE_IN = 1e-5  # so rarely a sound link fails by chance
 BUSY_MS = 3.0  # what a busy machine may add, at the fastest of many
 PINGS, PING_FRAME_BYTES = 500, 98
 SMALL_BYTES, LARGE_BYTES, HEADERS_BYTES = 100, 1448, 42
-SECONDS = 3
+SECONDS, INTERVAL_S = 3, 0.25
+RATE_MBPS = pytest.approx(5.0, rel=0.03)
+ATTEMPTS = 4  # a busy machine spoils one or two; a link that is not as configured never seems to be
 
 
 class Path(NamedTuple):
@@ -128,25 +130,35 @@ def test_iperf3_finds_rate_and_loss_in_each_direction(built: Built, reverse: boo
         within = udp(built.network, path, SMALL_BYTES, mbps=1.0, reverse=reverse)
         assert within.received > 1000, (path.name, within)
         assert chance_of_losses(within.received + within.lost, within.lost, 0.03) > ONCE_IN, (path.name, within)
-        beyond = udp(built.network, path, LARGE_BYTES, mbps=8.0, reverse=reverse)
-        assert beyond.mbps == pytest.approx(5.0, rel=0.05), (path.name, beyond)
+        found: list[float] = []
+        while len(found) < ATTEMPTS and found[-1:] != [RATE_MBPS]:
+            found.append(udp(built.network, path, LARGE_BYTES, mbps=8.0, reverse=reverse).mbps)
+        assert found[-1] == RATE_MBPS, (path.name, found)
 
     on_each(built, iperf)
 
 
 class Datagrams(NamedTuple):
-    """What iperf3 received, what it missed, and the rate of the frames received."""
+    """What iperf3 received, what it missed, and the rate of the frames received while it sent without a break."""
 
     received: int
     lost: int
     mbps: float
 
 
+def middle_mbps(intervals: list[dict[str, Any]], payload_bytes: int) -> float:
+    """Return the rate of frames without the begin and the end: there iperf3 waits for messages that are lost, too."""
+    busy = [each["sum"] for each in intervals if each["sum"]["bytes"]][1:-1]
+    frames = sum(int(each["bytes"]) for each in busy) / payload_bytes
+    return frames * (payload_bytes + HEADERS_BYTES) * 8e-6 / sum(float(each["seconds"]) for each in busy)
+
+
 def udp(network: EmulatedNetwork, path: Path, payload_bytes: int, *, mbps: float, reverse: bool) -> Datagrams:
     """Send datagrams for some seconds, from the far end if `reverse`."""
     port = str(path.iperf_port)
     asked = ["iperf3", "--client", path.far_address, "--port", port, "--udp", "--json", "--time", str(SECONDS)]
-    asked += ["--length", str(payload_bytes), "--bitrate", f"{mbps}M", *(["--reverse"] if reverse else [])]
+    asked += ["--interval", str(INTERVAL_S), "--length", str(payload_bytes), "--bitrate", f"{mbps}M"]
+    asked += ["--reverse"] if reverse else ["--get-server-output"]  # what the receiver saw
     for _ in range(5):
         with iperf_server(network, path, port):
             found = json.loads(network.run(path.near, asked, timeout_s=120).stdout)
@@ -154,24 +166,35 @@ def udp(network: EmulatedNetwork, path: Path, payload_bytes: int, *, mbps: float
             break
     assert "error" not in found, found["error"]
     received = found["end"]["sum_received"]
-    frames_mbps = received["bits_per_second"] / 1e6 * (payload_bytes + HEADERS_BYTES) / payload_bytes
-    return Datagrams(received["bytes"] // payload_bytes, received["lost_packets"], frames_mbps)
+    intervals = (found if reverse else found["server_output_json"])["intervals"]
+    return Datagrams(
+        received["bytes"] // payload_bytes, received["lost_packets"], middle_mbps(intervals, payload_bytes)
+    )
 
 
 @contextmanager
 def iperf_server(network: EmulatedNetwork, path: Path, port: str) -> Iterator[None]:
-    argv = ["iperf3", "--server", "--one-off", "--port", port]
+    argv = ["iperf3", "--server", "--one-off", "--json", "--interval", str(INTERVAL_S), "--port", port]
     server = network.popen(path.far, argv, name="iperf3", log_path=network.work_dir / f"iperf3-{port}.log")
     try:
         listening = ["ss", "-Hltn", f"sport = :{port}"]
         wait_until(lambda: network.run(path.far, listening, timeout_s=10).stdout != "", what="iperf3 to listen")
         yield
     finally:
-        server.terminate()
+        server.kill()  # one that waits for a message that was lost does not end when asked to
         server.wait()
 
 
-def off(measured: list[MeasuredDirection]) -> list[MeasuredDirection]:
+def off(network: EmulatedNetwork) -> list[MeasuredDirection]:
+    """Return the directions that no measurement finds as configured."""
+    wrong = off_now(network.links.measure())
+    for _ in range(ATTEMPTS - 1):
+        still = {link.name for link in off_now(network.links.measure())} if wrong else set()
+        wrong = [link for link in wrong if link.name in still]
+    return wrong
+
+
+def off_now(measured: list[MeasuredDirection]) -> list[MeasuredDirection]:
     """Return the directions that are not as configured."""
     return [
         link
@@ -182,13 +205,12 @@ def off(measured: list[MeasuredDirection]) -> list[MeasuredDirection]:
 
 
 def test_the_testbed_finds_both_directions_of_all_links_as_configured(built: Built) -> None:
-    measured = built.network.links.measure()
-    assert {(link.label, link.direction) for link in measured} == {
+    assert {(link.label, link.direction) for link in built.network.links.measure()} == {
         (label, direction)
         for label in ("client - east", "east - west", "instance - west")
         for direction in ("a_to_b", "b_to_a")
     }
-    assert off(measured) == []
+    assert off(built.network) == []
 
 
 def test_a_link_that_is_no_longer_as_configured_is_found(built: Built) -> None:
@@ -198,13 +220,13 @@ def test_a_link_that_is_no_longer_as_configured_is_found(built: Built) -> None:
     port = bridge.interfaces[bridge.ports["client"]]
     subprocess.run(["tc", "qdisc", "del", "dev", port, "root"], check=True)
     try:
-        (wrong,) = {link.name for link in off(built.network.links.measure())}
+        (wrong,) = {link.name for link in off(built.network)}
         assert wrong == "client - east (b_to_a)"
         assert built.network.links.statistics()["links"]["client - east"]["b_to_a"]["in_place"] is False
     finally:
         built.network.cut("client", "east")
         built.network.restore("client", "east")
-    assert off(built.network.links.measure()) == []
+    assert off(built.network) == []
 
 
 def test_links_are_as_configured_again_after_they_were_cut_and_the_switch_was_set_up_again(built: Built) -> None:
@@ -215,4 +237,4 @@ def test_links_are_as_configured_again_after_they_were_cut_and_the_switch_was_se
     assert all(link.received == 0 for link in built.network.links.measure())
     for a, b in ends:
         built.network.restore(a, b)
-    assert off(built.network.links.measure()) == []
+    assert off(built.network) == []

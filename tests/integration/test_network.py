@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -16,10 +17,11 @@ from pathlib import Path
 import pytest
 
 from testbed.dyncast.roles import D_ROUTER, INSTANCE
-from testbed.emulation import cleanup, run_tag
+from testbed.emulation import cleanup, remains, run_tag
 from testbed.emulation import tagged_processes as processes
 from testbed.emulation.machine.capabilities import Backends, choose_backends, probe
 from testbed.emulation.network import EmulatedNetwork, NetworkError
+from testbed.emulation.run_owner import start_ticks
 from testbed.emulation.run_tag import RunTag
 from testbed.emulation.switches import bridges
 from testbed.runtime.polling import wait_until
@@ -188,16 +190,35 @@ def test_a_bridge_has_the_ports_it_says(network: EmulatedNetwork) -> None:
     assert len(identities) == 2
 
 
+def test_a_switch_that_loses_its_controller_again_and_again_is_back_soon(network: EmulatedNetwork) -> None:
+    hello, echo, echoed = (bytes([4, kind, 0, 8, 0, 0, 0, 9]) for kind in (0, 2, 3))  # of OpenFlow 1.3
+    with socket.socket(fileno=os.dup(network.controller_socket("east"))) as listener:
+        listener.settimeout(20)
+        network.connect_controllers(["east"])
+        begun_s = 0.0
+        for loss in range(5):
+            session, _ = listener.accept()
+            with session:
+                session.settimeout(20)
+                session.sendall(hello + echo)
+                said = b""
+                while echoed not in said:
+                    said += session.recv(1000)
+                if loss == 0:
+                    network.reconnect_soon(["east"])
+                    begun_s = time.monotonic()
+    assert time.monotonic() - begun_s < 14  # and not 1, 2, 4 and 8 s after each other
+
+
 def test_controllers_are_set_in_one_step_and_tried_at_once(network: EmulatedNetwork) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as east, socket.create_server(("127.0.0.1", 0)) as west:
-        listeners = {"east": east, "west": west}
-        network.set_controllers({name: listener.getsockname()[1] for name, listener in listeners.items()})
-        for name, listener in listeners.items():
+    names = ("east", "west")
+    network.connect_controllers(names)
+    for name in names:
+        with socket.socket(fileno=os.dup(network.controller_socket(name))) as listener:
             listener.settimeout(20)
             connection, _ = listener.accept()
             with connection:
                 assert connection.recv(1) == b"\x06"  # OpenFlow 1.5 at most; the controller chooses
-            assert network.bridge(name).controller == ("127.0.0.1", listener.getsockname()[1])
     address, _ = addresses(network, "instance@west")
     ping = ["ping", "-n", "-c", "1", "-W", "1", address]
     wait_until(
@@ -244,8 +265,7 @@ def test_errors_name_what_does_not_exist(network: EmulatedNetwork, tmp_path: Pat
 
 
 def traces(tag: RunTag) -> object:
-    problems: list[str] = []
-    return cleanup.find_remains(problems).get(tag) or problems or None
+    return remains.of(tag)
 
 
 def test_two_networks_at_once_do_not_meet_and_the_first_to_stop_leaves_the_other(
@@ -334,9 +354,7 @@ def test_an_owner_that_is_asked_to_end_leaves_nothing(
     process, tag = owner
     assert traces(tag) is not None
     process.send_signal(number)
-    wait_until(
-        lambda: run_tag.start_ticks(process.pid) is None or _again(process, signal.SIGINT), 60, "the owner's end"
-    )
+    wait_until(lambda: start_ticks(process.pid) is None or _again(process, signal.SIGINT), 60, "the owner's end")
     assert process.wait() != 0
     assert traces(tag) is None
     assert tag not in run_tag.registrations()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ryu_apps.dyncast.measurement.icmp_unreachable import Returned, receive, receive_only_unreachable
+from ryu_apps.dyncast.measurement.icmp_unreachable import Returned, parse, receive, receive_only_unreachable
 from testbed.emulation.links.backend import LinkEnd, LinkRequest
 from testbed.emulation.links.links import Links, create_links
 from testbed.emulation.netns.namespaces import Namespace, entered
@@ -140,10 +140,10 @@ def test_a_message_to_a_closed_port_comes_back_whole(
         sender.sendto(message, (AWAY, 7000))  # heard: nothing comes back
         pair[0].run(["ping", "-c", "1", "-W", "5", AWAY])  # nor of pings
         sender.sendto(message, (AWAY, 7001))
-        assert receive(icmp, 7000) is None  # of another port
+        assert parse(receive(icmp), 7000) is None  # of another port
         listener.close()
         sender.sendto(message, (AWAY, 7000))
-        returned = receive(icmp, 7000)
+        returned = parse(receive(icmp), 7000)
     assert isinstance(returned, Returned)
     assert returned.data == message
     assert str(returned.to) == AWAY

@@ -133,7 +133,7 @@ def _assignments(draw: st.DrawFn) -> Assignment:
     proto = st.none() | st.integers(0, 255)
     key = FlowKey(draw(st.none() | addresses), draw(addresses), draw(proto), draw(port), draw(port))
     d_bid, egress = draw(st.none() | addresses), draw(st.text(max_size=20))
-    return Assignment("x", draw(st.integers(0, 9)), 1.0, key, d_bid, egress, draw(st.integers(0, 65535)))
+    return Assignment("x", draw(st.integers(0, 9)), 1.0, key, d_bid, egress, draw(st.integers(1, 65535)))
 
 
 @st.composite

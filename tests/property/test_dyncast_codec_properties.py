@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 from testbed.dyncast.messages import codec
 from testbed.dyncast.messages.codec import CodecError, Message
 from testbed.dyncast.messages.reports import BindingReport, Probe, Report, report_of
-from testbed.dyncast.metrics.levels import RawMetrics, State
+from testbed.dyncast.metrics import wire_fields
+from testbed.dyncast.metrics.levels import UNSCORED, RawMetrics, State
 from testbed.dyncast.metrics.normalisation import MinMax, Normalisation
 
 _COUNT = st.integers(0, 2**32 - 1)
 _FLOAT = st.floats(0, width=32, allow_nan=False, allow_infinity=False)
+_PART = st.floats(0, 1, width=32)
 _SITE = st.text(max_size=60)
 _SEQUENCE = st.integers(0, 2**32 - 1)
 _SENT_S = st.integers(0, 10**15).map(lambda ns: ns / 1e9)
@@ -27,9 +29,9 @@ _RAW = st.builds(
     queue_limit=_COUNT,
     sessions=_COUNT,
     sessions_started=_COUNT,
-    utilisation=_FLOAT,
+    utilisation=_PART,
     service_time_s=_FLOAT,
-    cpu_utilisation=_FLOAT,
+    cpu_utilisation=_PART,
     memory_bytes=_COUNT,
     memory_limit_bytes=st.integers(0, 2**64 - 1),
     capacity_per_s=_FLOAT,
@@ -53,7 +55,13 @@ def _bindings(draw: st.DrawFn) -> BindingReport:
     return report_of(draw(addresses), draw(addresses), state, raw, draw(_NORMALISATIONS))
 
 
-_PROBES = st.builds(Probe, _SITE, _SEQUENCE, _SENT_S, st.booleans())
+_WHOLE_S = st.integers(0, 10**6).map(float)
+_REPLY = (_SITE, _SEQUENCE, _SENT_S, st.just(True), _WHOLE_S)
+_PROBES = st.one_of(
+    st.builds(Probe, _SITE, _SEQUENCE, _SENT_S),
+    st.builds(Probe, *_REPLY),
+    st.builds(Probe, *_REPLY, _WHOLE_S, _SEQUENCE),
+)
 _REPORTS = st.builds(Report, _SITE, _SEQUENCE, _SENT_S, st.lists(_bindings(), max_size=8).map(tuple))
 _MESSAGES: st.SearchStrategy[Message] = st.one_of(_PROBES, _REPORTS)
 
@@ -102,3 +110,12 @@ def test_a_split_report_is_whole_and_fits(bindings: tuple[BindingReport, ...], s
     for number, part in enumerate(parts):
         assert part.sequence == first + number
         assert codec.decode(codec.encode(part)) == Report(site, part.sequence & 0xFFFFFFFF, 1.0, part.bindings)
+
+
+@given(st.lists(st.builds(RawMetrics, st.integers(1, 2**33), sessions_started=st.integers(0, 2**33)), min_size=2))
+def test_metrics_that_lie_as_the_last_ones_did_and_others_are_read_alike(
+    reported: list[RawMetrics],
+) -> None:
+    for raw in reported:
+        data = memoryview(wire_fields.encode(raw, UNSCORED))
+        assert wire_fields.decode(data, 0) == wire_fields.decode(data, 0) == (raw, UNSCORED, len(data))

@@ -23,7 +23,7 @@ _RAW = st.builds(
     queue_length=_COUNT,
     queue_limit=_COUNT,
     sessions=_COUNT,
-    utilisation=_POSITIVE,
+    utilisation=st.floats(0, 1),
     service_time_s=_POSITIVE,
 )
 

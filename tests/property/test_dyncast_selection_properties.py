@@ -77,7 +77,7 @@ class Choosing(RuleBasedStateMachine):
         before = self.sessions.holding_time_s("render"), self.sessions.load_per_session("render")
         if raw is not None:
             self.sessions.on_report("render", NEAR + number, raw, self.measured_s, travel_s=0.0)
-        self.selection.on_told(NEAR + number)
+        self.selection.on_reported(NEAR + number)
         if before != (self.sessions.holding_time_s("render"), self.sessions.load_per_session("render")):
             self.now_s += REFRESH_INTERVAL_S * 1.01
 

@@ -11,7 +11,14 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from testbed.dyncast.messages.reports import report_of
 from testbed.dyncast.metric_agent.conditions import Threshold
 from testbed.dyncast.metric_agent.dampening import Dampening
-from testbed.dyncast.metric_agent.update_triggers import TRANSITIONS, Advertised, Due, Observed, Telling, UpdateTrigger
+from testbed.dyncast.metric_agent.update_triggers import (
+    TRANSITIONS,
+    Advertised,
+    Due,
+    Observed,
+    Reporting,
+    UpdateTrigger,
+)
 from testbed.dyncast.metrics.levels import RawMetrics, State
 from tests.dyncast_samples import D_SID, NEAR
 
@@ -41,7 +48,7 @@ class Updates(RuleBasedStateMachine):
 
     @initialize(condition=st.none() | st.just(Threshold("queue_length", absolute=5)), is_damped=st.booleans())
     def begin(self, condition: Threshold | None, is_damped: bool) -> None:
-        self.trigger = UpdateTrigger(Telling(_REFRESH_S, condition, dampening=_DAMPENING if is_damped else None))
+        self.trigger = UpdateTrigger(Reporting(_REFRESH_S, condition, dampening=_DAMPENING if is_damped else None))
         self.now_s = 0.0
         self.polled: list[State] = []
         self.known: State | None = None  # at the D-Routers

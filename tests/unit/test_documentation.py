@@ -12,8 +12,10 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
+from testbed.dyncast.policies import POLICIES
 from testbed.experiment.scenario import composition
 from testbed.experiment.study.study_keys import StudyKeys
+from testbed.faas.placement.policies import POLICIES as PLACEMENT_POLICIES
 from tests import floor_plan
 
 ROOT = Path(__file__).parents[2]
@@ -64,11 +66,23 @@ def test_every_page_is_found_from_the_index_of_its_folder() -> None:
 def test_every_decision_is_listed_with_its_title_date_and_status() -> None:
     listed = rows(DOCS / "decisions/README.md")
     assert list(listed) == [decision.name for decision in DECISIONS]
+    assert [int(decision.name[:4]) for decision in DECISIONS] == [*range(1, len(DECISIONS) + 1)]
     for decision in DECISIONS:
         heading = decision.read_text(encoding="utf-8").splitlines()[0]
         row = listed[decision.name]
         assert re.fullmatch(rf"# 0*{int(decision.name[:4])}[.:] {re.escape(row['words'])}", heading)
         assert DECIDED.fullmatch(row["rest"]), row[0]
+
+
+def test_every_policy_is_in_the_list_of_what_dyncast_does() -> None:
+    page = (DOCS / "dyncast" / "README.md").read_text(encoding="utf-8")
+    listed = page.partition("* **Policies**")[2].partition("* **Affinity**")[0]
+    assert {name for name in POLICIES if f"`{name}`" not in listed} == set()
+
+
+def test_every_placement_policy_has_a_row() -> None:
+    page = (DOCS / "alto" / "placement.md").read_text(encoding="utf-8")
+    assert {name for name in PLACEMENT_POLICIES if f"\n| `{name}` |" not in page} == set()
 
 
 def test_every_example_is_listed_by_its_description_where_it_has_one() -> None:

@@ -12,7 +12,9 @@ import pytest
 
 from testbed import errors
 from testbed.cli.machine.checkout import ROOT
+from testbed.emulation.netns.namespaces import NamespaceError
 from testbed.errors import InputError, TestbedError
+from testbed.runtime.forked_process import ForkError
 
 PACKAGES = ("testbed", "topologies", "traffic", "ryu_apps")
 
@@ -60,3 +62,12 @@ def test_an_error_of_the_system_keeps_its_number() -> None:
 
     error = NamespaceError(2, "no such thing", "/proc/1/ns/net")
     assert (error.errno, error.strerror, error.filename) == (2, "no such thing", "/proc/1/ns/net")
+
+
+def test_an_error_of_a_system_call_is_its_line_alone() -> None:
+    assert (
+        str(NamespaceError(0, "cannot make a network namespace: no room")) == "cannot make a network namespace: no room"
+    )
+    assert str(NamespaceError(13, "cannot enter it: Permission denied; run as root")).startswith("cannot enter it: ")
+    assert str(ForkError("no process for x: its parent has died")) == "no process for x: its parent has died"
+    assert str(InputError("policy: 'x' does not exist")) == "policy: 'x' does not exist"

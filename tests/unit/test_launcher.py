@@ -3,11 +3,16 @@
 Its functions are called by sourcing the script; what it does to a bare machine takes a bare machine.
 """
 
+import hashlib
+import json
 import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
+import zipfile
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -34,7 +39,7 @@ def checkout():
     with tempfile.TemporaryDirectory(prefix="dyncast launcher ") as folder:
         root = Path(folder)
         root.chmod(0o755)
-        for name in ("dyncast", "requirements.lock"):
+        for name in ("dyncast", "requirements.lock", "requirements-test.lock"):
             shutil.copy(CHECKOUT / name, root)
         yield root
 
@@ -89,7 +94,8 @@ def test_a_bare_machine_lacks_every_package_and_the_tests_need_more(checkout, tm
     # Whether it lacks the library that the browser's driver wants is up to this very machine.
     assert (
         set(test) - set(demo) - {"libatomic1"}
-        == {"curl", "ffmpeg", "iperf3", "nginx", "shellcheck", "tcpdump", "tshark", "wrk"} | browser
+        == {"bubblewrap", "crun", "curl", "ffmpeg", "iperf3", "nginx", "shellcheck", "tcpdump", "tshark", "wrk"}
+        | browser
     )
 
 
@@ -127,6 +133,32 @@ def test_nginx_is_not_started_as_a_daemon_while_it_is_installed(checkout, tmp_pa
     assert (policy.read_text().strip() if policy.exists() else None) == left
 
 
+@pytest.mark.parametrize("way", ["TERM", "INT"])
+def test_an_installation_that_is_interrupted_leaves_no_policy(checkout, tmp_path, way):
+    policy = tmp_path / "policy-rc.d"
+    interrupted = """
+        missing_packages() { echo nginx; }
+        distribution() { id=debian family=debian pretty=Debian; }
+        can_make_environments() { true; }
+        apt() { [[ $1 == update ]] || { [[ -e $POLICY_RC_D ]] && echo held; kill -%s $BASHPID; }; }
+        (set_up run) 9>/dev/null; echo code $?; ls "$POLICY_RC_D"
+    """
+    done = call(checkout, interrupted % way, DYNCAST_POLICY_RC_D=str(policy), TMPDIR=str(tmp_path))
+    assert done.stdout == "held\ncode 130\n", done.stderr
+    assert not policy.exists()
+
+
+def test_a_policy_that_a_killed_installation_left_is_no_ready_machine(checkout, tmp_path):
+    policy = tmp_path / "policy-rc.d"
+    policy.write_text("# Of dyncast, while it installs packages.\n")
+    ready = "missing_packages() { :; }; can_start() { :; }; python_is_whole() { :; }; is_ready validate"
+    assert call(checkout, ready, DYNCAST_POLICY_RC_D=str(policy)).returncode == 1
+    assert call(checkout, f"remove_own_policy; {ready}", DYNCAST_POLICY_RC_D=str(policy)).returncode == 0
+    policy.write_text("# Somebody else's.\n")
+    assert call(checkout, f"remove_own_policy; {ready}", DYNCAST_POLICY_RC_D=str(policy)).returncode == 0
+    assert policy.exists()
+
+
 @pytest.mark.parametrize("name", OS_RELEASES)
 def test_distributions_are_told_apart(checkout, tmp_path, name):
     text, family = OS_RELEASES[name]
@@ -155,7 +187,7 @@ def make_environment(checkout: Path, venv: Path) -> None:
     site.mkdir(parents=True)
     (venv / "bin").mkdir()
     (venv / "bin" / "python").symlink_to(Path(sys.executable).resolve())
-    result = call(checkout, 'fingerprint >"$stamp"; point_here', DYNCAST_VENV=str(venv))
+    result = call(checkout, 'fingerprint "$lock_file" >"$stamp"; point_here', DYNCAST_VENV=str(venv))
     assert result.returncode == 0, result.stderr
 
 
@@ -172,12 +204,61 @@ def test_an_environment_is_whole_until_the_pins_change(checkout):
     assert not is_whole(checkout, venv)
 
 
+def test_only_tests_need_the_packages_of_tests(checkout):
+    venv = checkout / ".venv"
+    make_environment(checkout, venv)
+
+    def python_is_whole(command: str) -> bool:
+        return call(checkout, f"python_is_whole {command}", DYNCAST_VENV=str(venv)).returncode == 0
+
+    assert (python_is_whole("run"), python_is_whole("test")) == (True, False)
+    assert call(checkout, 'fingerprint "$test_lock_file" >"$test_stamp"', DYNCAST_VENV=str(venv)).returncode == 0
+    assert python_is_whole("test")
+    with (checkout / "requirements-test.lock").open("a") as pins:
+        pins.write("another==1.0\n")
+    assert (python_is_whole("run"), python_is_whole("test")) == (True, False)
+
+
+def a_release(folder: Path, kind: str) -> str:
+    """Make a release of a package `demo`, and return the line that locks it."""
+    if kind == "wheel":
+        path = folder / "demo-1.0-py3-none-any.whl"
+        with zipfile.ZipFile(path, "w") as wheel:
+            wheel.writestr("demo.py", "")
+            wheel.writestr("demo-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: demo\nVersion: 1.0\n")
+            wheel.writestr("demo-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+            wheel.writestr("demo-1.0.dist-info/RECORD", "")
+    else:
+        path = folder / "demo-1.0.tar.gz"
+        with tarfile.open(path, "w:gz") as archive:
+            (folder / "setup.py").write_text("from setuptools import setup; setup(name='demo', version='1.0')")
+            archive.add(folder / "setup.py", "demo-1.0/setup.py")
+    return f"demo==1.0 --hash=sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "installs"),
+    [("wheel", ("", ""), True), ("wheel", ("sha256:", "sha256:0000"), False), ("wheel", (" --hash", " #"), False),
+     ("sources", ("", ""), False)],
+    ids=["as locked", "another", "without hash", "to be built"],
+)  # fmt: skip
+def test_nothing_is_installed_but_what_is_locked_and_built(checkout, tmp_path, kind, change, installs):
+    locked = a_release(tmp_path, kind).replace(*change)
+    (checkout / "requirements.lock").write_text(locked[: locked.index("sha256:") + 71] + "\n")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", checkout / ".venv"], check=True)
+    (site,) = (checkout / ".venv" / "lib").glob("*/site-packages")
+    (site / "pip").symlink_to(Path(metadata.distribution("pip").locate_file("pip")))
+    index = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path), "PIP_TARGET": str(tmp_path / "installed")}
+    done = call(checkout, 'log=/dev/null; pip_install "$lock_file"', **index)
+    assert (done.returncode == 0, (tmp_path / "installed" / "demo.py").exists()) == (installs, installs)
+
+
 def test_an_environment_left_half_made_is_not_whole(checkout):
     venv = checkout / ".venv"
     make_environment(checkout, venv)
-    (venv / ".dyncast-stamp").write_text("unfinished")
+    (venv / ".dyncast-run-stamp").write_text("unfinished")
     assert not is_whole(checkout, venv)
-    (venv / ".dyncast-stamp").unlink()
+    (venv / ".dyncast-run-stamp").unlink()
     assert not is_whole(checkout, venv)
 
 
@@ -221,6 +302,40 @@ def test_worker_processes_do_not_start_the_command_again(checkout):
     command = [str(venv / "bin" / "python"), str(venv / "bin" / "dyncast")]
     result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=False)
     assert (result.returncode, result.stdout, result.stderr) == (0, "one start 9\n", "")
+
+
+_SHOW = """
+import json, os, sys
+from testbed.runtime import caller
+
+def main():
+    print(json.dumps({"programs": caller.environment(), "path": sys.path, "isolated": sys.flags.isolated}))
+"""
+
+
+def test_programs_of_others_get_the_environment_of_who_called_and_the_testbed_nothing_of_it(checkout, tmp_path):
+    venv = checkout / ".venv"
+    site = venv / "lib" / f"python3.{sys.version_info.minor}" / "site-packages"
+    make_environment(checkout, venv)
+    site.mkdir(parents=True)
+    (venv / "pyvenv.cfg").write_text(f"home = {Path(sys.executable).resolve().parent}\n")
+    assert call(checkout, 'point_here; fingerprint "$lock_file" >"$stamp"').returncode == 0
+    for name in ("__init__.py", "runtime/__init__.py", "runtime/caller.py"):
+        (checkout / "testbed" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(CHECKOUT / "testbed" / name, checkout / "testbed" / name)
+    (checkout / "testbed" / "cli.py").write_text(_SHOW)
+    (tmp_path / "json.py").write_text("raise SystemExit('a module of the folder one stands in')")
+    given = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(tmp_path), "VIRTUAL_ENV": "/opt/own", "MPLBACKEND": "svg"}
+    done = subprocess.run(
+        [str(checkout / "dyncast"), "validate", "x.yaml"],
+        cwd=tmp_path, env=given, capture_output=True, text=True, timeout=30, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    shown = json.loads(done.stdout)
+    of_the_shell = {"_", "PWD", "SHLVL", "OLDPWD", "LC_CTYPE"}
+    assert {name: value for name, value in shown["programs"].items() if name not in of_the_shell} == given
+    assert shown["isolated"] == 1
+    assert str(tmp_path) not in shown["path"]
 
 
 def test_an_environment_of_an_earlier_release_gets_the_present_start(checkout):
@@ -303,13 +418,13 @@ def test_an_installed_one_starts_from_anywhere_and_through_a_symlink(checkout):
     make_environment(checkout, venv)
     (venv / "bin" / "python").unlink()
     (venv / "bin" / "python").symlink_to("/bin/echo")  # tells what would be started; readable by every user
-    assert call(checkout, 'fingerprint >"$stamp"').returncode == 0
+    assert call(checkout, 'fingerprint "$lock_file" >"$stamp"').returncode == 0
     elsewhere = checkout / "elsewhere"
     elsewhere.mkdir()
     (elsewhere / "link").symlink_to(checkout / "dyncast")
     result = start(str(elsewhere / "link"), "report", "a run", cwd=elsewhere)
     assert (result.returncode, result.stderr) == (0, "")
-    assert result.stdout == f"{venv / 'bin' / 'dyncast'} report a run\n"
+    assert result.stdout == f"-I {venv / 'bin' / 'dyncast'} report a run\n"
 
 
 @pytest.mark.skipif(not shutil.which("shellcheck"), reason="capability shellcheck is missing")

@@ -15,14 +15,14 @@ def _as_before(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(systems, "_registered", dict(systems._registered))
 
 
-def test_dyncast_is_a_system() -> None:
-    assert [item.name for item in systems.registered()] == ["dyncast"]
+def test_dyncast_and_alto_are_systems() -> None:
+    assert [item.name for item in systems.registered()] == ["dyncast", "alto"]
 
 
 def test_the_same_registration_again_changes_nothing() -> None:
     systems.register("clock", tables="its.tables")
     systems.register("clock", tables="its.tables")
-    assert [item.name for item in systems.registered()] == ["dyncast", "clock"]
+    assert [item.name for item in systems.registered()] == ["dyncast", "alto", "clock"]
 
 
 def test_two_systems_of_one_name_are_refused() -> None:

@@ -77,7 +77,7 @@ def _unique_labels(nodes: list[dict[str, Any]]) -> dict[Any, str]:
 
 
 def _is_drawing(positions: Collection[Position]) -> bool:
-    """Tell pixels from degrees: a dozen SNDlib networks were drawn on a plane without any scale."""
+    """Distinguish pixels from degrees: a dozen SNDlib networks were drawn on a plane without any scale."""
     beyond_degrees = any(abs(longitude) > 180 or abs(latitude) > 90 for longitude, latitude in positions)
     whole_numbers = all(float(value).is_integer() for position in positions for value in position)
     return bool(positions) and (beyond_degrees or whole_numbers)

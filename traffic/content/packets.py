@@ -1,6 +1,6 @@
-"""RTP media streams, built with Scapy: G.711 audio and a frame-patterned video (RFC 3550, RFC 3551).
+"""RTP media streams, built by Scapy: G.711 audio and a frame-patterned video (RFC 3550, RFC 3551).
 
-The only module that imports Scapy; runs in the runner, before a run. Owns what the packets of a medium are and
+Runs in the runner, before a run. Owns what the packets of a medium are and
 when they are due; knows no sockets. Every packet carries the testbed's header extension, in which the
 sender leaves its sending time (`testbed.rtp.header`). A new medium is one function under `@medium`.
 """
@@ -10,11 +10,10 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from scapy.layers.rtp import RTP, RTPExtension
-
 from testbed.errors import InputError
 from testbed.rtp.header import SENT_EXTENSION_PROFILE, SENT_EXTENSION_WORDS
-from traffic.content import g711
+from traffic.content import g711, scapy_packets
+from traffic.content.scapy_packets import RtpPacket
 from traffic.content.stream_file import Stream, StreamPacket, encode
 
 AUDIO_PAYLOAD_TYPE = 0
@@ -57,19 +56,17 @@ def audio(duration_s: float, *, tone_hz: float = 440, amplitude: float = 0.5) ->
     samples = g711.SAMPLE_RATE_HZ * AUDIO_PACKET_MS // 1000
     count = _whole_frames(duration_s, 1000 / AUDIO_PACKET_MS)
     payload = g711.tone(tone_hz, samples * count, amplitude)
-    packets = tuple(
-        StreamPacket(
-            index * AUDIO_PACKET_MS * 1000,
-            _rtp(
-                AUDIO_PAYLOAD_TYPE,
-                index,
-                index * samples,
-                marker=False,
-                payload=payload[index * samples : (index + 1) * samples],
-            ),
+    described = [
+        _rtp(
+            AUDIO_PAYLOAD_TYPE,
+            index,
+            index * samples,
+            marker=False,
+            payload=payload[index * samples : (index + 1) * samples],
         )
         for index in range(count)
-    )
+    ]
+    packets = _due([index * AUDIO_PACKET_MS * 1000 for index in range(count)], described)
     return Stream(AUDIO_PAYLOAD_TYPE, g711.SAMPLE_RATE_HZ, count * AUDIO_PACKET_MS * 1000, count * samples, packets)
 
 
@@ -90,22 +87,22 @@ def video(
     """
     count = _whole_frames(duration_s, frames_per_s)
     filler = random.Random(0)  # compressed video looks random; the same bytes each time keep runs comparable
-    packets: list[StreamPacket] = []
+    due_us: list[int] = []
+    packets: list[RtpPacket] = []
     for frame in range(count):
         size = _frame_bytes(frame, bitrate_kbps, frames_per_s, gop_frames, i_frame_ratio)
         timestamp = round(frame * VIDEO_CLOCK_HZ / frames_per_s)
-        due_us = round(frame * 1e6 / frames_per_s)
         for start in range(0, size, max_payload_bytes):
             payload = filler.randbytes(min(max_payload_bytes, size - start))
             is_last = start + max_payload_bytes >= size
-            data = _rtp(VIDEO_PAYLOAD_TYPE, len(packets), timestamp, marker=is_last, payload=payload)
-            packets.append(StreamPacket(due_us, data))
+            packets.append(_rtp(VIDEO_PAYLOAD_TYPE, len(packets), timestamp, marker=is_last, payload=payload))
+            due_us.append(round(frame * 1e6 / frames_per_s))
     return Stream(
         VIDEO_PAYLOAD_TYPE,
         VIDEO_CLOCK_HZ,
         round(count * 1e6 / frames_per_s),
         round(count * VIDEO_CLOCK_HZ / frames_per_s),
-        tuple(packets),
+        _due(due_us, packets),
     )
 
 
@@ -120,15 +117,17 @@ def _frame_bytes(frame: int, bitrate_kbps: float, frames_per_s: float, gop_frame
     return max(1, round(p_bytes * (i_frame_ratio if frame % gop_frames == 0 else 1)))
 
 
-def _rtp(payload_type: int, sequence: int, timestamp: int, *, marker: bool, payload: bytes) -> bytes:
-    packet = RTP(
-        extension=1,
-        marker=int(marker),
+def _due(due_us: list[int], packets: list[RtpPacket]) -> tuple[StreamPacket, ...]:
+    return tuple(map(StreamPacket, due_us, scapy_packets.built(packets)))
+
+
+def _rtp(payload_type: int, sequence: int, timestamp: int, *, marker: bool, payload: bytes) -> RtpPacket:
+    return RtpPacket(
         payload_type=payload_type,
+        marker=marker,
         sequence=sequence & 0xFFFF,
         timestamp=timestamp & 0xFFFF_FFFF,
-        sourcesync=0,
+        extension_profile=SENT_EXTENSION_PROFILE,
+        extension_words=SENT_EXTENSION_WORDS,
+        payload=payload,
     )
-    packet /= RTPExtension(header_id=SENT_EXTENSION_PROFILE, header=[0] * SENT_EXTENSION_WORDS)
-    packet /= payload
-    return bytes(packet)

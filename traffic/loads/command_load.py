@@ -80,8 +80,11 @@ async def serve(config: CommandLoadConfig, records: RecordWriter) -> None:
     finally:
         ended_s = time.monotonic()
         code = command.end(_GRACE_S)
-        figures = tool_parsers.figures(config.argv[0], command.said())
-        last = {"figures": json.dumps(figures) if figures else "", "last_words": command.last_words()}
+        report = tool_parsers.report(config.argv[0], command.said())
+        if outcome == "ok" and report.error:  # some tools say so, and exit with 0
+            outcome = "failed"
+        figures = json.dumps(report.figures) if report.figures else ""
+        last = {"figures": figures, "last_words": report.error or command.last_words()}
         row |= {"finished_s": ended_s, "exit_code": code, "outcome": outcome, "output": config.output, **last}
         records.write("commands", row)
 

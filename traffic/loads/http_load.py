@@ -17,21 +17,14 @@ from testbed.net.addresses import Address
 from traffic.arrivals.due_arrivals import DueArrivals
 from traffic.arrivals.schedule import Schedule
 from traffic.content import http_exchange
-from traffic.content.http_exchange import MalformedResponseError, Response
+from traffic.content.http_response import MalformedResponseError, Response
 from traffic.destination import Destination
 from traffic.flow_log import FlowLog, Outcome
-from traffic.sockets import NETWORK_UNREACHABLE_ERRORS, LocalLimitError, SocketSource, is_local_limit
+from traffic.loads import http_outcomes
+from traffic.sockets import LocalLimitError, SocketSource
 from traffic.workloads import HttpWorkload
 
 _RECEIVE_BYTES = 262_144
-_OUTCOME_OF_STATUS = {200: Outcome.OK, 503: Outcome.REFUSED}
-_OUTCOME_OF_ERROR = {
-    errno.ECONNREFUSED: Outcome.RESET,
-    errno.ECONNRESET: Outcome.RESET,
-    errno.EPIPE: Outcome.RESET,
-    errno.ETIMEDOUT: Outcome.TIMEOUT,
-    **dict.fromkeys(NETWORK_UNREACHABLE_ERRORS, Outcome.UNREACHABLE),
-}
 
 
 class HttpLoad:
@@ -216,15 +209,17 @@ class _Request:
         except MalformedResponseError:
             self.end(Outcome.ERROR, now_s)
             return
+        except Exception as error:
+            self._load.log.errors.note("http_answer", error)
+            self.end(Outcome.ERROR, now_s)
+            return
         if is_complete:
-            self.end(_OUTCOME_OF_STATUS.get(response.status or 0, Outcome.ERROR), now_s)
+            self.end(http_outcomes.of_status(response.status), now_s)
         elif not data:
             self.end(Outcome.RESET, now_s)
 
     def _fail(self, error: OSError) -> None:
-        outcome = (
-            Outcome.LOCAL_LIMIT if is_local_limit(error) else _OUTCOME_OF_ERROR.get(error.errno or 0, Outcome.ERROR)
-        )
+        outcome = http_outcomes.of_error(error)
         if outcome is Outcome.UNREACHABLE:
             self._load.log.counts["unreachable_errors"] += 1
         self.end(outcome, time.monotonic())

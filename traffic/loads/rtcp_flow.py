@@ -1,7 +1,7 @@
 """The RTCP of one stream of a call: sender reports at RFC 3550's pace, and the goodbye, on a flow of their own.
 
 Owns the flow's socket and its row in `flows`: its packets are the compound packets sent and the reports that came back.
-The first goes out at once, as RFC 3550 section 6.2 allows in a session of two; of the media, it knows what it tells.
+The first goes out at once, as RFC 3550 section 6.2 allows in a session of two; of the media, it knows what it reports.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class RtcpFlow:
         """Report from a socket that is bound to `port`, from now on and as long as the stream lasts."""
         media, now_s = self._media, time.monotonic()
         self._src_port, self._sender_info = port, sender_info
-        self._socket = UdpFlowSocket(opened, media.sockets, media.loop, self._log.counts, self._receive)
+        self._socket = UdpFlowSocket(opened, media.sockets, media.loop, self._log.errors, self._receive)
         self._end_s = max(now_s, self._due_s) + self._duration_s
         try:
             self._socket.connect(address, self._dst_port)

@@ -26,8 +26,6 @@ from traffic.sockets import NETWORK_UNREACHABLE_ERRORS, LocalLimitError, SocketS
 from traffic.udp_flow_socket import UdpFlowSocket
 from traffic.workloads import RtpWorkload
 
-_NO_RESTART = 32_767  # a call never starts over: whatever is missing between two sequence numbers is lost
-
 
 class _Template(NamedTuple):
     due_s: float
@@ -114,7 +112,7 @@ class RtpStream:
         self._ssrc = rng.getrandbits(32)
         self._first_sequence = rng.getrandbits(16)
         self._first_timestamp = rng.getrandbits(32)
-        self._statistics = StreamStatistics(load.workload.stream.clock_rate_hz, max_dropout=_NO_RESTART)
+        self._statistics = StreamStatistics(load.workload.stream.clock_rate_hz)
         self._socket: UdpFlowSocket | None = None
         self._port: int | None = None
         self._next = 0  # index of the next packet within the stream
@@ -158,7 +156,7 @@ class RtpStream:
         self._port = port
         self._begins_s += self._resolution_s or 0.0
         self._last_due_s = self._last_sent_s = self._begins_s
-        self._socket = UdpFlowSocket(opened, load.sockets, load.loop, load.log.counts, self._receive)
+        self._socket = UdpFlowSocket(opened, load.sockets, load.loop, load.log.errors, self._receive)
         try:
             self._socket.connect(address, load.workload.port)
         except OSError as error:
@@ -204,7 +202,7 @@ class RtpStream:
         )
 
     def sender_info(self, now_s: float) -> SenderInfo:
-        """Return what a sender report tells of the stream (RFC 3550 section 6.4.1)."""
+        """Return what a sender report says of the stream (RFC 3550 section 6.4.1)."""
         stream = self._load.workload.stream
         ticks = round((now_s - self._begins_s) * stream.clock_rate_hz)
         payload_bytes = self._bytes_sent - self._packets_sent * rtp_header.BYTES_WITH_SENT_EXTENSION

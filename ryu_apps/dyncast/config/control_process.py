@@ -8,8 +8,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated
 
+from ryu_apps.dyncast.config.alto_reports import AltoReportsConfig
+from ryu_apps.dyncast.config.deferrable import DeferrableConfig
+from ryu_apps.dyncast.config.direct import DirectConfig
 from ryu_apps.dyncast.config.ports import PortsConfig
-from ryu_apps.dyncast.config.probes import ProbesConfig
 from ryu_apps.dyncast.config.services import (
     CfnNode,
     ControlForm,
@@ -43,6 +45,8 @@ class SwitchConfig(Document):
     """Its OpenFlow management socket."""
     prefixes: tuple[Network, ...] = ()
     """The hosts of the site: its clients, and the instances that its agent may report; of a Dispatcher, its clients."""
+    direct: DirectConfig | None = None
+    """What tells direct traffic with instances from what is left of ended flows; without it, both pass."""
 
 
 @dataclass(frozen=True)
@@ -55,14 +59,14 @@ class ControlConfig(ProcessConfig):
     """Of what is chosen at random."""
     datapath_id: Annotated[int, Integer(1, _MOST_DATAPATH_ID)]
     """Of its switch; others are ignored."""
-    openflow_port: Port
-    """It listens for its switch here, at 127.0.0.1."""
+    openflow_fd: Size
+    """A listening TCP socket: its switch connects to it."""
     uplink_port: SwitchPort
     """The port of the switch to the node itself; of a Dispatcher, to its CFN node."""
     in_band_fd: Size
-    """A bound UDP socket of the node's namespace: reports, updates and probes pass through it."""
+    """A bound UDP socket of the node's namespace: all messages that are not deferrable pass through it."""
     in_band_port: Port
-    """The port that others hear at."""
+    """The port that others receive at."""
     services: tuple[ServiceForm, ...]
     """Those that it steers."""
     peers: tuple[PeerForm, ...] = ()
@@ -80,13 +84,13 @@ class ControlConfig(ProcessConfig):
     learnt_policy: Policy | None = None
     """The policy of services in these ranges that reports make known, in place of `services` (docs/decisions/0016)."""
     listeners: tuple[Address, ...] = ()
-    """Who hears the reports of the own site's agent besides the peers."""
+    """Receivers of the own site's reports besides the peers."""
     policy_parameters: Annotated[Mapping[str, Mapping[str, float | str]], Mapped(Mapped(NumberOrName()))] = field(
         default_factory=dict
     )
     """What policies go by, by policy."""
     control: ControlForm = DISTRIBUTED
-    """Who decides (docs/decisions/0013)."""
+    """Where decisions are taken (docs/decisions/0013)."""
     dispatcher: CfnNode | None = None
     """Makes the process a Dispatcher, of this CFN node."""
     dispatchers: tuple[DispatcherForm, ...] = ()
@@ -97,12 +101,14 @@ class ControlConfig(ProcessConfig):
     """For services whose `steering` is `tunnel`."""
     ports: PortsConfig | None = None
     """What it measures its own ports with (docs/decisions/0017)."""
-    probes: ProbesConfig | None = None
-    """What it probes the paths with; without it, probes go with all other messages."""
+    deferrable: DeferrableConfig | None = None
+    """What probes go through, and reports of instances that are all up; without it, they go with all other messages."""
     icmp_fd: Size | None = None
-    """A raw ICMP socket of its namespace, on which it hears that a probe came back."""
+    """A raw ICMP socket of its namespace, on which it learns that a probe came back."""
+    alto: AltoReportsConfig | None = None
+    """Where it reports what it measured; without it, nowhere."""
     keys_file: Path | None = None
-    """Its own key, and those of all nodes that it hears (docs/decisions/0008); without it, it believes all."""
+    """Its own key, and those of all nodes that send to it (docs/decisions/0008); without it, it believes all."""
     inspection_socket: str | None = None
     """The abstract Unix socket at which it can be looked into (docs/inspect.md)."""
     true_state_folder: Path | None = None
@@ -113,6 +119,12 @@ class ControlConfig(ProcessConfig):
             raise ConfigError("tunnel is missing; a service steered by tunnel needs it")
         if self.ct_zones and self.switch is None:
             raise ConfigError("switch is missing; a service in datapath mode needs it")
+        ports = {port.name for port in self.ports.ports} if self.ports else set()
+        for port in self.alto.links if self.alto else ():
+            if port not in ports:
+                raise ConfigError(
+                    f"alto.links.{port} is none of its ports; there are: {', '.join(sorted(ports)) or 'none'}"
+                )
         is_omniscient = any(service.policy == policies.ORACLE for service in self.services)
         if is_omniscient and self.true_state_folder is None:
             raise ConfigError("true_state_folder is missing; a service under the policy oracle needs it")

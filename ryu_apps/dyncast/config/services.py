@@ -12,7 +12,7 @@ from testbed.dyncast import policies
 from testbed.dyncast.affinity.service import AFFINITY_MODES, CHOICES, STEERINGS, Service
 from testbed.dyncast.control.role import MODES, Control
 from testbed.dyncast.nodes.d_router_config import Peer
-from testbed.dyncast.nodes.dispatcher_service import TELLS, DispatcherPeer
+from testbed.dyncast.nodes.dispatcher_service import SIGNALLING, DispatcherPeer
 from testbed.net.addresses import Address
 from testbed.net.flow_key import FIVE_TUPLE
 from testbed.net.token_bucket import Rate
@@ -53,7 +53,7 @@ class CfnNode(Document):
     """Its site."""
     address: Address
     """Where it sends from."""
-    tells: Annotated[str, OneOf(TELLS)]
+    tells: Annotated[str, OneOf(SIGNALLING)]
     """How it says which instance it selected: by a message, or by the packet that it sends back."""
 
 
@@ -74,7 +74,7 @@ ServiceForm = Annotated[
     ),
 ]
 PeerForm = Annotated[Peer, Section(Peer, path_cost_ms=Number(0))]
-DispatcherForm = Annotated[DispatcherPeer, Section(DispatcherPeer, port=_SWITCH_PORT, tells=OneOf(TELLS))]
+DispatcherForm = Annotated[DispatcherPeer, Section(DispatcherPeer, port=_SWITCH_PORT, tells=OneOf(SIGNALLING))]
 RateForm = Annotated[Rate, Section(Rate, per_s=_POSITIVE, burst=Number(1))]
 ControlForm = Annotated[
     Control,

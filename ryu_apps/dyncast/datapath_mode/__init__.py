@@ -1,1 +1,1 @@
-"""Datapath mode: pools of instances, among which the switch binds new flows itself."""
+"""Datapath mode: weighted groups of instances, among which the switch binds new flows."""

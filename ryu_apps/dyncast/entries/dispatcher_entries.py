@@ -4,7 +4,8 @@ Words the actions of `testbed.dyncast.nodes.dispatcher` and `dispatcher_service`
 of a Dispatcher besides those of `flow_entries`, in the same table:
 
     priority  match                                          actions
-    150       from the uplink, a client's as its source      to the Dispatcher (Packet-In); it came back
+    330       a fragment, from the uplink to a client        to the Dispatcher (Packet-In)
+    150       from the uplink, a client's as its source      to the Dispatcher; it came back
     50        from the uplink, to a client                   a hash that nobody reads, so that all fields count; NORMAL
 """
 
@@ -53,7 +54,7 @@ class DispatcherEntries:
 
     def _release(self, action: ReleasePackets, _: PacketIn) -> bytes:
         held: Iterable[PacketIn] = self._held.pop(action.entry.flow, ())
-        return b"".join(flow_entries.forward_packet(action.entry, self._uplink_port, *packet) for packet in held)
+        return b"".join(flow_entries.forward_packet(action.entry, self._uplink_port, packet) for packet in held)
 
     def _return(self, action: ReturnPacket, packet: PacketIn) -> bytes:
         rewritten = b"" if action.d_bid is None else wire.set_dst(action.d_bid)
@@ -62,6 +63,7 @@ class DispatcherEntries:
     def _watch(self, action: TrackUplink, _: PacketIn) -> bytes:
         entries = [
             flow_entries.switch_flow_by_flow(wire.network_match(self._uplink_port, prefix.version, dst=prefix))
+            + flow_entries.intercept_fragments_from(self._uplink_port, prefix)
             for prefix in action.prefixes
         ]
         if action.brings_back:

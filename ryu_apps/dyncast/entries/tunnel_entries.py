@@ -8,6 +8,7 @@ knows by that address which egress to send it to. All entries live in table 0, a
     400       from the tunnel, to an instance here     out of its port
     200 + 2n  flow identifier, to the D-SID            MAC address of the station, out of its port or the tunnel
     200 + 2n  the same turned round, from the D-SID    NORMAL: counts what comes home, and rewrites nothing
+    80        from the tunnel, a packet was too big    all other ports: the kernel says so of what was to go through it
     75        from the tunnel, anything else           dropped: a tunnel carries steered packets alone
 
 From the tunnel to the D-Router itself comes what is for the egress to decide: a flow that it has bound, or, at priority
@@ -23,18 +24,19 @@ from ryu_apps.dyncast.config.tunnel import Station, TunnelConfig
 from ryu_apps.dyncast.entries import flow_entries
 from ryu_apps.openflow import wire
 from ryu_apps.openflow.framework import ofproto_v1_3 as ofp
+from ryu_apps.openflow.packet_in import PacketIn
 from testbed.dyncast.affinity.table import AffinityEntry
 from testbed.net.addresses import Address
 
 _DELIVERY_PRIORITY = 400
-_DROP_PRIORITY = 75
+_TOO_BIG_PRIORITY, _DROP_PRIORITY = 80, 75
 _REMEMBERED = 4096  # stations of one D-Router; there may be more
 
 
 class TunnelEntries:
     """The entries of one D-Router; without a tunnel, there are none.
 
-    An agent may tell of an instance that is no station: flows bound to it get no entry, and `counters` says so.
+    An agent may report an instance that is no station: flows bound to it get no entry, and `counters` says so.
     """
 
     def __init__(self, tunnel: TunnelConfig | None, d_sids: frozenset[Address], counters: Counter[str]) -> None:
@@ -45,11 +47,11 @@ class TunnelEntries:
         self.stations: flow_entries.Stations = _by_mac(tunnel) if tunnel else {}
 
     def steers(self, d_sid: Address) -> bool:
-        """Tell whether the flows to a D-SID go by tunnel."""
+        """Return whether the flows to a D-SID go by tunnel."""
         return d_sid in self._d_sids
 
     def is_end(self, in_port: int) -> bool:
-        """Tell whether what came in by a port came through a tunnel."""
+        """Return whether what came in by a port came through a tunnel."""
         return in_port == self._port
 
     def for_everyone(self) -> bytes:
@@ -66,7 +68,11 @@ class TunnelEntries:
             )
             for station in here.values()
         )
-        return delivered + wire.add_entry(flow_entries.SERVICE_COOKIE, _DROP_PRIORITY, wire.port_match(self._port), b"")
+        return (
+            delivered
+            + b"".join(_pass_too_big(version, self._port) for version in (4, 6))
+            + wire.add_entry(flow_entries.SERVICE_COOKIE, _DROP_PRIORITY, wire.port_match(self._port), b"")
+        )
 
     def affinity(self, entry: AffinityEntry, port_block: int = 1) -> bytes:
         """Bind a flow in both directions, as `flow_entries.affinity` does."""
@@ -80,19 +86,29 @@ class TunnelEntries:
         )
         forward = wire.ip_match(flow.dst.version, *flow, port_block)
         return wire.add_entry(cookie, priority, reverse, _reverse_actions(station)) + wire.add_entry(
-            cookie, priority, forward, _forward_actions(station), entry.timeout_s, tells_removal=True
+            cookie, priority, forward, _forward_actions(station), entry.timeout_s, reports_removal=True
         )
 
-    def forward_packet(self, entry: AffinityEntry, in_port: int, data: bytes) -> bytes:
-        """Send the packet at hand as its entry would."""
+    def forward_packet(self, entry: AffinityEntry, packet: PacketIn) -> bytes:
+        """Send the packet at hand as its entry would; a fragment and an ICMP error, too, for nothing is rewritten."""
         station = self._station(entry)
-        return b"" if station is None else wire.packet_out(in_port, _forward_actions(station), data)
+        return b"" if station is None else wire.packet_out(packet.in_port, _forward_actions(station), packet.data)
 
     def _station(self, entry: AffinityEntry) -> Station | None:
         station = self._by_address.get(entry.d_bid)
         if station is None:
             self._counters["packets_to_no_station"] += 1
         return station
+
+
+def _pass_too_big(version: int, port: int) -> bytes:
+    """Have clients learn that what they sent is too big for the path of the tunnel.
+
+    A VXLAN device that is a port of the kernel's datapath answers so by itself, in the name of the D-SID, and hands the
+    answer in as if it had come through the tunnel. NORMAL would leave it in the tunnel's VLAN.
+    """
+    to_all = wire.output(ofp.OFPP_FLOOD)
+    return wire.add_entry(flow_entries.SERVICE_COOKIE, _TOO_BIG_PRIORITY, wire.too_big_match(version, port), to_all)
 
 
 def _by_mac(tunnel: TunnelConfig) -> flow_entries.Stations:

@@ -1,4 +1,4 @@
-"""What a control process answers to who looks into it: pages of sections, and the reset of its binding table.
+"""The answers of a control process to inspection: pages of sections, and the reset of its binding table.
 
 Between the requests of docs/inspect.md and the D-Router. Knows no socket and no OpenFlow.
 """
@@ -28,7 +28,7 @@ Confirm = Callable[[], bool]
 class Inspection:
     """Answers requests about one D-Router or Dispatcher.
 
-    `perform` carries out what ending flows takes; `confirm` waits until the switch did, and tells whether it did.
+    `perform` carries out what ending flows takes; `confirm` waits until the switch did, and returns whether it did.
     """
 
     def __init__(

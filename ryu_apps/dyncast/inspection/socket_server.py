@@ -2,28 +2,27 @@
 
 Owns the socket and the conversation (docs/inspect.md), not what is said. Each answer is made between two packets, in a
 few milliseconds; a client that wants more asks again. The socket is an abstract one: it has no file that could stay
-behind, and is seen in this network namespace only. It talks to root and to who owns this process, to nobody else.
+behind, and is seen in this network namespace only. It answers root and the owner of this process, nobody else.
 """
 
 from __future__ import annotations
 
 import json
-import logging
-import os
 import socket
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from struct import Struct
 from typing import Any
 
 from ryu_apps.openflow.framework import hub
+from testbed import json_documents
 from testbed.errors import TestbedError
+from testbed.linux.unix_peers import is_trusted
 from testbed.runtime.config import ConfigError
+from testbed.runtime.message_errors import MessageErrors
 
 _LONGEST_REQUEST = 4096
 _PATIENCE_S = 30.0
 _CONVERSATIONS = 8
-_CREDENTIALS = Struct("=3i")  # pid, uid, gid
 
 Answer = Callable[[Mapping[str, Any]], Mapping[str, object]]
 
@@ -35,9 +34,9 @@ class RequestError(TestbedError, ValueError):
 class InspectionSocket:
     """Answer requests with what `answer` returns; it may raise RequestError. Raises ConfigError for a taken name."""
 
-    def __init__(self, name: str, answer: Answer, logger: logging.Logger) -> None:
+    def __init__(self, name: str, answer: Answer, errors: MessageErrors) -> None:
         self._answer = answer
-        self._logger = logger
+        self._errors = errors
         self._open = 0
         self._listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
@@ -50,7 +49,7 @@ class InspectionSocket:
         """Serve until the thread is killed."""
         while True:
             connection, _ = self._listening.accept()
-            if self._open < _CONVERSATIONS and _is_trusted(connection):
+            if self._open < _CONVERSATIONS and is_trusted(connection):
                 self._open += 1
                 hub.spawn(self._converse, connection)
             else:
@@ -67,18 +66,13 @@ class InspectionSocket:
 
     def _respond(self, line: bytes) -> Mapping[str, object]:
         try:
-            request = json.loads(line)
+            request = json_documents.parse(line)
             if not isinstance(request, dict):
                 raise RequestError("a request must be a JSON object")
             return self._answer(request)
         except ValueError as error:
             return {"error": str(error)}
         except Exception as error:
-            # Whoever looks must not end the D-Router that is looked at.
-            self._logger.exception("a request could not be answered")
+            # An inspection must not end the D-Router that is looked at.
+            self._errors.note("inspection", error)
             return {"error": f"{type(error).__name__}: {error}"}
-
-
-def _is_trusted(connection: socket.socket) -> bool:
-    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    return _CREDENTIALS.unpack(credentials)[1] in (0, os.geteuid())

@@ -1,7 +1,7 @@
 """Messages that come back: a node's kernel says that nobody listens at the in-band port, and quotes what it got.
 
 Owns the form of that ICMP message (RFC 792, RFC 1122: "port unreachable" with the head of the packet) and the raw
-socket on which it is heard. What it means is `testbed.dyncast.monitoring.probing`'s business, which also looks whether
+socket on which it arrives. What it means is `testbed.dyncast.monitoring.probing`'s business, which also looks whether
 it is true.
 """
 
@@ -20,7 +20,7 @@ _LARGEST_QUOTATION = 1500
 
 
 class Returned(NamedTuple):
-    """What was sent (as much of it as was quoted), and to whom."""
+    """What was sent (as much of it as was quoted), and where to."""
 
     data: bytes
     to: IPv4Address
@@ -31,9 +31,9 @@ def receive_only_unreachable(icmp: socket.socket) -> None:
     icmp.setsockopt(_SOL_RAW, _ICMP_FILTER, struct.pack("=I", ~(1 << _UNREACHABLE) & 0xFFFFFFFF))
 
 
-def receive(icmp: socket.socket, port: int) -> Returned | None:
-    """Wait for an ICMP message; return what it quotes if that is a datagram to UDP port `port`."""
-    return parse(icmp.recv(_LARGEST_QUOTATION), port)
+def receive(icmp: socket.socket) -> bytes:
+    """Wait for an ICMP message; return the packet that holds it."""
+    return icmp.recv(_LARGEST_QUOTATION)
 
 
 def parse(packet: bytes, port: int) -> Returned | None:

@@ -1,4 +1,4 @@
-"""The counters of a D-Router's ports, read at an interval, told to the D-Router and written down.
+"""The counters of a D-Router's ports, read at an interval, passed to the D-Router and recorded.
 
 Owns the time of reading. What the figures mean is `testbed.dyncast.monitoring.port_state`'s business.
 """
@@ -16,16 +16,18 @@ from testbed.linux.port_reader import PortReader
 from testbed.net.port_counters import Reading
 from testbed.records.writer import RecordWriter
 
+_EARLY_SHARE = 0.2  # of the interval, if the process is awake anyway
+
 
 class HasPorts(Protocol):
-    """Who wants to know of its ports."""
+    """A node that gets the counters of its ports."""
 
     @property
     def ports(self) -> Mapping[str, PortState]:
         """Its ports, by name."""
 
     def on_port_counters(self, readings: Mapping[str, Reading]) -> None:
-        """Hear what the ports have sent and dropped so far."""
+        """Handle the cumulative counters of the ports: sent and dropped."""
 
 
 class Ports:
@@ -46,6 +48,7 @@ class Ports:
         self._site = site
         self._records = records
         self._logger = logger
+        self.early_s = _EARLY_SHARE * config.interval_s
         self._next_s = 0.0
 
     def next_timer_s(self) -> float:
@@ -53,8 +56,8 @@ class Ports:
         return self._next_s
 
     def on_timer(self, now_s: float) -> None:
-        """Read, tell and write down, if an interval has passed."""
-        if now_s < self._next_s:
+        """Read, pass on and record, if an interval has all but passed."""
+        if now_s < self._next_s - self.early_s:
             return
         self._next_s = now_s + self._interval_s
         try:

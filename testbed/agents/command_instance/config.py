@@ -15,9 +15,9 @@ from testbed.runtime.config import ConfigError
 from testbed.runtime.document import Document, ProcessConfig, Section
 from testbed.runtime.forms import Count, Length, Mapped, Number, OneOf, Port, Positive, Size, Texts
 
-# What an application may tell of itself. The others are for the testbed to say, or for nobody.
-TOLD_COUNTS = ("busy_workers", "queue_length", "sessions", "sessions_started", "completed", "refused")
-TOLD_FIGURES = (*TOLD_COUNTS, "utilisation", "service_time_ms", "capacity_per_s")
+# What an application may report of itself. The testbed measures the others, or nobody does.
+APPLICATION_COUNTS = ("busy_workers", "queue_length", "sessions", "sessions_started", "completed", "refused")
+APPLICATION_FIGURES = (*APPLICATION_COUNTS, "utilisation", "service_time_ms", "capacity_per_s")
 
 _POINTER = Section(Pointer, times=Number(is_positive=True))
 
@@ -46,19 +46,19 @@ class Readiness(Document):
 
 
 @dataclass(frozen=True)
-class Told(Document):
-    """Where the application tells figures of itself."""
+class ApplicationMetrics(Document):
+    """Where the application reports figures of itself."""
 
     url: str
     """Where it answers with JSON."""
     pointers: Annotated[Mapping[str, Pointer], Mapped(_POINTER)]
-    """Each metric that it tells, and where in the answer."""
+    """Each metric that it reports, and where in the answer."""
 
     def __post_init__(self) -> None:
-        unknown = [metric for metric in self.pointers if metric not in TOLD_FIGURES]
+        unknown = [metric for metric in self.pointers if metric not in APPLICATION_FIGURES]
         if unknown:
             raise ConfigError(
-                f"pointers.{unknown[0]} is no figure that an application tells; there are: {', '.join(TOLD_FIGURES)}"
+                f"pointers.{unknown[0]} is no figure of an application; there are: {', '.join(APPLICATION_FIGURES)}"
             )
 
 
@@ -88,14 +88,16 @@ class CommandConfig(ProcessConfig):
     """How many processors it may use; null: all."""
     argv: Annotated[tuple[str, ...], Length(1, "a list of strings")]
     """The command."""
+    within: Texts
+    """What starts it as whoever runs it."""
     environment: Texts
     """NAME=value each, beside what it inherits."""
     folder: Path
     """Where it runs."""
     ready: Readiness
     """When it serves: once all that is stated is so; with nothing stated, once its port is open."""
-    told: Told | None
-    """Where it tells figures of itself; null: it does not."""
+    application: ApplicationMetrics | None
+    """Where it reports figures of itself; null: it does not."""
     sample_interval_s: Positive
     """Its load is sampled this often."""
 

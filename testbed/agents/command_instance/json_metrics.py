@@ -1,24 +1,26 @@
-"""Figures that an application tells of itself: a JSON document at a local URL, read by pointers (RFC 6901).
+"""Figures that an application reports of itself: a JSON document at a local URL, read by pointers (RFC 6901).
 
 Owns one exchange and the reading of it. Which figures there are, and what they replace, is the instance's business.
 """
 
 from __future__ import annotations
 
-import http.client
-import json
+import http
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from testbed import json_documents
+from testbed.agents.http import client
 from testbed.errors import TestbedError
 
-_MAX_ANSWER_BYTES = 1 << 20
+_MOST = 2.0**53  # of any figure: up to there, a float is every whole number
 
 
 class UnreadableFigures(TestbedError, ValueError):
-    """An answer that tells nothing usable, and why."""
+    """An answer that has nothing usable, and why."""
 
 
 @dataclass(frozen=True)
@@ -31,28 +33,33 @@ class Pointer:
     """What it is multiplied by to be in the unit of its metric."""
 
 
-def fetch(url: str, timeout_s: float) -> Any:
-    """Return the document at an http:// URL. Blocks. Raises UnreadableFigures or OSError."""
+def fetch(url: str, limit_s: float) -> Any:
+    """Return the document at an http:// URL, within a time. Blocks. Raises UnreadableFigures or OSError."""
     parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=timeout_s)
+    path = f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}"
     try:
-        connection.request("GET", f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}")
-        answer = connection.getresponse()
-        if answer.status != http.client.OK:
-            raise UnreadableFigures(f"status {answer.status}")
-        return json.loads(answer.read(_MAX_ANSWER_BYTES))
-    except (http.client.HTTPException, ValueError) as error:
-        raise UnreadableFigures(str(error) or type(error).__name__) from error
-    finally:
-        connection.close()
+        answer = client.get(parts.hostname or "", parts.port or 80, path, limit_s)
+    except client.BadAnswer as error:
+        raise UnreadableFigures(str(error)) from error
+    return document(answer)
+
+
+def document(answer: client.Answer) -> Any:
+    """Return the document that an answer is. Raises UnreadableFigures."""
+    if answer.status != http.HTTPStatus.OK:
+        raise UnreadableFigures(f"status {answer.status}")
+    try:
+        return json_documents.parse(answer.body)
+    except ValueError as error:
+        raise UnreadableFigures(str(error)[:200]) from error
 
 
 def read(document: Any, pointers: Mapping[str, Pointer]) -> dict[str, float]:
     """Return each figure that a document has, by metric. Raises UnreadableFigures naming the pointer."""
-    return {metric: _number(document, pointer) * pointer.times for metric, pointer in pointers.items()}
+    return {metric: _figure(document, pointer) for metric, pointer in pointers.items()}
 
 
-def _number(document: Any, pointer: Pointer) -> float:
+def _figure(document: Any, pointer: Pointer) -> float:
     value = document
     for step in pointer.at.split("/")[1:]:
         step = step.replace("~1", "/").replace("~0", "~")
@@ -60,6 +67,8 @@ def _number(document: Any, pointer: Pointer) -> float:
             value = value[int(step)] if isinstance(value, Sequence) else value[step]
         except (KeyError, IndexError, ValueError, TypeError):
             raise UnreadableFigures(f"there is nothing at {pointer.at}") from None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
-        raise UnreadableFigures(f"{pointer.at} is {value!r}, which is no number >= 0"[:200])
-    return value
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    figure: float = value * pointer.times if is_number and 0 <= value <= _MOST else math.nan
+    if not figure <= _MOST:
+        raise UnreadableFigures(f"{pointer.at} is {value!r}"[:160] + f", which is no number in 0..{_MOST:g}")
+    return figure

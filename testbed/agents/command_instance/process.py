@@ -1,34 +1,39 @@
 """A service instance that is somebody else's program: `python -m testbed.agents.command_instance CONFIG.json`.
 
 Owns the composition (docs/processes.md, "Command instance"): the command, whether it serves, its figures at the admin
-port, its tables. To D-MAs and faults it is an instance like any other: it is there once its admin port is, drains when
-told, and crashes when the command ends by itself. Knows nothing of what the command does.
+port, its tables. To D-MAs and faults it is an instance like any other: it is there once its admin port is, drains on
+request, and crashes when the command ends by itself. Knows nothing of what the command does.
 """
 
 from __future__ import annotations
 
 import asyncio
-import http.client
+import http
 import os
 import sys
+from collections import Counter
 from socket import SOCK_STREAM
 
-from testbed.agents.command_instance.config import TOLD_COUNTS, CommandConfig, Told
+from testbed.agents.command_instance.config import APPLICATION_COUNTS, ApplicationMetrics, CommandConfig
 from testbed.agents.command_instance.json_metrics import UnreadableFigures, fetch, read
 from testbed.agents.host.addresses import bound_socket
 from testbed.agents.host.cpu_limit import CpuLimit
 from testbed.agents.host.flow_tap import FlowTap, TappedFlows
 from testbed.agents.host.resource_use import ResourceUse, cores_available, memory_limit_bytes
 from testbed.agents.host.socket_table import connections, is_open
+from testbed.agents.host.state_socket import StateSocket
+from testbed.agents.http import client
 from testbed.agents.http.admin import AdminService
 from testbed.agents.http.server import HttpServer
+from testbed.records import control_rows
 from testbed.records.writer import RecordWriter
 from testbed.runtime.child_command import Command, how_it_ended
 from testbed.runtime.lifecycle import ProcessFailure, announce_ready
+from testbed.runtime.message_errors import MessageErrors
 
 _GRACE_S = 2.0  # of the three seconds in which a process of a run ends
 _LOOK_S = 0.05
-_ASK_TIMEOUT_S = 1.0
+_ASK_LIMIT_S = 1.0
 
 
 class CommandInstance:
@@ -43,9 +48,11 @@ class CommandInstance:
         self._limit = CpuLimit(config.name, config.cpu_limit) if config.cpu_limit else None
         self._command: Command | None = None
         self._admin: HttpServer | None = None
-        self._told: dict[str, float] = {}
+        self._reported: dict[str, float] = {}
         self._complaint = ""
+        self._errors = MessageErrors(Counter())
         self._state = "up"
+        self._states = StateSocket(self.set_state)
         self._cores = config.cpu_limit or cores_available()
         self._use = ResourceUse(self._cores, self._loop.time(), 0.0)
         self._memory_limit_bytes = memory_limit_bytes()
@@ -56,11 +63,12 @@ class CommandInstance:
         for sock in self._tap.sockets:
             self._loop.add_reader(sock, self._look)
         environment = dict(item.split("=", 1) for item in config.environment)
-        self._command = Command(config.argv, config.folder, environment, self._enter_limit)
+        self._command = Command([*config.within, *config.argv], config.folder, environment, self._enter_limit)
         await self._wait_until_it_serves(self._command)
-        await self._ask(config.told)
-        self._admin = HttpServer(AdminService(self.metrics, self.set_state).handle)
+        await self._ask(config.application)
+        self._admin = HttpServer(AdminService(self.metrics).handle, errors=self._errors)
         await self._admin.serve(bound_socket(SOCK_STREAM, config.admin_port, "admin_port"))
+        await self._states.serve(config.admin_port)
 
     async def serve(self) -> None:
         """Write a row of load each sample interval, and what has ended since. Raises ProcessFailure at its end."""
@@ -71,7 +79,7 @@ class CommandInstance:
             code = await self._command.wait(max(0.0, due_s - self._loop.time()))
             if code is not None:
                 raise self._crash(self._command, code)
-            await self._ask(self._config.told)
+            await self._ask(self._config.application)
             now_s = self._loop.time()
             self._write_load(self._command, now_s)
             self._write_flows(self._flows.due_rows(now_s))
@@ -83,22 +91,22 @@ class CommandInstance:
         if self._command is not None:
             self._write_load(self._command, self._loop.time())
             self._command.end(_GRACE_S)
+        self._states.close()
         if self._admin is not None:
             await self._admin.close()
         self._look()
         self._write_flows(self._flows.all_rows())
-        if self._tap.unseen:  # then `affinity` is not the whole truth
-            self._records.write(
-                "control",
-                {"time_s": self._loop.time(), "node": self._config.name, "direction": "local", "peer": "",
-                 "kind": "flow_packets_unseen", "messages": self._tap.unseen, "bytes": 0},
-            )  # fmt: skip
+        counters = self._errors.counters
+        counters["flow_packets_unseen"] += self._tap.dropped  # then `affinity` is not the whole truth
+        counters["flow_packets_malformed"] += self._tap.malformed
+        for row in control_rows.local(self._loop.time(), self._config.name, +counters):
+            self._records.write("control", row)
         self._tap.close()
         if self._limit is not None:
             self._limit.remove()
 
     def metrics(self) -> dict[str, object]:
-        """Return the L0 metrics of the moment, as the admin port gives them; what the application tells goes first."""
+        """Return the L0 metrics of the moment, as the admin port has them; reported ones go first."""
         assert self._command is not None
         config, figures = self._config, self._figures()
         service_time_s = figures["service_time_ms"] / 1e3
@@ -126,7 +134,7 @@ class CommandInstance:
         sessions = self._flows.active(self._loop.time())
         if self._config.protocol == "tcp":
             sessions = connections(self._config.port)
-        sessions = int(self._told.get("sessions", sessions))  # what it tells, the next two go by
+        sessions = int(self._reported.get("sessions", sessions))  # the next two follow from what it reports
         return {
             "busy_workers": min(workers, sessions),
             "queue_length": max(0, sessions - workers),
@@ -137,7 +145,7 @@ class CommandInstance:
             "service_time_ms": self._config.service_time_ms,
             "completed": self._flows.ended,
             "refused": 0,
-            **self._told,
+            **self._reported,
         }
 
     def _enter_limit(self) -> None:
@@ -183,18 +191,20 @@ class CommandInstance:
             f"(all it said: {command.output})"
         )
 
-    async def _ask(self, told: Told | None) -> None:
-        """Ask the application for its figures; the former ones are given up where it does not say."""
-        if told is None:
+    async def _ask(self, application: ApplicationMetrics | None) -> None:
+        """Ask the application for its figures; without an answer the former ones are dropped."""
+        if application is None:
             return
         try:
-            document = await asyncio.to_thread(fetch, told.url, _ASK_TIMEOUT_S)
-            figures, complaint = read(document, told.pointers), ""
-            self._told = {metric: int(value) if metric in TOLD_COUNTS else value for metric, value in figures.items()}
-            if "utilisation" in self._told:
-                self._told["utilisation"] = min(1.0, self._told["utilisation"])
+            document = await asyncio.to_thread(fetch, application.url, _ASK_LIMIT_S)
+            figures, complaint = read(document, application.pointers), ""
+            self._reported = {
+                metric: int(value) if metric in APPLICATION_COUNTS else value for metric, value in figures.items()
+            }
+            if "utilisation" in self._reported:
+                self._reported["utilisation"] = min(1.0, self._reported["utilisation"])
         except (UnreadableFigures, OSError) as error:
-            self._told, complaint = {}, f"{told.url}: {error}; its figures are taken from /proc meanwhile"
+            self._reported, complaint = {}, f"{application.url}: {error}; its figures are taken from /proc meanwhile"
         if complaint and complaint != self._complaint:
             print(complaint, file=sys.stderr, flush=True)
         self._complaint = complaint
@@ -230,14 +240,10 @@ def _tapped(config: CommandConfig) -> FlowTap:
 
 
 def _answers(config: CommandConfig, path: str) -> bool:
-    connection = http.client.HTTPConnection(str(config.host), config.port, timeout=_ASK_TIMEOUT_S)
     try:
-        connection.request("GET", path)
-        return connection.getresponse().status < http.client.BAD_REQUEST
-    except (OSError, http.client.HTTPException):
+        return client.get(str(config.host), config.port, path, _ASK_LIMIT_S).status < http.HTTPStatus.BAD_REQUEST
+    except (OSError, client.BadAnswer):
         return False
-    finally:
-        connection.close()
 
 
 async def serve(config: CommandConfig, records: RecordWriter) -> None:

@@ -1,4 +1,4 @@
-"""Addresses as sockets tell them, as the tables want them; and listening sockets for both families.
+"""Addresses of sockets, as the tables have them; and listening sockets for both families.
 
 Owns the dual-stack convention: one IPv6 socket serves IPv4 too, and what it reports as `::ffff:10.0.0.1`
 is written as `10.0.0.1`.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import socket
 
+from testbed.net.addresses import Address
 from testbed.runtime.lifecycle import ProcessFailure
 
 _MAPPED_PREFIX = "::ffff:"
@@ -45,6 +46,25 @@ def bound_socket(kind: socket.SocketKind, port: int, purpose: str) -> socket.soc
         }.get(error.errno or 0, f"cannot be bound: {error.strerror}")
         raise ProcessFailure(f"{purpose} {port} {way_out}") from error
     return bound
+
+
+def bound_at(address: Address, port: int) -> socket.socket:
+    """Return a TCP socket bound to an address and a port (0: any that is free). Raises ProcessFailure naming both."""
+    bound = socket.socket(socket.AF_INET6 if address.version == 6 else socket.AF_INET)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((str(address), port))
+    except OSError as error:
+        bound.close()
+        text = f"cannot serve at {address} port {port}: {error.strerror}; choose another port"
+        raise ProcessFailure(text) from error
+    return bound
+
+
+def url_of(listening: socket.socket) -> str:
+    """Return the URL of what is served by HTTP at a bound socket."""
+    host, port = listening.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def _has_ipv6() -> bool:

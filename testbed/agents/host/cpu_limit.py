@@ -11,9 +11,11 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from testbed.records.file_names import file_name
 from testbed.runtime.lifecycle import ProcessFailure
 
-RUN_TAG_VARIABLE = "DYNCAST_RUN"
+RUN_TAG_VARIABLE, RUN_OWNER_VARIABLE = "DYNCAST_RUN", "DYNCAST_RUN_OWNER"
+_OWNER_ATTRIBUTE = "trusted.dyncast-run-owner"  # of the run's group; testbed.emulation.remains reads it
 _PERIOD_US = 100_000
 _MIN_QUOTA_US = 1_000  # the kernel takes no less
 _WAY_OUT = "run as root where control groups are writable, set cpu_limit to null, or use mode 'clock'"
@@ -26,17 +28,17 @@ class CpuLimit:
         tag = os.environ.get(RUN_TAG_VARIABLE) or str(os.getpid())
         root, is_v2 = _find_hierarchy()
         self._parent = root / f"dyncast-{tag}"
-        self._group = self._parent / name
+        self._group = self._parent / file_name(name)
         quota_us = max(_MIN_QUOTA_US, round(cores * _PERIOD_US))
         try:
             if is_v2:
                 _enable_cpu(root)
-                self._parent.mkdir(exist_ok=True)
+                _make_group_of_run(self._parent)
                 _enable_cpu(self._parent)
                 self._group.mkdir(exist_ok=True)
                 (self._group / "cpu.max").write_text(f"{quota_us} {_PERIOD_US}")
             else:
-                self._parent.mkdir(exist_ok=True)
+                _make_group_of_run(self._parent)
                 self._group.mkdir(exist_ok=True)
                 (self._group / "cpu.cfs_period_us").write_text(str(_PERIOD_US))
                 (self._group / "cpu.cfs_quota_us").write_text(str(quota_us))
@@ -60,7 +62,7 @@ class CpuLimit:
 
 
 def hierarchy(mounts: Iterable[str]) -> tuple[Path, bool] | None:
-    """Return the mount point that can limit CPU and whether it is cgroup v2, given lines of /proc/mounts."""
+    """Return the mount point that can limit CPU and whether it is cgroup v2, by lines of /proc/mounts."""
     found_v1 = None
     for line in mounts:
         fields = line.split(" ")
@@ -81,6 +83,13 @@ def _find_hierarchy() -> tuple[Path, bool]:
     if found is None:
         raise ProcessFailure(f"cpu_limit: no mounted control group hierarchy has the cpu controller; {_WAY_OUT}")
     return found
+
+
+def _make_group_of_run(folder: Path) -> None:
+    """Make the group of a whole run, and write down whose it is: a cleaner may see it from another container."""
+    folder.mkdir(exist_ok=True)
+    with contextlib.suppress(OSError):  # without attributes it is removed by its run alone
+        os.setxattr(folder, _OWNER_ATTRIBUTE, os.environ.get(RUN_OWNER_VARIABLE, "").encode())
 
 
 def _enable_cpu(folder: Path) -> None:

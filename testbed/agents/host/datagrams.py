@@ -11,6 +11,7 @@ import struct
 from typing import NamedTuple
 
 from testbed.agents.host.addresses import bound_socket, plain_address
+from testbed.linux.socket_buffers import widen
 
 _IP_PKTINFO = 8  # linux/in.h; `socket` has it from Python 3.12 on only
 _INFO_4 = struct.Struct("@I4s4s")
@@ -18,7 +19,6 @@ _INFO_6 = struct.Struct("@16sI")
 _ANCILLARY_BYTES = socket.CMSG_SPACE(max(_INFO_4.size, _INFO_6.size))
 _MAX_DATAGRAM_BYTES = 65535
 _BUFFER_BYTES = 4 << 20
-_SO_RCVBUFFORCE, _SO_SNDBUFFORCE = 33, 32  # asm-generic/socket.h
 
 Control = tuple[int, int, bytes]
 
@@ -46,7 +46,7 @@ class DatagramSocket:
         else:
             self._socket.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
         self._local: dict[bytes, tuple[str, tuple[Control, ...]]] = {}  # the host's few addresses, as packed
-        self._widen_buffers()
+        widen(self._socket, _BUFFER_BYTES)
 
     def fileno(self) -> int:
         """Return the descriptor, for the event loop."""
@@ -92,10 +92,3 @@ class DatagramSocket:
             known = self._local[info] = (plain_address(text), (control,))
             return known
         return "", ()
-
-    def _widen_buffers(self) -> None:
-        for forced, asked in ((_SO_RCVBUFFORCE, socket.SO_RCVBUF), (_SO_SNDBUFFORCE, socket.SO_SNDBUF)):
-            try:
-                self._socket.setsockopt(socket.SOL_SOCKET, forced, _BUFFER_BYTES)
-            except OSError:  # not root: what the system allows
-                self._socket.setsockopt(socket.SOL_SOCKET, asked, _BUFFER_BYTES)

@@ -55,20 +55,23 @@ class FlowLedger:
             tally.bytes += size_bytes
 
     def ended(self, key: FlowKey, tally: FlowTally) -> None:
-        """Take in a flow that has ended, with its whole tally (TCP: one per connection)."""
-        self._ended.append({**self._identity, **key._asdict(), **vars(tally)})
+        """Take in a connection that has ended, with its whole tally."""
+        self._ended.append(self._row(key, tally, ended=1))
 
     def due_rows(self, now_s: float) -> list[Row]:
         """Return, once, the rows of flows that ended or idled."""
         for key in [key for key, tally in self._open.items() if now_s - tally.last_s >= self._idle_s]:
-            self.ended(key, self._open.pop(key))
+            self._ended.append(self._row(key, self._open.pop(key)))
         rows, self._ended = self._ended, []
         return rows
 
     def all_rows(self) -> list[Row]:
         """Return, once, the rows of every flow there is."""
         for key, tally in self._open.items():
-            self.ended(key, tally)
+            self._ended.append(self._row(key, tally))
         self._open.clear()
         rows, self._ended = self._ended, []
         return rows
+
+    def _row(self, key: FlowKey, tally: FlowTally, ended: int | None = None) -> Row:
+        return {**self._identity, **key._asdict(), **vars(tally), "ended": ended}

@@ -1,7 +1,8 @@
 """What an instance uses of its machine: CPU share, resident memory, network throughput, and their limits.
 
 Owns reading `/proc` and the memory control group: the raw (L0) computing and communication metrics of the CATS metric
-definition that an instance cannot tell from its own work. Knows nothing of services; the caller says when to sample.
+definition that an instance cannot distinguish from its own work. Knows nothing of services; the caller says when to
+sample.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ def memory_limit_bytes() -> int:
 
 
 def cgroup_limits(mounts: Iterable[str], memberships: Iterable[str]) -> list[int]:
-    """Return the memory limits of a process's control groups, given lines of /proc/mounts and /proc/self/cgroup."""
+    """Return the memory limits of a process's control groups, by lines of /proc/mounts and /proc/self/cgroup."""
     groups: dict[str, str] = {}
     for line in memberships:
         _, controllers, path = line.split(":", 2)
@@ -102,7 +103,7 @@ def traffic_now() -> Traffic:
 
 
 def traffic(lines: Iterable[str]) -> Traffic:
-    """Return the octets that lines of /proc/net/dev tell of."""
+    """Return the octets that lines of /proc/net/dev count."""
     received = sent = 0
     for line in lines:
         name, colon, counts = line.partition(":")

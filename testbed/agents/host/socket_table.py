@@ -15,7 +15,7 @@ _FOLDER = Path("/proc/self/net")
 
 
 def is_open(protocol: str, port: int) -> bool:
-    """Tell whether somebody listens at a TCP port, or has bound a UDP port."""
+    """Return whether somebody listens at a TCP port, or has bound a UDP port."""
     return any(
         (state == _LISTEN or protocol == "udp") for local, _, state in _sockets(protocol) if _port(local) == port
     )

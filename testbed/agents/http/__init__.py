@@ -1,1 +1,1 @@
-"""HTTP for all agents: protocol, server and admin port."""
+"""HTTP for all agents: protocol, server and admin port, bounded connections of aiohttp's servers."""

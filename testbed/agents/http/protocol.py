@@ -79,7 +79,7 @@ class RequestParser:
 
     @property
     def is_idle(self) -> bool:
-        """Tell whether the stream stands between two requests."""
+        """Return whether the stream stands between two requests."""
         return self._head is None and not self._buffer
 
     def feed(self, data: bytes) -> None:
@@ -131,7 +131,7 @@ class RequestParser:
         return self._left == 0
 
     def _skip_chunks(self) -> bool:
-        """Pass over a chunked body (RFC 9112 section 7.1) as far as it has come; tell whether it is over."""
+        """Pass over a chunked body (RFC 9112 section 7.1) as far as it has come; return whether it is over."""
         while True:
             if self._left:
                 # The line end after the data counts as part of the chunk while it is skipped.
@@ -208,7 +208,7 @@ def _parse_fields(lines: list[bytes]) -> dict[bytes, bytes]:
             raise HttpError(400, "a header field is malformed")
         key = name.lower()
         if key in fields and key in (b"host", b"content-length"):
-            raise HttpError(400, f"the field {name.decode('ascii')} is given twice")
+            raise HttpError(400, f"the field {name.decode('ascii')} is there twice")
         fields[key] = fields[key] + b"," + value if key in fields else value
     return fields
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from socket import IPPROTO_TCP, TCP_INFO, TCP_NODELAY, socket
@@ -17,6 +18,7 @@ from typing import cast
 from testbed.agents.host.addresses import plain_address
 from testbed.agents.host.flow_ledger import FlowKey, FlowTally
 from testbed.agents.http.protocol import CONTINUE, HttpError, Request, RequestParser, response_head
+from testbed.runtime.message_errors import MessageErrors
 
 KEEP_ALIVE_S = 75.0
 _LINGER_S = 1.0
@@ -55,7 +57,7 @@ class HttpConnection(asyncio.Protocol):
         self._at_eof = False
         self._closes_after_body = False
         self._is_refused = False
-        self._opened_s = self.heard_s = 0.0
+        self._opened_s = self.received_s = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin: note the flow key."""
@@ -64,7 +66,7 @@ class HttpConnection(asyncio.Protocol):
         sock.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
         peer, local = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
         self._key = FlowKey("tcp", plain_address(peer[0]), peer[1], plain_address(local[0]), local[1])
-        self._opened_s = self.heard_s = self._server.loop.time()
+        self._opened_s = self.received_s = self._server.loop.time()
         self._server.connections.add(self)
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -76,7 +78,7 @@ class HttpConnection(asyncio.Protocol):
             received, segments = _TCP_INFO_BYTES_RECEIVED.unpack_from(info)
         except (OSError, struct.error):
             received = segments = 0
-        self._server.flow_ended(self._key, FlowTally(self._opened_s, self.heard_s, segments, received))
+        self._server.flow_ended(self._key, FlowTally(self._opened_s, self.received_s, segments, received))
 
     @property
     def _is_busy(self) -> bool:
@@ -84,12 +86,12 @@ class HttpConnection(asyncio.Protocol):
 
     @property
     def is_gone(self) -> bool:
-        """Tell whether the client has left, so that nobody will read an answer."""
+        """Return whether the client has left, so that nobody will read an answer."""
         return self._transport.is_closing()
 
     def data_received(self, data: bytes) -> None:
         """Take in bytes."""
-        self.heard_s = self._server.loop.time()
+        self.received_s = self._server.loop.time()
         if self._is_refused:
             return
         self._parser.feed(data)
@@ -130,7 +132,7 @@ class HttpConnection(asyncio.Protocol):
 
     def close_if_idle_since(self, time_s: float) -> None:
         """End a connection that stands between requests (or never sent a whole one) since `time_s`."""
-        if not self._is_busy and self.heard_s < time_s:
+        if not self._is_busy and self.received_s < time_s:
             self._transport.close()
 
     def abort(self) -> None:
@@ -138,6 +140,13 @@ class HttpConnection(asyncio.Protocol):
         self._transport.abort()
 
     def _proceed(self) -> None:
+        try:
+            self._serve()
+        except Exception as error:
+            self._server.errors.note("http_request", error)
+            self.abort()
+
+    def _serve(self) -> None:
         """Hand the next request to the handler, unless one is in hand: answers go out in order."""
         while not self._is_busy and not self._is_refused and not self._transport.is_closing():
             try:
@@ -199,7 +208,7 @@ class HttpServer:
     """Serve HTTP on one socket.
 
     `handle` gets every good request; `flow_ended` each connection's key and tally; `bad_request` is called
-    for each request that was none.
+    for each request that was none; `errors` has those that could not be handled.
     """
 
     def __init__(
@@ -207,10 +216,12 @@ class HttpServer:
         handle: Handler,
         flow_ended: Callable[[FlowKey, FlowTally], None] = lambda _key, _tally: None,
         bad_request: Callable[[], None] = lambda: None,
+        errors: MessageErrors | None = None,
     ) -> None:
         self.handle = handle
         self.flow_ended = flow_ended
         self.bad_request = bad_request
+        self.errors = errors or MessageErrors(Counter())
         self.connections: set[HttpConnection] = set()
         self.loop = asyncio.get_running_loop()
         self._server: asyncio.AbstractServer | None = None

@@ -9,12 +9,15 @@ from __future__ import annotations
 import asyncio
 import resource
 import time
+from collections import Counter
+from collections.abc import Iterable
 from random import Random
 from socket import SOCK_STREAM
 
 from testbed.agents.host.addresses import bound_socket
 from testbed.agents.host.flow_ledger import FlowLedger
 from testbed.agents.host.resource_use import ResourceUse, cores_available, memory_bytes, memory_limit_bytes
+from testbed.agents.host.state_socket import StateSocket
 from testbed.agents.http.admin import AdminService
 from testbed.agents.http.server import HttpServer
 from testbed.agents.instance.config import InstanceConfig
@@ -23,8 +26,10 @@ from testbed.agents.instance.processor import ClockProcessor, Processor
 from testbed.agents.instance.rtp_service import RtpService
 from testbed.agents.instance.state_publisher import StatePublisher, WatchedProcessor
 from testbed.dyncast_io.shared_state import Figures, TrueState
+from testbed.records import control_rows
 from testbed.records.writer import RecordWriter
 from testbed.runtime.lifecycle import announce_ready
+from testbed.runtime.message_errors import MessageErrors
 
 _MAX_OPEN_FILES = 65_536
 
@@ -54,16 +59,19 @@ class Instance:
         self._use = ResourceUse(cores, self._loop.time(), self._cpu_s())
         self._memory_limit_bytes = memory_limit_bytes()
         self._state = "up"
+        self._states = StateSocket(self.set_state)
+        self._errors = MessageErrors(Counter())
 
     async def open(self) -> None:
         """Take the ports and serve. Raises ProcessFailure if one is taken."""
         config = self._config
-        admin = AdminService(self.metrics, self.set_state)
-        await self._serve_http(config.admin_port, "admin_port", HttpServer(admin.handle))
+        admin = AdminService(self.metrics)
+        await self._serve_http(config.admin_port, "admin_port", HttpServer(admin.handle, errors=self._errors))
+        await self._states.serve(config.admin_port)
         if config.http_port is not None:
             work = config.service_time.distribution
             self._http = HttpService(config.name, self._processor, lambda: work.draw_s(self._job_rng))
-            server = HttpServer(self._http.handle, self._flows.ended, self._http.count_bad_request)
+            server = HttpServer(self._http.handle, self._flows.ended, self._http.count_bad_request, self._errors)
             await self._serve_http(config.http_port, "http_port", server)
         if config.rtp_port is not None:
             for port in range(config.rtp_port, config.rtp_port + 2 * config.rtp_pairs, 2):
@@ -81,7 +89,7 @@ class Instance:
             self._processor.check()
             self._write_load(now_s)
             if self._publisher:
-                self._publisher.publish()  # for streams that fell silent: nothing else tells of that
+                self._publisher.publish()  # for streams that fell silent: nothing else shows that
             self._write("affinity", self._flows.due_rows(now_s))
             for service in self._rtp:
                 self._write("rtp", service.streams.due_rows(now_s))
@@ -96,14 +104,17 @@ class Instance:
             for service in self._rtp:
                 service.close()
                 self._write("rtp", service.streams.all_rows())
+            self._states.close()
             for server in self._http_servers:
                 await server.close()
             self._write("affinity", self._flows.all_rows())
+            counters = self._errors.counters + Counter(packets_unsent=self._unsent())
+            self._write("control", control_rows.local(self._loop.time(), self._config.name, counters))
         finally:
             self._processor.close()
 
     def metrics(self) -> dict[str, object]:
-        """Return the L0 metrics of the moment, as the admin port gives them."""
+        """Return the L0 metrics of the moment, as the admin port has them."""
         load = self._processor.load()
         malformed = sum(service.malformed for service in self._rtp)
         return {
@@ -127,7 +138,7 @@ class Instance:
             "throughput_bps": round(self._use.throughput_bps),
             "malformed": malformed + (self._http.bad_requests if self._http else 0),
             "abandoned": self._http.abandoned if self._http else 0,
-            "unsent": sum(service.unsent for service in self._rtp),
+            "unsent": self._unsent(),
         }
 
     def set_state(self, state: str) -> None:
@@ -154,6 +165,7 @@ class Instance:
             self._processor,
             lambda: config.packet_time.distribution.draw_s(self._packet_rng),
             self._flows,
+            self._errors,
         )
 
     async def _serve_http(self, port: int, purpose: str, server: HttpServer) -> None:
@@ -199,7 +211,10 @@ class Instance:
             },
         )
 
-    def _write(self, table: str, rows: list[dict[str, object]]) -> None:
+    def _unsent(self) -> int:
+        return sum(service.unsent for service in self._rtp)
+
+    def _write(self, table: str, rows: Iterable[dict[str, object]]) -> None:
         for row in rows:
             self._records.write(table, row)
 

@@ -1,4 +1,4 @@
-"""What serves the jobs of an instance: one pool of workers and one bounded FIFO queue.
+"""The service of an instance's jobs: one pool of workers and one bounded FIFO queue.
 
 Owns the interface of such a pool and the one that works by the clock: `WorkQueue` says when a job starts
 and finishes, a timer of the event loop calls back at that time. The pool that burns CPU is in `burn.py`.
@@ -44,7 +44,7 @@ class Processor(Protocol):
         """Raise ProcessFailure if the workers can serve no more."""
 
     def close(self) -> None:
-        """Stop; jobs in the system are given up."""
+        """Stop; jobs in the system are abandoned."""
 
 
 class ClockProcessor:

@@ -16,6 +16,7 @@ from testbed.agents.instance.rtp_streams import RtpStreams
 from testbed.queueing.work_queue import Accepted
 from testbed.rtp import header as rtp_header
 from testbed.rtp import rtcp
+from testbed.runtime.message_errors import MessageErrors
 
 _BATCH = 64  # datagrams per turn of the loop, so that timers are not held up by a burst
 
@@ -31,12 +32,14 @@ class RtpService:
         processor: Processor,
         draw_work_s: Callable[[], float],
         flows: FlowLedger,
+        errors: MessageErrors,
     ) -> None:
         self._name = name
         self._ssrc = ssrc
         self._processor = processor
         self._draw_work_s = draw_work_s
         self._flows = flows
+        self._errors = errors
         self.streams = RtpStreams(name)
         self.malformed = 0  # datagrams that were neither RTP nor RTCP
         self._loop = asyncio.get_running_loop()
@@ -68,7 +71,10 @@ class RtpService:
             now_s = self._loop.time()
             key = FlowKey("udp", datagram.src, datagram.src_port, datagram.dst, datagrams.port)
             self._flows.packet(key, now_s, len(datagram.data))
-            take(datagram, now_s)
+            try:
+                take(datagram, now_s)
+            except Exception as error:
+                self._errors.note("rtp", error)
 
     def _take_media(self, datagram: Datagram, now_s: float) -> None:
         data = datagram.data

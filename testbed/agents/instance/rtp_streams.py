@@ -1,7 +1,8 @@
-"""The RTP streams an instance hears: their statistics, their RTCP, their ends.
+"""The RTP streams an instance receives: their statistics, their RTCP, their ends.
 
 Owns the rows of the `rtp` table with direction `up`. Pure: packets come in parsed and with their arrival
-time; rows and report blocks go out. A stream ends by BYE, or when it has been silent for long.
+time; rows and report blocks go out. A stream ends by BYE. One that has been silent for long gets its row, and another
+if it goes on.
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ from dataclasses import asdict, dataclass
 
 from testbed.rtp.header import RtpHeader
 from testbed.rtp.rtcp import Compound, ReportBlock, SenderReport
-from testbed.rtp.statistics import StreamStatistics, clock_rate_hz
+from testbed.rtp.statistics import StreamStatistics
 
 ACTIVE_S = 2.0
 IDLE_S = 30.0
+_MOST_QUIET = 4096
 Row = dict[str, object]
 Key = tuple[str, int, int]  # source address, source port, SSRC
 
@@ -22,7 +24,7 @@ Key = tuple[str, int, int]  # source address, source port, SSRC
 class _Stream:
     payload_type: int
     statistics: StreamStatistics
-    heard_s: float
+    received_s: float
     has_left: bool = False
     ntp_middle: int | None = None
     reported_s: float = 0.0
@@ -30,11 +32,12 @@ class _Stream:
 
 
 class RtpStreams:
-    """Every stream heard of late, by source address, source port and SSRC."""
+    """Every stream received recently, by source address, source port and SSRC."""
 
     def __init__(self, receiver: str) -> None:
         self._receiver = receiver
         self._streams: dict[Key, _Stream] = {}
+        self._quiet: dict[Key, _Stream] = {}  # whose row is written, the longest silent first
         self.started = 0
 
     def receive(self, header: RtpHeader, src: str, src_port: int, arrival_s: float, size_bytes: int) -> None:
@@ -42,16 +45,16 @@ class RtpStreams:
         key = (src, src_port, header.ssrc)
         stream = self._streams.get(key)
         if stream is None:
-            statistics = StreamStatistics(clock_rate_hz(header.payload_type))
             self.started += 1
-            stream = self._streams[key] = _Stream(header.payload_type, statistics, arrival_s)
-        stream.heard_s = arrival_s
+            stream = self._quiet.pop(key, None) or _Stream(header.payload_type, StreamStatistics(), arrival_s)
+            self._streams[key] = stream
+        stream.received_s = arrival_s
         sent_s = None if header.sent_ns is None else header.sent_ns / 1e9
-        stream.statistics.receive(header.sequence, header.timestamp, arrival_s, sent_s, size_bytes)
+        stream.statistics.receive(header.sequence, header.timestamp, arrival_s, sent_s, size_bytes, header.payload_type)
 
     def active(self, now_s: float) -> int:
-        """Return how many streams were heard in the last two seconds and have not said goodbye."""
-        return sum(now_s - stream.heard_s <= ACTIVE_S and not stream.has_left for stream in self._streams.values())
+        """Return how many streams were received in the last two seconds and have not said goodbye."""
+        return sum(now_s - stream.received_s <= ACTIVE_S and not stream.has_left for stream in self._streams.values())
 
     def control(self, compound: Compound, src: str, now_s: float) -> list[ReportBlock] | None:
         """Take in a compound packet; return the blocks of the report it deserves, None if it deserves none.
@@ -81,15 +84,28 @@ class RtpStreams:
         over = [
             key
             for key, stream in self._streams.items()
-            if now_s - stream.heard_s >= (ACTIVE_S if stream.has_left else IDLE_S)
+            if now_s - stream.received_s >= (ACTIVE_S if stream.has_left else IDLE_S)
         ]
-        return [self._row(key, self._streams.pop(key)) for key in over]
+        rows = []
+        for key in over:
+            stream = self._streams.pop(key)
+            rows.append(self._row(key, stream))
+            if not stream.has_left:
+                self._keep(key, stream)
+        return rows
 
     def all_rows(self) -> list[Row]:
         """Return, once, the rows of every stream there is."""
         rows = [self._row(key, stream) for key, stream in self._streams.items()]
         self._streams.clear()
         return rows
+
+    def _keep(self, key: Key, stream: _Stream) -> None:
+        """Keep in mind where a silent stream stopped: when it comes back, what is missing in between was lost."""
+        stream.statistics.begin_part()
+        self._quiet[key] = stream
+        if len(self._quiet) > _MOST_QUIET:
+            del self._quiet[next(iter(self._quiet))]
 
     def _of(self, src: str, ssrc: int) -> list[_Stream]:
         # RTCP comes from a port of its own, so the source port cannot be asked for.

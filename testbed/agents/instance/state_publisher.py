@@ -37,7 +37,7 @@ class StatePublisher:
 
 
 class WatchedProcessor:
-    """A pool of workers (`Processor`) that tells of each job that comes, is refused or ends."""
+    """A pool of workers (`Processor`) that calls back at each job that comes, is refused or ends."""
 
     def __init__(self, processor: Processor, on_change: Callable[[], None]) -> None:
         self._processor = processor
@@ -46,12 +46,12 @@ class WatchedProcessor:
     def submit(self, work_s: float, done: Done) -> bool:
         """Take in a job; see `Processor`."""
 
-        def done_and_told(job: Accepted) -> None:
+        def done_and_published(job: Accepted) -> None:
             done(job)
             self._on_change()
 
         self._on_change()
-        return self._processor.submit(work_s, done_and_told)
+        return self._processor.submit(work_s, done_and_published)
 
     def load(self) -> Load:
         """Return the load now."""
@@ -66,5 +66,5 @@ class WatchedProcessor:
         self._processor.check()
 
     def close(self) -> None:
-        """Stop; jobs in the system are given up."""
+        """Stop; jobs in the system are abandoned."""
         self._processor.close()

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from testbed.agents.metric_agent.triggers_config import Scoring, Triggers
 from testbed.dyncast.messages.service_offer import ServiceOffer
-from testbed.dyncast.metric_agent.update_triggers import Telling
+from testbed.dyncast.metric_agent.update_triggers import Reporting
 from testbed.dyncast.metrics import normalisation
 from testbed.net.addresses import Address
 from testbed.net.flow_key import FIVE_TUPLE
@@ -67,7 +67,7 @@ class PolledInstance(Document):
     normalisation: Scoring = normalisation.DEFAULT
     """How its metrics become scores."""
     service: Offer | None = None
-    """What is told of its service, to D-Routers that learn that (docs/decisions/0016)."""
+    """What its reports say of its service, for D-Routers that learn services (docs/decisions/0016)."""
 
 
 @dataclass(frozen=True)
@@ -81,23 +81,23 @@ class MetricAgentConfig(ProcessConfig):
     d_router: Destination
     """Where its reports go, by UDP."""
     interval_s: Positive
-    """It polls and tells this often, unless the next two keys say otherwise."""
+    """It polls and reports this often, unless the next two keys say otherwise."""
     instances: Annotated[tuple[PolledInstance, ...], Length(1, "a list of at least one instance")]
     """Those it speaks for."""
     poll_interval_s: Positive | None = None
     """It polls this often; default: each `interval_s`."""
-    telling: Triggers | None = None
-    """When it tells; default: of everything, each `interval_s`."""
+    reporting: Triggers | None = None
+    """When it reports; default: everything, each `interval_s`."""
     keys_file: Path | None = None
     """The key that its reports are signed with; without it, they have no tag."""
     controller: Destination | None = None
     """hybrid: where its volatile metrics go."""
-    slow_telling: Triggers | None = None
-    """hybrid: when it tells the others; `telling` is then for the volatile ones."""
+    slow_reporting: Triggers | None = None
+    """hybrid: when it reports the others; `reporting` is then for the volatile ones."""
 
     def __post_init__(self) -> None:
-        if (self.controller is None) != (self.slow_telling is None):
-            raise ConfigError("controller and slow_telling go together; give both or neither")
+        if (self.controller is None) != (self.slow_reporting is None):
+            raise ConfigError("controller and slow_reporting go together; give both or neither")
 
     @property
     def polls_each_s(self) -> float:
@@ -105,6 +105,6 @@ class MetricAgentConfig(ProcessConfig):
         return self.poll_interval_s or self.interval_s
 
     @property
-    def triggers(self) -> Telling:
-        """When it reports, of volatile metrics if `slow_telling` is for the others."""
-        return self.telling or Telling(self.interval_s)
+    def triggers(self) -> Reporting:
+        """When it reports, of volatile metrics if `slow_reporting` is for the others."""
+        return self.reporting or Reporting(self.interval_s)

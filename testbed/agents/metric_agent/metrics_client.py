@@ -1,24 +1,26 @@
 """Ask an instance for its metrics, and check what it says.
 
-Owns the client side of the admin port: one short HTTP exchange per poll, and the L0 metrics read strictly
-out of the answer. What is not what `docs/processes.md` says is malformed, never guessed at.
+Owns the client side of the admin port: one short HTTP exchange per poll, repeated while there is no answer, and the L0
+metrics read strictly out of the answer. What is not what `docs/processes.md` says is malformed, never guessed at.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from testbed import json_documents
 from testbed.agents.metric_agent.config import PolledInstance
 from testbed.dyncast.metrics.levels import RawMetrics
 from testbed.errors import TestbedError
 
 _MAX_ANSWER_BYTES = 64 * 1024
+_MOST = 2**64 - 1  # of a whole number: a report has room for it
 _MAX_SERVICE_TIME_MS = 1e9
+_ATTEMPTS = 4
 
 
 class MalformedAnswer(TestbedError, ValueError):
@@ -42,8 +44,27 @@ class PollTally:
     answer_bytes: int = 0
 
 
-async def poll(entry: PolledInstance, tally: PollTally) -> Polled:
-    """Return what the instance says now. Raises MalformedAnswer, OSError, EOFError; sets no time limit."""
+async def poll(entry: PolledInstance, tally: PollTally, limit_s: float) -> Polled:
+    """Return what the instance says now. Raises MalformedAnswer, OSError, EOFError, and TimeoutError of asyncio.
+
+    One lost packet is no death, but TCP repeats a lost SYN only after a second. So another connection is tried beside
+    the first when a part of the limit has passed without a word; what comes first, an answer or a refusal, counts.
+    """
+    attempts: list[asyncio.Task[Polled]] = []
+    try:
+        for _ in range(_ATTEMPTS):
+            attempts.append(asyncio.create_task(_exchange(entry, tally)))
+            done, _ = await asyncio.wait(attempts, timeout=limit_s / _ATTEMPTS, return_when=asyncio.FIRST_COMPLETED)
+            if done:
+                return min(done, key=lambda attempt: attempt.exception() is not None).result()
+        raise asyncio.TimeoutError
+    finally:
+        for attempt in attempts:
+            attempt.cancel()
+        await asyncio.gather(*attempts, return_exceptions=True)
+
+
+async def _exchange(entry: PolledInstance, tally: PollTally) -> Polled:
     url = entry.metrics_url
     reader, writer = await asyncio.open_connection(url.host, url.port, limit=_MAX_ANSWER_BYTES)
     try:
@@ -71,9 +92,9 @@ def read_answer(answer: bytes) -> Polled:
     if len(answer) > _MAX_ANSWER_BYTES or not gap or len(words) < 2 or not words[0].startswith(b"HTTP/1."):
         raise MalformedAnswer("no HTTP answer")
     if words[1] != b"200":
-        raise MalformedAnswer(f"HTTP status {words[1].decode('latin-1')}")
+        raise MalformedAnswer(f"HTTP status {words[1].decode('latin-1')}"[:200])
     try:
-        values = json.loads(body)
+        values = json_documents.parse(body)
     except ValueError as error:
         raise MalformedAnswer("no JSON in the answer") from error
     if not isinstance(values, dict):
@@ -99,7 +120,7 @@ def read_answer(answer: bytes) -> Polled:
     except ValueError as error:
         raise MalformedAnswer(str(error)) from error
     if values.get("state") not in ("up", "draining"):
-        raise MalformedAnswer(f"state must be up or draining, not {values.get('state')!r}")
+        raise MalformedAnswer(f"state must be up or draining, not {values.get('state')!r}"[:200])
     return Polled(raw, values["state"] == "draining")
 
 
@@ -114,4 +135,6 @@ def _integer(values: Mapping[str, Any], key: str) -> int:
     value = values.get(key)
     if isinstance(value, bool) or not isinstance(value, int):
         raise MalformedAnswer(f"{key} must be an integer, not {value!r}"[:200])
+    if value > _MOST:
+        raise MalformedAnswer(f"{key} is above {_MOST}")
     return value

@@ -14,7 +14,7 @@ from collections.abc import Collection, Mapping
 
 from testbed.agents.metric_agent.config import MetricAgentConfig, PolledInstance
 from testbed.agents.metric_agent.metrics_client import MalformedAnswer, Polled, PollTally, poll
-from testbed.agents.metric_agent.report_streams import Teller, tellers
+from testbed.agents.metric_agent.report_streams import ReportStream, report_streams
 from testbed.dyncast.messages.authentication import Identity, Role
 from testbed.dyncast.messages.reports import BindingReport, Report
 from testbed.dyncast.metric_agent.agent import AgentBinding
@@ -22,8 +22,9 @@ from testbed.dyncast.metrics.levels import State
 from testbed.dyncast_io import keys_file
 from testbed.records.writer import RecordWriter
 from testbed.runtime.lifecycle import announce_ready
+from testbed.runtime.message_errors import MessageErrors
 
-_LEAST_POLL_TIMEOUT_S = 1.0
+_LEAST_POLL_LIMIT_S = 1.0
 _MOST_GRACE_S = 0.2
 _CONTROL_ROWS_EVERY_S = 1.0
 
@@ -42,10 +43,12 @@ class Agent:
             for entry in config.instances
         }
         self._start_s = self._loop.time()
-        self._tellers = tellers(config, self._by_binding, self._start_s)
+        self._streams = report_streams(config, self._by_binding, self._start_s)
         self._polls: dict[AgentBinding, asyncio.Task[None]] = {}
         self._observed_s: dict[AgentBinding, float] = {}
         self._tallies = {str(entry.metrics_url): PollTally() for entry in config.instances}
+        self._errors = MessageErrors(Counter())
+        self._unsent = 0
         self._control_written_s = float("-inf")
         family = socket.AF_INET6 if config.d_router[0].version == 6 else socket.AF_INET
         self._socket = socket.socket(family, socket.SOCK_DGRAM)
@@ -55,15 +58,15 @@ class Agent:
         """Poll at each interval and report what is due; never returns."""
         next_poll_s, poll_interval_s = self._start_s, self._config.polls_each_s
         while True:
-            due_s = min(next_poll_s, *(teller.agent.next_timer_s(self._loop.time()) for teller in self._tellers))
+            due_s = min(next_poll_s, *(stream.agent.next_timer_s(self._loop.time()) for stream in self._streams))
             await asyncio.sleep(max(0.0, due_s - self._loop.time()))
             now_s = self._loop.time()
             if now_s >= next_poll_s:
                 next_poll_s += poll_interval_s * (1 + (now_s - next_poll_s) // poll_interval_s)
                 await self._poll_all()
-            for teller in self._tellers:
-                for report in teller.agent.reports(self._loop.time()):
-                    self._send(report, teller)
+            for stream in self._streams:
+                for report in stream.agent.reports(self._loop.time()):
+                    self._send(report, stream)
             if self._loop.time() - self._control_written_s >= _CONTROL_ROWS_EVERY_S:
                 self._write_control()
             self._records.flush()
@@ -77,9 +80,9 @@ class Agent:
         self._write_control()
 
     async def _poll_all(self) -> None:
-        """Start the polls of an interval, and wait for them a moment, so that reports tell of now.
+        """Start the polls of an interval, and wait for them a moment, so that reports are up to date.
 
-        An instance that takes longer is told of as last seen, and as down once its poll has timed out.
+        An instance that takes longer is reported as last seen, and as down once its poll has reached its limit.
         """
         for binding, entry in self._by_binding.items():
             if binding not in self._polls or self._polls[binding].done():
@@ -90,36 +93,46 @@ class Agent:
             task.result()  # a bug in a poll must not pass in silence
 
     async def _observe(self, binding: AgentBinding, entry: PolledInstance) -> None:
-        """Poll one instance; whoever does not answer, or not sensibly, is down."""
-        timeout_s = max(self._config.polls_each_s, _LEAST_POLL_TIMEOUT_S)
+        """Poll one instance; one that does not answer, or not sensibly, is down."""
+        limit_s = max(self._config.polls_each_s, _LEAST_POLL_LIMIT_S)
         answer: Polled | None = None
         try:
-            answer = await asyncio.wait_for(poll(entry, self._tallies[str(entry.metrics_url)]), timeout_s)
+            answer = await poll(entry, self._tallies[str(entry.metrics_url)], limit_s)
         except MalformedAnswer as error:
             self._write_dropped(str(error), str(binding.d_sid), str(binding.d_bid))
         except (OSError, EOFError, asyncio.TimeoutError):
             pass
+        except Exception as error:
+            self._errors.note("poll", error)
+        try:
+            self._take_in(binding, answer)
+        except Exception as error:
+            self._errors.note("poll", error)
+            self._take_in(binding, None)
+
+    def _take_in(self, binding: AgentBinding, answer: Polled | None) -> None:
         self._observed_s[binding] = now_s = self._loop.time()
         is_draining = bool(answer and answer.is_draining)
-        for teller in self._tellers:
-            teller.agent.observe(binding, answer.raw if answer else None, is_draining, now_s)
+        for stream in self._streams:
+            stream.agent.observe(binding, answer.raw if answer else None, is_draining, now_s)
 
-    def _send(self, report: Report, teller: Teller) -> None:
-        data = teller.encode(report)
+    def _send(self, report: Report, stream: ReportStream) -> None:
+        data = stream.encode(report)
         data = self._authenticator.sign(data) if self._authenticator else data
         try:
-            self._socket.sendto(data, _socket_address(teller))
+            self._socket.sendto(data, _socket_address(stream))
         except OSError as error:
+            self._unsent += 1
             for binding in report.bindings:
                 self._write_dropped(f"not sent: {error.strerror}", str(binding.d_sid), str(binding.d_bid))
             return
-        teller.sent += 1
-        teller.sent_bytes += len(data)
-        told = {metric.attribute for metric in teller.metrics}
+        stream.sent += 1
+        stream.sent_bytes += len(data)
+        attributes = {metric.attribute for metric in stream.metrics}
         for binding in report.bindings:
-            self._records.write("metrics", self._metrics_row(report, binding, told))
+            self._records.write("metrics", self._metrics_row(report, binding, attributes))
 
-    def _metrics_row(self, report: Report, binding: BindingReport, told: Collection[str]) -> Mapping[str, object]:
+    def _metrics_row(self, report: Report, binding: BindingReport, attributes: Collection[str]) -> Mapping[str, object]:
         raw = binding.raw
         observed_s = self._observed_s[AgentBinding(binding.d_sid, binding.d_bid)]
         row: dict[str, object] = {
@@ -135,10 +148,10 @@ class Agent:
             "age_s": report.sent_s - observed_s,
         }
         if raw:
-            columns = {name: value for name, value in vars(raw).items() if name in told}
+            columns = {name: value for name, value in vars(raw).items() if name in attributes}
             if "service_time_s" in columns:
                 row["service_time_ms"] = columns.pop("service_time_s") * 1e3
-            row |= {**columns, **(binding.scores.category_columns() if "overall" in told else {"score": ""})}
+            row |= {**columns, **(binding.scores.category_columns() if "overall" in attributes else {"score": ""})}
         return row
 
     def _write_dropped(self, reason: str, d_sid: str, d_bid: str) -> None:
@@ -159,22 +172,23 @@ class Agent:
         """Write the cumulative signalling counters, of reports and of polls (payload bytes, HTTP included)."""
         now_s = self._control_written_s = self._loop.time()
         rows = [
-            ("sent", f"{teller.to[0]} {teller.to[1]}", teller.kind, teller.sent, teller.sent_bytes)
-            for teller in self._tellers
+            ("sent", f"{stream.to[0]} {stream.to[1]}", stream.kind, stream.sent, stream.sent_bytes)
+            for stream in self._streams
         ]
         for url, tally in self._tallies.items():
             rows.append(("sent", url, "poll", tally.requests, tally.request_bytes))
             rows.append(("received", url, "poll", tally.answers, tally.answer_bytes))
-        counters = sum((teller.agent.counters for teller in self._tellers), Counter())
-        rows += [("local", "", kind, count, 0) for kind, count in counters.items()]
+        counters = sum((stream.agent.counters for stream in self._streams), self._errors.counters)
+        counters["messages_unsent"] = self._unsent
+        rows += [("local", "", kind, count, 0) for kind, count in counters.items() if count]
         columns = ("direction", "peer", "kind", "messages", "bytes")
         for row in rows:
             named = dict(zip(columns, row, strict=True))
             self._records.write("control", {"time_s": now_s, "node": self._config.name, **named})
 
 
-def _socket_address(teller: Teller) -> tuple[str, int]:
-    return str(teller.to[0]), teller.to[1]
+def _socket_address(stream: ReportStream) -> tuple[str, int]:
+    return str(stream.to[0]), stream.to[1]
 
 
 async def serve(config: MetricAgentConfig, records: RecordWriter) -> None:

@@ -1,4 +1,4 @@
-"""To whom a metric agent tells what, and how often: of all metrics at one pace, or of slow and volatile ones apart.
+"""Report streams of a metric agent: all metrics to one D-Router at one pace, or slow and volatile ones apart.
 
 Pure. In the hybrid mode ("Hybrid Model" of the CATS framework) slow-moving metrics go to the D-Router of the site, for
 all, and volatile ones to the controller; otherwise all go to one D-Router. Owns the split; when anything is due,
@@ -21,8 +21,8 @@ from testbed.net.addresses import Address
 
 
 @dataclass
-class Teller:
-    """A listener, what it is told, and how much it was told so far; `metrics` are those that go there."""
+class ReportStream:
+    """The reports to one receiver: their `metrics`, their form, and how many were sent so far."""
 
     agent: MetricAgent
     to: tuple[Address, int]
@@ -33,16 +33,16 @@ class Teller:
     sent_bytes: int = 0
 
 
-def tellers(config: MetricAgentConfig, bindings: Iterable[AgentBinding], start_s: float) -> list[Teller]:
-    """Return whom the agent tells."""
+def report_streams(config: MetricAgentConfig, bindings: Iterable[AgentBinding], start_s: float) -> list[ReportStream]:
+    """Return the streams of an agent: one, or two in the hybrid mode."""
     bindings = tuple(bindings)
     agent = MetricAgent(config.site, bindings, config.triggers, start_s)
-    if config.controller is None or config.slow_telling is None:
-        return [Teller(agent, config.d_router, "report", wire_fields.METRICS, codec.encode)]
-    slow = MetricAgent(config.site, bindings, config.slow_telling, start_s)
+    if config.controller is None or config.slow_reporting is None:
+        return [ReportStream(agent, config.d_router, "report", wire_fields.METRICS, codec.encode)]
+    slow = MetricAgent(config.site, bindings, config.slow_reporting, start_s)
     return [
-        Teller(slow, config.d_router, "report", wire_fields.SLOW, _slow_report),
-        Teller(agent, config.controller, "load_report", wire_fields.VOLATILE, _load_report),
+        ReportStream(slow, config.d_router, "report", wire_fields.SLOW, _slow_report),
+        ReportStream(agent, config.controller, "load_report", wire_fields.VOLATILE, _load_report),
     ]
 
 
@@ -51,6 +51,6 @@ def _slow_report(report: Report) -> bytes:
 
 
 def _load_report(report: Report) -> bytes:
-    """Of instances that are down there is no load to tell."""
-    loads = [Load(told.d_sid, told.d_bid, report.sent_s, told.raw) for told in report.bindings if told.raw is not None]
+    """An instance that is down has no load to report."""
+    loads = [Load(item.d_sid, item.d_bid, report.sent_s, item.raw) for item in report.bindings if item.raw is not None]
     return codec.encode(Loads(report.site, report.sequence, report.sent_s, tuple(loads), by_agent=True))

@@ -1,4 +1,4 @@
-"""When a metric agent tells, and how it scores, as its configuration has it (docs/processes.md, "Metric agent"). Pure.
+"""Keys for when a metric agent reports, and how it scores (docs/processes.md, "Metric agent"). Pure.
 
 The types are those of the pure core, which refuse what makes no sense; here are their keys.
 """
@@ -9,7 +9,7 @@ from typing import Annotated
 
 from testbed.dyncast.metric_agent.conditions import Band, Threshold
 from testbed.dyncast.metric_agent.dampening import Dampening
-from testbed.dyncast.metric_agent.update_triggers import Telling
+from testbed.dyncast.metric_agent.update_triggers import Reporting
 from testbed.dyncast.metrics.normalisation import AGGREGATIONS, MinMax, Normalisation, Sigmoid
 from testbed.net.token_bucket import Rate
 from testbed.runtime.document import Merged, Section, Tagged
@@ -20,7 +20,7 @@ _THRESHOLD = Section(Threshold, absolute=Nullable(_POSITIVE), relative=Nullable(
 _BAND = Section(Band, hysteresis_points=Integer(0))
 _DAMPENING = Section(Dampening, half_life_s=_POSITIVE, suppress=_POSITIVE, reuse=_POSITIVE, max_suppress_s=_POSITIVE)
 _TRIGGERS = Section(
-    Telling,
+    Reporting,
     refresh_s=_POSITIVE,
     trigger=Merged(Tagged("when", {"interval": None, "threshold": _THRESHOLD, "band": _BAND})),
     budget=Nullable(Section(Rate, per_s=_POSITIVE, burst=Integer(1))),
@@ -39,5 +39,5 @@ _NORMALISATION = Section(
     weights=Mapped(_POSITIVE),
 )
 
-Triggers = Annotated[Telling, _TRIGGERS]
+Triggers = Annotated[Reporting, _TRIGGERS]
 Scoring = Annotated[Normalisation, _NORMALISATION]

@@ -27,11 +27,11 @@ class NamedService(Document):
     d_sid: Address
     """Its address."""
     answer: Literal["d_sid", "d_bid"]
-    """What clients are told: the `d_sid`, or the `d_bid` of an instance that is chosen for them."""
+    """What clients get as answer: the `d_sid`, or the `d_bid` of an instance that is chosen for them."""
 
     @property
     def is_steered(self) -> bool:
-        """Tell whether an instance is chosen for each client."""
+        """Return whether an instance is chosen for each client."""
         return self.answer == "d_bid"
 
 
@@ -41,7 +41,7 @@ class SteeringConfig(Document):
 
     chosen_by: Annotated[DnsTtl, Merged(Section(DnsTtl))]
     in_band_port: Port
-    """It hears reports here, at the first of its addresses."""
+    """It receives reports here, at the first of its addresses."""
     metric_lifetime_s: Positive
     """What is not refreshed for so long is no candidate."""
     sites: Annotated[tuple[ClientSite, ...], Listed(_SITE, Length(1, "a list of at least one site"))]
@@ -69,7 +69,7 @@ class NameServerConfig(ProcessConfig):
     steering: SteeringConfig | None = None
     """How it chooses instances, for services whose answer is a D-BID."""
     keys_file: Path | None = None
-    """The keys of the agents that it hears; without it, it believes all."""
+    """The keys of the agents that report to it; without it, it believes all."""
 
     def __post_init__(self) -> None:
         if self.steering is None and any(service.is_steered for service in self.services):

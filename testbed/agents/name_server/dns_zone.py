@@ -78,7 +78,7 @@ class Zone:
         return response.to_wire()
 
     def _unreadable(self, data: bytes) -> bytes | None:
-        """Tell who sent what cannot be read so, by the number of their message, if it has one."""
+        """Return the error for a message that cannot be read, under its number, if it has one."""
         self.counters["dns_malformed"] += 1
         if len(data) < _LEAST_BYTES or data[2] & 0x80:
             return None

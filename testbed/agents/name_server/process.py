@@ -1,7 +1,7 @@
 """The name server of the emulated network: `python -m testbed.agents.name_server CONFIG.json` (docs/processes.md).
 
 Owns the sockets: DNS over UDP and TCP, and, where it chooses instances itself (policy `dns_ttl`), the in-band socket by
-which it hears the reports of the D-MAs. What it answers, `dns_zone` and the pure `NameSteering` decide.
+which it receives the reports of the D-MAs. What it answers, `dns_zone` and the pure `NameSteering` decide.
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ from testbed.dyncast.messages.authentication import Identity, Role
 from testbed.dyncast.nodes.dns_steering import NameSteering
 from testbed.dyncast_io import decision_rows, keys_file
 from testbed.net.addresses import Address
+from testbed.records.peer_names import PeerNames
 from testbed.records.writer import RecordWriter
 from testbed.runtime.lifecycle import ProcessFailure, announce_ready
+from testbed.runtime.message_errors import MessageErrors
 
 Take = Callable[[bytes, Address], "bytes | None"]
 
@@ -31,7 +33,7 @@ _CONTROL_ROWS_EVERY_S = 1.0
 
 
 class NameServer:
-    """Answer, hear, record; from construction to `close`."""
+    """Answer, receive, record; from construction to `close`."""
 
     def __init__(self, config: NameServerConfig, records: RecordWriter) -> None:
         self._config = config
@@ -47,6 +49,8 @@ class NameServer:
         )
         self._messages: Counter[tuple[str, str, str]] = Counter()
         self._octets: Counter[tuple[str, str, str]] = Counter()
+        self._peers = PeerNames()
+        self._errors = MessageErrors(Counter())
         self._connections: set[asyncio.Task[None]] = set()
 
     async def serve(self) -> None:
@@ -55,7 +59,7 @@ class NameServer:
             await self._listen(address, self._config.port, self._answer)
             await asyncio.start_server(self._serve_connection, str(address), self._config.port)
         if self._config.steering is not None:
-            await self._listen(self._config.addresses[0], self._config.steering.in_band_port, self._hear)
+            await self._listen(self._config.addresses[0], self._config.steering.in_band_port, self._on_report)
         announce_ready(self._config)
         while True:
             self._write_control()
@@ -78,7 +82,11 @@ class NameServer:
 
     def _answer(self, data: bytes, client: Address) -> bytes | None:
         self._count("received", client, "dns_query", data)
-        response = self._zone.respond(data, client)
+        try:
+            response = self._zone.respond(data, client)
+        except Exception as error:
+            self._errors.note("dns_query", error)
+            return None
         if response is not None:
             self._count("sent", client, "dns_answer", response)
         return response
@@ -92,11 +100,14 @@ class NameServer:
         self._records.write("decisions", decision_rows.decision(decided, self._config.name, candidates))
         return decided.d_bid
 
-    def _hear(self, data: bytes, source: Address) -> bytes | None:
+    def _on_report(self, data: bytes, source: Address) -> bytes | None:
         assert self._steering is not None
         self._count("received", source, "report", data)
-        for record in self._steering.on_message(data, source, time.monotonic()):
-            self._records.write("metrics", decision_rows.report(record, self._config.name, self._steering.bindings))
+        try:
+            for record in self._steering.on_message(data, source, time.monotonic()):
+                self._records.write("metrics", decision_rows.report(record, self._config.name, self._steering.bindings))
+        except Exception as error:
+            self._errors.note("in_band", error)
         return None
 
     async def _serve_connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -119,14 +130,15 @@ class NameServer:
             writer.close()
 
     def _count(self, direction: str, peer: Address, kind: str, data: bytes) -> None:
-        key = direction, str(peer), kind
+        key = direction, self._peers.name(str(peer)), kind
         self._messages[key] += 1
         self._octets[key] += len(data)
 
     def _write_control(self) -> None:
         now_s = time.monotonic()
         rows: list[tuple[Any, ...]] = [(*key, count, self._octets[key]) for key, count in self._messages.items()]
-        counted = self._zone.counters + (self._steering.counters if self._steering else Counter())
+        counted = self._zone.counters + self._errors.counters
+        counted += self._steering.counters if self._steering else Counter()
         rows += [("local", "", kind, count, 0) for kind, count in counted.items()]
         for row in rows:
             named = dict(zip(("direction", "peer", "kind", "messages", "bytes"), row, strict=True))

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
-from testbed.analysis.dyncast import fault_effects, figures
+from testbed.analysis.dyncast import direct_traffic, fault_effects, figures
 from testbed.analysis.dyncast.figures import DyncastFigures
 from testbed.analysis.dyncast.lost_instances import lost_instances
 from testbed.analysis.dyncast.report import regret_plot, sections
+from testbed.analysis.flows.consistency import Check
 from testbed.analysis.html_report.blocks.page import Tile
 from testbed.analysis.measures.columns import TitledFrame
 from testbed.analysis.measures.summary import Summary
@@ -48,6 +49,14 @@ class DyncastAnalysis(SystemAnalysis):
     def lost_instances(self, run: RunData) -> Mapping[str, float]:
         """Return when a D-Router lost an instance, and had to bind its flows again."""
         return lost_instances(run)
+
+    def unsteered(self, run: RunData) -> pd.Series | None:
+        """Tell which flows clients sent to an instance at its own address."""
+        return direct_traffic.direct_flows(run) if run.knows("direct") else None
+
+    def checks(self, run: RunData) -> Iterable[Check]:
+        """Hold what clients received from instances against what they asked."""
+        return [direct_traffic.no_d_bid_at_a_client(run)] if run.knows("direct") else []
 
     def chosen_instances(self, run: RunData, flows: pd.DataFrame) -> pd.Series:
         """Return the instance that an ingress chose for each flow."""

@@ -25,7 +25,7 @@ from testbed.records.manifest import FaultEntry
 
 _BOUND_WITHIN_S = 1.0  # of the start of a flow; its first packet may have to be sent again
 _NOT_UP = ("down", "draining")
-_RECEIVED = ("received", "told")  # by a report, or by the word of a controller
+_RECEIVED = ("received", "told")  # by a report, or by a message of the controller
 _EVENTS = ("received", "expired", "path_lost", "control_silent")
 _EFFECTS = ("time_to_detect_s", "time_to_tell_all_s", "time_to_steer_away_s")
 
@@ -60,7 +60,7 @@ def _received_by_all_s(run: RunData, fault: FaultEntry, from_s: float, until_s: 
     if fault.to:
         gets_up[fault.to] = begins
     metrics = run.metrics[run.metrics["time_s"].between(from_s, until_s)]
-    heard_s = [0.0]
+    received_s = [0.0]
     for instance, is_up in gets_up.items():
         of_it = metrics[metrics["d_bid"] == d_bids.get(instance)]
         says = of_it["event"].isin(_RECEIVED) & (of_it["reason"].isna() if is_up else of_it["reason"].isin(_NOT_UP))
@@ -69,8 +69,8 @@ def _received_by_all_s(run: RunData, fault: FaultEntry, from_s: float, until_s: 
         for ingress in {ingress for ingress, _ in fault.reach}:
             if ingress not in by_node:
                 return None
-            heard_s.append(float(by_node[ingress]) - from_s)
-    return max(heard_s)
+            received_s.append(float(by_node[ingress]) - from_s)
+    return max(received_s)
 
 
 class _Known:

@@ -23,28 +23,51 @@ FLOW_KEY = ("service", "proto", "src", "src_port", "dst_port")
 # Both ends stamp in user space: an instance may run before the client has noted that it began.
 _STAMP_SLACK_S = 0.001
 
+# A connection's last packet may reach a distant instance after the first of the next one has reached a near one. A SYN
+# that is sent again for want of an answer, and must go where the first one went, comes no sooner than after a second.
+_OVERTAKING_S = 0.5
+
 
 def seen_flows(run: RunData) -> pd.DataFrame:
     """Return the `affinity` rows with `flow`, the row number in `flows` they belong to (below 0: none), and `key`.
 
     Ports are used again, so a key alone does not name a flow: a row belongs to the flow that was the
     last to start with its key. Traffic that no generator offered (somebody's curl) has no flow; there, a key that
-    comes back when its binding may be no more has another number below 0.
+    comes back when its binding may be no more, or after its end, has another number below 0.
     """
     key, flow = flows_of(run.flows, run.affinity, run.affinity["first_s"])
-    seen = run.affinity.assign(key=key, flow=flow)
+    seen = run.affinity.assign(key=key, flow=flow, is_steered=_steered(run))
     strangers = seen[seen["flow"] < 0].sort_values(["key", "first_s"])
     if len(strangers):
         seen.loc[strangers.index, "flow"] = -1 - _lives(run, strangers)
     return seen
 
 
+def _steered(run: RunData) -> np.ndarray:
+    """Tell which rows of `affinity` no system calls unsteered."""
+    steered = np.ones(len(run.affinity), dtype=bool)
+    for system in systems().values():
+        unsteered = system.unsteered(run)
+        if unsteered is not None:
+            steered &= ~unsteered.to_numpy(dtype=bool)
+    return steered
+
+
 def _lives(run: RunData, strangers: pd.DataFrame) -> pd.Series:
-    """Return how often each row's key had been silent for longer than a binding lasts; rows in the order of time."""
+    """Return how often each row's key was used again before it; rows in the order of time.
+
+    It is when it had been silent for longer than a binding lasts, or when the end of the connection before it was seen:
+    a SYN after that is another flow, to the switch's connection tracker as well. Where a run does not know ends, no two
+    rows are taken for the same flow: a port that was used again would seem to have moved.
+    """
+    if not run.knows("affinity.ended"):
+        return pd.Series(np.arange(len(strangers)), index=strangers.index)
     timeouts_s = {name: of.affinity_timeout_s for name, of in run.manifest.services.items()}
-    heard_s = strangers[["first_s", "last_s"]].max(axis=1).groupby(strangers["key"])
-    silent_s = strangers["first_s"] - heard_s.cummax().groupby(strangers["key"]).shift()
+    last_packet_s = strangers[["first_s", "last_s"]].max(axis=1).groupby(strangers["key"])
+    silent_s = strangers["first_s"] - last_packet_s.cummax().groupby(strangers["key"]).shift()
     is_new = silent_s > strangers["service"].astype(object).map(timeouts_s).fillna(np.inf).astype("float64")
+    before = strangers[["ended", "last_s"]].groupby(strangers["key"]).shift()
+    is_new |= (before["ended"].fillna(0) > 0) & (before["last_s"] <= strangers["first_s"] + _OVERTAKING_S)
     return is_new.groupby(strangers["key"]).cumsum().astype("int64")
 
 
@@ -78,11 +101,11 @@ def affinity_violations(run: RunData, seen: pd.DataFrame) -> pd.DataFrame:
 
 
 def moved_flows(seen: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per flow that more than one instance saw; takes `seen_flows`.
+    """Return one row per steered flow that more than one instance saw; takes `seen_flows`.
 
     `instances` in the order of their first packets, `arrived_s`: those of all but the first.
     """
-    pairs = seen.drop_duplicates(["key", "flow", "instance"])
+    pairs = seen[seen["is_steered"]].drop_duplicates(["key", "flow", "instance"])
     broken = pairs[pairs.duplicated(["key", "flow"], keep=False)]
     columns = [*FLOW_KEY, "instances", "first_s", "arrived_s"]
     if broken.empty:

@@ -14,14 +14,16 @@ import pandas as pd
 
 from testbed.analysis.flows.attribution import affinity_violations, moved_flows, seen_flows, served_flows
 from testbed.analysis.flows.calls import call_table, wrongly_split
+from testbed.analysis.flows.stream_ends import disagreements
 from testbed.analysis.run_data.loading import RunData
+from testbed.analysis.system import systems
 
-# How flows end, as far as figures go. The generator tells more ways to fail apart: all of them are `failed`. A flow
+# How flows end, as far as figures go. The generator distinguishes more ways to fail: all of them are `failed`. A flow
 # that the end of the run interrupted has not failed; one without an outcome has vanished.
 OUTCOMES = ("ok", "refused", "timeout", "interrupted", "failed")
 _FAILED = len(OUTCOMES) - 1
 
-# Faults after which an instance has not written all that it saw, and those after which it may begin anew.
+# Faults after which an instance has not written all that it saw, and those after which it may restart.
 _KILLING = ("instance_crash",)
 _ENDING = ("instance_crash", "instance_stop", "instance_start", "migrate")
 
@@ -59,8 +61,10 @@ def checks_of(run: RunData, flows: pd.DataFrame, seen: pd.DataFrame) -> list[Che
         _instances_saw_what_they_answered(flows, seen, killed),
         _instances_counted_what_they_answered(run, flows, seen),
         _no_stream_received_more_than_was_sent(run),
+        _both_ends_of_a_stream_agree(run),
         _one_instance_per_flow(run, seen),
         _one_instance_per_call(run, flows, seen),
+        *(check for system in systems().values() for check in system.checks(run)),
     ]
 
 
@@ -113,19 +117,19 @@ def _ok_flows_were_seen(flows: pd.DataFrame, seen: pd.DataFrame, proto: str, kil
     code_of_flow = flows["instance"].cat.codes.to_numpy().astype("int64")
     rows["agrees"] = rows["code"].to_numpy() == code_of_flow[rows["flow"].to_numpy()]
     agrees = rows.groupby("flow")["agrees"].any()
-    unseen = ok & ~flows.index.isin(agrees.index)
+    unrecorded = ok & ~flows.index.isin(agrees.index)
     elsewhere = ok & flows.index.isin(agrees.index[~agrees])
     detail = f"{ok.sum():,} ok flows"
     if killed:
         detail += f", without those of instances that could not write down all ({', '.join(sorted(killed))})"
-    if unseen.any():
-        detail += f", {unseen.sum():,} that no instance saw, such as {_example(flows, unseen)}"
+    if unrecorded.any():
+        detail += f", {unrecorded.sum():,} that no instance saw, such as {_example(flows, unrecorded)}"
     if elsewhere.any():
         detail += (
             f", {elsewhere.sum():,} seen by another instance than the one named, such as {_example(flows, elsewhere)}"
         )
     name = f"every ok {proto.upper()} flow was seen by the instance it names"
-    return Check(name, not (unseen.any() or elsewhere.any()), detail)
+    return Check(name, not (unrecorded.any() or elsewhere.any()), detail)
 
 
 def _instances_saw_what_they_answered(flows: pd.DataFrame, seen: pd.DataFrame, killed: Collection[str]) -> Check:
@@ -149,7 +153,7 @@ def _instances_saw_what_they_answered(flows: pd.DataFrame, seen: pd.DataFrame, k
 def _instances_counted_what_they_answered(run: RunData, flows: pd.DataFrame, seen: pd.DataFrame) -> Check:
     """Compare each instance's own counters with the answers clients got before its last sample."""
     left_out = set(seen.loc[seen["proto"] != "tcp", "instance"])  # there, packets are counted too
-    left_out |= _hit_by(run, _ENDING)  # it may have begun to count anew
+    left_out |= _hit_by(run, _ENDING)  # it may have begun to count again
     left_out |= _commands(run)
     last = run.instances.sort_values("time_s").drop_duplicates("instance", keep="last").set_index("instance")
     faults, compared = [], 0
@@ -179,11 +183,21 @@ def _no_stream_received_more_than_was_sent(run: RunData) -> Check:
     return Check("no RTP stream received more than was sent", not more.any(), detail)
 
 
+def _both_ends_of_a_stream_agree(run: RunData) -> Check:
+    streams, wrong = disagreements(run, _hit_by(run, _KILLING))
+    detail = f"{streams:,} streams with both ends"
+    if len(wrong):
+        detail += f", {len(wrong):,} disagree, such as {wrong['flow_id'].iloc[0]!r}, {wrong['why'].iloc[0]}"
+    return Check("both ends of an RTP stream agree", wrong.empty, detail)
+
+
 def _one_instance_per_flow(run: RunData, seen: pd.DataFrame) -> Check:
     moved, broken = len(moved_flows(seen)), affinity_violations(run, seen)
     detail = f"{len(seen.drop_duplicates(['key', 'flow'])):,} flows seen"
+    if not run.knows("affinity.ended") and (strangers := int((seen["flow"] < 0).sum())):
+        detail += f" (of {strangers:,} that no generator offered, a run of this age does not tell)"
     if moved > len(broken):
-        detail += f", {moved - len(broken):,} bound anew when their instance was lost"
+        detail += f", {moved - len(broken):,} bound again when their instance was lost"
     if len(broken):
         first = broken.iloc[0]
         detail += (

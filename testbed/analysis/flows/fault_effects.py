@@ -1,4 +1,4 @@
-"""What each fault did to the flows, and what else the systems' tables tell of it.
+"""What each fault did to the flows, and what else the systems' tables have of it.
 
 Owns how the effects get into `faults.csv`, and which flows a fault broke: those of a pair in its reach (ingress and
 instance, in the manifest) that had begun and not ended when it was done, and did not end well; of a migration, at any
@@ -9,6 +9,7 @@ count from the moment the fault was done, and end where the fault ended.
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import pandas as pd
 from testbed.analysis.flows.attribution import seen_flows, served_flows
 from testbed.analysis.run_data.loading import RunData, load
 from testbed.analysis.system import systems
+from testbed.records import result_files
 from testbed.records.manifest import FaultEntry
 from testbed.records.tables import columns_of
 
@@ -28,20 +30,18 @@ _STEP = {"number": "int64", "event": object}  # the columns by which effects are
 def complete(run_dir: Path) -> None:
     """Fill in the effects of faults in a run's `faults.csv`. Raises RunDataError if its files cannot be read."""
     path = run_dir / "faults.csv"
-    with path.open(newline="", encoding="utf-8") as stream:
+    with result_files.open_file(path) as file, io.TextIOWrapper(file, "utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
     if not rows:
         return
     found = _effects_of_steps(load(run_dir))
     of_step = {(str(row.pop("number")), row.pop("event")): row for row in found.to_dict("records")}
-    partial = path.with_suffix(".csv.part")
-    with partial.open("w", newline="", encoding="utf-8") as stream:
+    with result_files.replacing(path) as file, io.TextIOWrapper(file, "utf-8", newline="") as stream:
         writer = csv.DictWriter(stream, columns_of("faults"))
         writer.writeheader()
         for row in rows:
             added = of_step.get((row["number"], row["event"]), {})
             writer.writerow(row | {key: _text(value) for key, value in added.items()})
-    partial.replace(path)
 
 
 def effects(run: RunData) -> pd.DataFrame:
@@ -89,7 +89,7 @@ def _broken(run: RunData) -> Iterator[tuple[int, str, int]]:
 
 
 def _bound_flows(run: RunData) -> pd.DataFrame:
-    """Return flows with `is_broken`, and the instance each was sent to also where no instance lived to tell."""
+    """Return flows with `is_broken`, and the instance each was sent to also where no instance lived to record it."""
     flows = served_flows(run, seen_flows(run))
     flows = flows.assign(**{column: flows[column].astype(object) for column in ("instance", "ingress", "src", "d_sid")})
     echoes = run.rtp[run.rtp["direction"] == "echo"].dropna(subset="flow_id")

@@ -4,3 +4,5 @@
 draw its pictures · `blocks` says what a page consists of and renders it. Sections of systems come from their analysis.
 Nothing in a page comes from elsewhere: no script, no font, no picture.
 """
+
+from testbed.analysis import drawing_library as drawing_library

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 from testbed.analysis.html_report.blocks.page import Page, render
@@ -17,6 +16,7 @@ from testbed.analysis.measures.summary import Summary, summarise
 from testbed.analysis.run_data.loading import RunDataError, load
 from testbed.analysis.study import study_figures
 from testbed.analysis.study.study_figures import StudyFigures
+from testbed.records import result_files
 from testbed.records.tables import catalogue
 
 NAME = "report.html"
@@ -30,13 +30,13 @@ def _to_nobody(done: int, of: int) -> None:
 
 
 def is_study(folder: Path) -> bool:
-    """Tell a folder that runs lie below from that of a run, whole or half. Raises RunDataError if it is neither."""
+    """Return whether a folder is of a study, not of a run, whole or half. Raises RunDataError if it is neither."""
     names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
     if names & _STUDY_FILES:
         return True
     if names & {"manifest.json", "scenario.yaml", *(f"{table}.csv" for table in catalogue())} or not folder.is_dir():
         return False  # what a run's folder lacks is said when it is read
-    if any(folder.glob("**/manifest.json")):
+    if any("manifest.json" in names for _, _, names in os.walk(folder)):
         return True
     raise RunDataError(f"{folder} is no run, and there is none below; name results/<study> or a run's folder")
 
@@ -73,11 +73,5 @@ def write_study(folder: Path, figures: StudyFigures, baseline: str | None = None
 
 def _write(page: Page, folder: Path) -> Path:
     path = folder / NAME
-    partial = path.with_name(f"{NAME}.{os.getpid()}.part")
-    try:
-        partial.write_text(render(page), encoding="utf-8")
-        partial.replace(path)
-    finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
+    result_files.write_text(path, render(page))
     return path

@@ -56,6 +56,10 @@ SERVICES: Columns = {
     "completion_p99_ms": ("p99 (ms)", ",.1f"),
     "connect_mean_ms": ("connect, mean (ms)", ",.2f"),
 }
+PROCESS_GAPS: Columns = {
+    "process": ("process", ""),
+    "gap_ms": ("longest gap (ms)", ",.0f"),
+}
 SITES: Columns = {
     "site": ("site", ""),
     "instances": ("instances", ",d"),
@@ -132,7 +136,7 @@ FAULTS: Columns = {
     "begin_s": ("from (s)", ",.2f"),
     "end_s": ("to (s)", ",.2f"),
     "time_to_detect_s": ("until detected (s)", ",.3f"),
-    "time_to_tell_all_s": ("until all were told (s)", ",.3f"),
+    "time_to_tell_all_s": ("until all were informed (s)", ",.3f"),
     "time_to_steer_away_s": ("until steered away (s)", ",.3f"),
     "flows_broken": ("flows broken", ",d"),
 }

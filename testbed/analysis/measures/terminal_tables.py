@@ -84,8 +84,9 @@ def _tables(summary: Summary) -> Iterator[TitledFrame]:
 
 
 def _readable(commands: pd.DataFrame) -> pd.DataFrame:
-    """Return commands with their figures, which are JSON, in a form for people."""
-    return commands.assign(figures=commands["figures"].str.strip("{}").str.replace('"', ""))
+    """Return commands with what they said, for people: their figures, which are JSON, or else their last line."""
+    figures = commands["figures"].str.strip("{}").str.replace('"', "")
+    return commands.assign(figures=figures.where(figures.fillna("") != "", commands["last_words"]))
 
 
 def drawn(titled: TitledFrame) -> Table:

@@ -116,7 +116,7 @@ def _curves(
     label: str,
     otherwise: str,
 ) -> bool:
-    """Draw one curve per name, with its mean and p95 in the legend; tell whether there was anything to draw."""
+    """Draw one curve per name, with its mean and p95 in the legend; return whether there was anything to draw."""
     pooled = np.concatenate(list(values.values()))
     if not len(pooled):
         style.nothing(axes, otherwise)

@@ -1,6 +1,6 @@
 """How every picture of the testbed looks: colours, type, the fidelity mark, the way to a file.
 
-Owns style, and the palette of Okabe and Ito, which colour-blind readers can tell apart, with three of Tol's for more
+Owns style, and the palette of Okabe and Ito, which colour-blind readers can distinguish, with three of Tol's for more
 than eight; a policy or outcome has the same colour in every picture. Uses matplotlib's objects, never pyplot, so that
 no state is shared. Knows nothing of what is drawn.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import textwrap
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, PercentF
 
 from testbed.analysis.run_data.loading import RunData
 from testbed.errors import TestbedError
+from testbed.records import result_files
 
 BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 PURPLE, SKY, BLACK, GREY = "#CC79A7", "#56B4E9", "#000000", "#7F7F7F"
@@ -93,7 +95,7 @@ def canvas(path: Path, width_in: float, height_in: float, title: str, marks: Ite
     with mpl.rc_context(_STYLE):  # type: ignore[arg-type]
         figure = Figure(figsize=(width_in, height_in))
         FigureCanvasAgg(figure)
-        lines = [(title, "black", "bold", 11.0), *((_cut(mark), MARK_COLOUR, "bold", 9.0) for mark in marks)]
+        lines = [(_cut(title), "black", "bold", 11.0), *((_cut(mark), MARK_COLOUR, "bold", 9.0) for mark in marks)]
         header_in = 0.06
         for text, colour, weight, size in lines:
             wrapped = _wrapped(text, width_in, size)
@@ -104,7 +106,10 @@ def canvas(path: Path, width_in: float, height_in: float, title: str, marks: Ite
         body = ConstrainedLayoutEngine(rect=(0, 0, 1, 1 - (header_in + 0.04) / height_in))
         figure.set_layout_engine(body)
         yield figure
-        figure.savefig(path)
+        with result_files.replacing(path) as stream, warnings.catch_warnings():
+            # A name in a script that the font lacks is drawn as boxes; that is no news for the terminal.
+            warnings.filterwarnings("ignore", "Glyph .* missing from font")
+            figure.savefig(stream, format="png")
 
 
 def marks(*runs: RunData, names: Sequence[str] = ()) -> list[str]:
@@ -115,10 +120,11 @@ def marks(*runs: RunData, names: Sequence[str] = ()) -> list[str]:
 
 
 def policy_colours(policies: Iterable[str]) -> dict[str, str]:
-    """Give each policy its colour: known ones their own, others what is left, by name."""
+    """Give each policy its colour: known ones their own, others what is left, by name, if anything is."""
     names = sorted(set(policies))
+    palette = (*SERIES, WINE, OLIVE, INDIGO)
     taken = {_POLICY_COLOURS.get(name) for name in names}
-    spare = itertools.cycle([colour for colour in (*SERIES, WINE, OLIVE, INDIGO) if colour not in taken])
+    spare = itertools.cycle([colour for colour in palette if colour not in taken] or palette)
     return {name: _POLICY_COLOURS.get(name) or next(spare) for name in names}
 
 

@@ -28,7 +28,7 @@ _BOLD_WIDER = {"normal": 1.0, "bold": 1.15}
 
 @dataclass(frozen=True)
 class _Look:
-    """How nodes of a role are drawn: told apart by shape as well as by colour."""
+    """How nodes of a role are drawn: distinct by shape as well as by colour."""
 
     marker: str
     colour: str
@@ -125,8 +125,7 @@ def _node_texts(topology: Topology, places: Places, labels: Labels) -> list[_Tex
     for role in _roles(topology):
         look = _look(role)
         for node in topology.with_role(role):
-            # At a site, render-1@berlin is render-1.
-            name = node.name.partition("@")[0] if role.is_host else node.name
+            name = topology.short_name(node)
             place = labels.beside(places[node.name], name, look.size_pt * _BOLD_WIDER[look.weight])
             texts.append(_Text(name, place, look.size_pt, look.weight))
     return texts

@@ -12,9 +12,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
-
+from testbed import yaml_documents
 from testbed.analysis.run_data.loading import RunDataError
+from testbed.records import result_files
+from testbed.yaml_documents import YamlError
 from topologies import routing, yaml_form
 from topologies.spec import Link, LinkSpec, Topology, TopologyError
 
@@ -62,8 +63,8 @@ class Configured:
 def configured(run_dir: Path) -> Configured:
     """Read both files of a run folder. Raises RunDataError."""
     try:
-        scenario = yaml.safe_load(_text(run_dir / "scenario.yaml"))
-    except yaml.YAMLError:
+        scenario = yaml_documents.parse(_text(run_dir / "scenario.yaml"), "scenario.yaml")
+    except YamlError:
         scenario = None
     if not isinstance(scenario, dict) or not {"services", "instances", "workloads", "policy"} <= scenario.keys():
         raise RunDataError(f"{run_dir / 'scenario.yaml'} is no resolved scenario; {_RUN_AGAIN}")
@@ -76,10 +77,10 @@ def configured(run_dir: Path) -> Configured:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return result_files.read_text(path)
     except FileNotFoundError:
         raise RunDataError(
             f"{path} is missing: the run is not complete, or of an older version; {_RUN_AGAIN}"
         ) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise RunDataError(f"{path} cannot be read ({error}); {_RUN_AGAIN}") from None
+        raise RunDataError(f"{path} cannot be read ({result_files.why_unread(error)}); {_RUN_AGAIN}") from None

@@ -10,12 +10,12 @@ WAYS = {"echo": "there and back", "up": "to the instance"}  # of RTP, by directi
 
 
 def is_rtp(flows: pd.DataFrame) -> pd.Series:
-    """Tell which flows are RTP streams."""
+    """Return which flows are RTP streams."""
     return _begins(flows, (RTP_KIND_PREFIX,))
 
 
 def is_request(flows: pd.DataFrame) -> pd.Series:
-    """Tell which flows are requests: neither RTP streams nor their RTCP."""
+    """Return which flows are requests: neither RTP streams nor their RTCP."""
     return ~_begins(flows, MEDIA_KIND_PREFIXES)
 
 

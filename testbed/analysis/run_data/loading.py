@@ -16,7 +16,7 @@ import pandas as pd
 
 from testbed.analysis.system import systems
 from testbed.errors import InputError
-from testbed.records import manifest
+from testbed.records import manifest, result_files
 from testbed.records.columns import NUMBER, TEXT, WHOLE, WORD, Column, Table
 from testbed.records.manifest import Manifest, ManifestError
 from testbed.records.tables import catalogue
@@ -30,11 +30,15 @@ class RunDataError(InputError):
 
 @dataclass(frozen=True, eq=False)
 class RunData:
-    """One run: its manifest and one data frame per table of `testbed.records`, rows as written. Equals only itself."""
+    """One run: its manifest and one data frame per table of `testbed.records`, rows as written. Equals only itself.
+
+    `unknown`: tables and columns that came after the run, as `table` and `table.column`; they are empty here.
+    """
 
     run_dir: Path
     manifest: Manifest
     tables: Mapping[str, pd.DataFrame]
+    unknown: frozenset[str] = frozenset()
 
     def __getattr__(self, name: str) -> pd.DataFrame:
         """Return a table by its name, as `run.flows`."""
@@ -42,6 +46,10 @@ class RunData:
         if name not in tables:
             raise AttributeError(f"a run has no {name!r}; its tables are {', '.join(tables)}")
         return tables[name]
+
+    def knows(self, what: str) -> bool:
+        """Say whether the run's files have a table (`direct`), or a column of one (`affinity.ended`)."""
+        return not {what, what.partition(".")[0]} & self.unknown
 
     @property
     def run_id(self) -> str:
@@ -55,7 +63,7 @@ class RunData:
 
     @cached_property
     def policy(self) -> str:
-        """The policy; where the manifest does not say, the one that some system's tables tell of."""
+        """The policy; where the manifest does not say, the one that some system's tables name."""
         known = (system.policy_of(self) for system in systems().values())
         return self.manifest.policy or next(filter(None, known), "unknown policy")
 
@@ -103,8 +111,13 @@ def load(run_dir: Path | str) -> RunData:
         what = "is not a folder" if run_dir.exists() else "does not exist"
         raise RunDataError(f"{run_dir} {what}; name a run folder: results/<scenario>/<run-id>")
     says = read_manifest(run_dir / manifest.NAME)
-    tables = {name: _read_table(run_dir, name, table, says.rows) for name, table in catalogue().items()}
-    return RunData(run_dir, says, tables)
+    unknown: set[str] = set()
+    tables = {name: _read_table(run_dir, name, table, says.rows, unknown) for name, table in catalogue().items()}
+    run = RunData(run_dir, says, tables, frozenset(unknown))
+    if not run.end_s - run.start_s <= manifest.LONGEST_S:
+        path, times = run_dir / manifest.NAME, f"from {run.start_s:g} to {run.end_s:g} s"
+        raise RunDataError(f"{path}: gives no duration, and the tables go {times}; {_RUN_AGAIN}")
+    return run
 
 
 def _absent_last(value: float) -> float:
@@ -119,25 +132,34 @@ def read_manifest(path: Path) -> Manifest:
         raise RunDataError(str(error)) from None
 
 
-def _read_table(run_dir: Path, name: str, table: Table, rows: Mapping[str, int] | None) -> pd.DataFrame:
-    """Read a table; `rows`: what the manifest says of the tables there are, if the run got so far."""
+def _read_table(
+    run_dir: Path, name: str, table: Table, rows: Mapping[str, int] | None, unknown: set[str]
+) -> pd.DataFrame:
+    """Read a table; `rows`: what the manifest says of the tables there are, if the run got so far.
+
+    What came after the run is added to `unknown`.
+    """
     path = run_dir / f"{name}.csv"
     if not path.is_file():
-        parts = any(run_dir.rglob(f"{name}.*.part.csv"))
-        if rows is not None and name not in rows and not parts:  # it, or the system that has it, came after the run
+        parts = any((run_dir / "work").glob(f"{name}.*.part.csv"))
+        came_later = name not in rows if rows is not None else bool(table.since)
+        if came_later and not parts:  # it, or the system that has it
+            unknown.add(name)
             return pd.DataFrame({column: pd.Series(dtype=item.dtype) for column, item in table.columns.items()})
         why = "its parts were never merged, so the run did not finish" if parts else "the run is not complete"
         raise RunDataError(f"{path} is missing: {why}; {_RUN_AGAIN}")
-    _check_ends(path, table.names)
+    later = _check_ends(path, table.columns)
+    unknown |= {f"{name}.{column}" for column in later}
     try:
-        frame = pd.read_csv(
-            path,
-            dtype={name: column.dtype for name, column in table.columns.items()},
-            na_values={name: _absent(column) for name, column in table.columns.items()},
-            keep_default_na=False,  # a site may be called NA
-            encoding="utf-8",
-            low_memory=False,
-        )
+        with result_files.open_file(path) as stream:
+            frame = pd.read_csv(
+                stream,
+                dtype={name: column.dtype for name, column in table.columns.items()},
+                na_values={name: _absent(column) for name, column in table.columns.items()},
+                keep_default_na=False,  # a site may be called NA
+                encoding="utf-8",
+                low_memory=False,
+            )
     except (
         ValueError,
         TypeError,
@@ -155,23 +177,30 @@ def _read_table(run_dir: Path, name: str, table: Table, rows: Mapping[str, int] 
             raise RunDataError(f"{path} is corrupt: line {line} has no {column}; {_RUN_AGAIN}")
     for column in frame.columns[frame.dtypes == "category"]:  # an empty column would have categories of another type
         frame[column] = frame[column].cat.rename_categories(frame[column].cat.categories.astype(object))
+    for column in later:
+        frame[column] = pd.Series(dtype=table.columns[column].dtype, index=frame.index)
     return frame[list(table.names)]
 
 
-def _check_ends(path: Path, columns: tuple[str, ...]) -> None:
-    """Look at the header and at the last byte: pandas forgives a row that was cut off."""
+def _check_ends(path: Path, columns: Mapping[str, Column]) -> list[str]:
+    """Look at the header and at the last byte: pandas forgives a row that was cut off.
+
+    Return the columns that came after the table was written.
+    """
     try:
-        with path.open("rb") as stream:
+        with result_files.open_file(path) as stream:
             header = stream.readline().decode("utf-8", errors="replace").strip("\ufeff\r\n").split(",")
             if header == [""]:
                 raise RunDataError(f"{path} is empty, without even a header; {_RUN_AGAIN}")
             stream.seek(-1, os.SEEK_END)
             whole = stream.read(1) == b"\n"
     except OSError as error:
-        raise RunDataError(f"{path} cannot be read ({_one_line(error)}); check its permissions") from None
-    missing = [column for column in columns if column not in header]
+        raise RunDataError(f"{path} cannot be read ({error.strerror}); check what it is, and its permissions") from None
+    absent = [column for column in columns if column not in header]
+    later = [column for column in absent if columns[column].since]
+    missing = [column for column in absent if column not in later]
     unknown = [column for column in header if column not in columns]
-    if missing or unknown or len(header) != len(columns):
+    if missing or unknown or len(header) != len(columns) - len(later):
         faults = [
             *([f"lacks {', '.join(missing)}"] if missing else []),
             *([f"has unknown {', '.join(unknown)}"] if unknown else []),
@@ -182,6 +211,7 @@ def _check_ends(path: Path, columns: tuple[str, ...]) -> None:
         )
     if not whole:
         raise RunDataError(f"{path} is half written: its last line does not end; {_RUN_AGAIN}")
+    return later
 
 
 def _absent(column: Column) -> list[str]:
@@ -191,7 +221,8 @@ def _absent(column: Column) -> list[str]:
 def _first_bad_value(path: Path, columns: Mapping[str, Column]) -> str | None:
     """Find the first value that is no number where one belongs; only asked once reading has failed."""
     try:
-        frame = pd.read_csv(path, dtype=str, na_filter=False, encoding="utf-8")
+        with result_files.open_file(path) as stream:
+            frame = pd.read_csv(stream, dtype=str, na_filter=False, encoding="utf-8")
     except (ValueError, OSError):
         return None
     for name, column in columns.items():

@@ -27,7 +27,7 @@ class Outage(NamedTuple):
     ingress: str | None = None
 
     def hits(self, times_s: np.ndarray, d_router: str) -> np.ndarray:
-        """Tell which moments of an ingress it hits."""
+        """Return which moments of an ingress it hits."""
         concerned = self.ingress in (None, d_router)
         return concerned & (times_s >= self.from_s) & (times_s < self.until_s)
 

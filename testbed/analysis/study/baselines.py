@@ -32,7 +32,7 @@ class Baseline:
         return str(self.value) if self.column == POLICY else f"{self.column}={factors.word(self.value)}"
 
     def counterparts(self, runs: pd.DataFrame, columns: Sequence[str]) -> Counterparts:
-        """Tell apart those of `runs` that cases, told apart by `columns`, are compared with."""
+        """Separate those of `runs` that cases, identified by `columns`, are compared with."""
         shared = [column for column in columns if column not in (self.column, *self.with_it)]
         own = runs[runs[self.column] == self.value]
         # A grouping has an attribute `keys`, so that dict() takes it for a mapping, which it is not.

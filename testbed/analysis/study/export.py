@@ -11,6 +11,7 @@ import pandas as pd
 
 from testbed.analysis.study import study_plot
 from testbed.analysis.study.study_figures import StudyFigures
+from testbed.records import result_files
 
 _RUNS, _COMPARISON = "runs.csv", "comparison.csv"
 
@@ -20,5 +21,6 @@ def write(figures: StudyFigures, comparison: pd.DataFrame, folder: Path) -> list
     folder.mkdir(parents=True, exist_ok=True)
     tables = {folder / _RUNS: figures.runs, folder / _COMPARISON: comparison}
     for path, table in tables.items():
-        table.to_csv(path, index=False, float_format="%.9g")
+        with result_files.replacing(path) as stream:
+            table.to_csv(stream, index=False, float_format="%.9g")
     return [*tables, *study_plot.draw(figures, comparison, folder)]

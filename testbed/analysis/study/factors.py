@@ -40,7 +40,7 @@ def factors(runs: Sequence[Settings], policies: Sequence[str]) -> tuple[str, ...
     """Return the keys whose values differ between runs, in the order of the scenario file.
 
     What an absent key would be is not known here: it counts as a value of its own, as null does. What a study's named
-    variants set is told apart by one factor, `variant`; scenarios that differ in many ways by one factor, `name`.
+    variants set is identified by one factor, `variant`; scenarios that differ in many ways by one factor, `name`.
     """
     keys = dict.fromkeys(key for run in runs for key in run)
     found = [key for key in keys if _may_be_factor(key) and _differs(key, runs, policies)]
@@ -63,7 +63,7 @@ def column(runs: Sequence[Settings], factor: str) -> pd.Series:
 
 
 def independent(runs: pd.DataFrame, named: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Return those factors that tell runs apart, each with those whose values follow from its own."""
+    """Return those factors that distinguish runs, each with those whose values follow from its own."""
     groups = {factor: runs.groupby(factor, dropna=False, sort=False).ngroup() for factor in named}
     following: dict[str, list[str]] = {}
     for factor in sorted(named, key=lambda name: -groups[name].nunique()):
@@ -80,7 +80,7 @@ def _determines(first: pd.Series, second: pd.Series) -> bool:
 
 
 def case_name(named: Sequence[str], values: Sequence[object], between: str = ", ") -> str:
-    """Say which values factors have, each factor by the last parts of its key that tell it from the others."""
+    """Say which values factors have, each factor by the last parts of its key that distinguish it from the others."""
     return between.join(f"{_short(key, named)} {word(value)}" for key, value in zip(named, values, strict=True))
 
 

@@ -16,17 +16,18 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import yaml
-
+from testbed import yaml_documents
 from testbed.analysis.measures import run_measures
 from testbed.analysis.run_data.loading import RunDataError, load, read_manifest
 from testbed.analysis.study import factors
+from testbed.records import result_files
 from testbed.records.manifest import FINISHED, VARIANT, Manifest
 from testbed.records.manifest import NAME as MANIFEST_NAME
 from testbed.records.tables import catalogue
+from testbed.yaml_documents import YamlError
 
 NAME = "measures.json"
-# To be raised whenever a measure is defined anew or another is kept: what is on disk is then worked out again.
+# To be raised whenever a measure is redefined or another is kept: what is on disk is then worked out again.
 _FORMAT = 2
 _SCENARIO = "scenario.yaml"
 _RUNS_PER_WORKER, _MOST_WORKERS = 16, 4  # at least, and at most: a large run takes a gigabyte
@@ -82,6 +83,9 @@ def _attempt(run_dir: Path) -> RunMeasures | RunDataError:
         return read(run_dir)
     except RunDataError as error:
         return error
+    except Exception as error:  # whatever is in it: one folder must not cost all the others
+        why = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        return RunDataError(f"{run_dir}: cannot be evaluated ({why}); leave it out, or run the scenario again")
 
 
 def _worked_out(run_dir: Path) -> RunMeasures:
@@ -114,13 +118,12 @@ def _variant(manifest: Manifest) -> dict[str, factors.Value]:
 
 
 def _scenario(path: Path) -> Mapping[str, object]:
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # some twenty times as fast, where it was built
     try:
-        document = yaml.load(path.read_text(encoding="utf-8"), loader)
+        document = yaml_documents.parse(result_files.read_text(path), str(path))
     except OSError as error:
         raise RunDataError(f"{path} cannot be read ({error.strerror}); run the scenario again") from None
-    except (UnicodeDecodeError, yaml.YAMLError):
-        raise RunDataError(f"{path} is no YAML; run the scenario again") from None
+    except YamlError as error:
+        raise RunDataError(f"{error}; run the scenario again") from None
     if not isinstance(document, dict):
         raise RunDataError(f"{path} holds no keys; run the scenario again")
     return document
@@ -142,7 +145,7 @@ def _stamps(run_dir: Path) -> _Stamps:
 
 def _kept(path: Path, stamps: _Stamps) -> RunMeasures | None:
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = json.loads(result_files.read_text(path))
         if document["format"] != _FORMAT or document["made_from"] != stamps:
             return None
         run = document["run"]
@@ -155,16 +158,18 @@ def _kept(path: Path, stamps: _Stamps) -> RunMeasures | None:
         reasons = tuple(map(str, run["reasons"]))
         settings = {str(key): value for key, value in run["settings"].items()}
         return RunMeasures(str(run["policy"]), int(run["seed"]), str(run["verdict"]), reasons, settings, services)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # whatever is wrong with it: it is made anew
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+    ):  # whatever is wrong with it: it is made again
         return None
 
 
 def _keep(found: RunMeasures, path: Path, stamps: _Stamps) -> None:
     document = {"format": _FORMAT, "made_from": stamps, "run": asdict(found)}
-    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        partial.write_text(json.dumps(document) + "\n", encoding="utf-8")
-        partial.replace(path)
-    except OSError:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
+    with suppress(OSError):  # a folder that cannot be written to just has none
+        result_files.write_text(path, json.dumps(document) + "\n")

@@ -34,6 +34,7 @@ from testbed.analysis.study.measures_file import RunMeasures
 from testbed.analysis.study.study_file import Indifference, StudyFile
 from testbed.analysis.system import Measure
 from testbed.analysis.theory.confidence import half_width
+from testbed.records import result_files
 
 VERDICTS = ("valid", "suspect", "invalid", "unchecked")
 _USUAL_BASELINE = "closest"
@@ -232,13 +233,13 @@ def _counted(run_dirs: list[Path], folder: Path, skipped: list[str]) -> list[Pat
     studies = {parent for run_dir in run_dirs for parent in run_dir.parents if parent.is_relative_to(folder)}
     for register in sorted(study / _REGISTER for study in studies):
         try:
-            cases = json.loads(register.read_text(encoding="utf-8"))["cases"]
+            cases = json.loads(result_files.read_text(register))["cases"]
             of_cases = {register.parent / case["run_dir"] for case in cases if case["run_dir"]}
             waiting = sum(case.get("status") != _FINISHED for case in cases)
         except FileNotFoundError:
             continue
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            skipped.append(f"{register}: cannot be read, so all runs below count, older ones too; sweep to mend it")
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            skipped.append(f"{register}: cannot be read, so all runs below count, older ones too; sweep to repair it")
             continue
         if waiting:
             skipped.append(f"{register}: {waiting} of {len(cases)} cases have no finished run yet; sweep to have them")

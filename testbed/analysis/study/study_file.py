@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-import yaml
 
+from testbed import yaml_documents
 from testbed.analysis.run_data.loading import RunDataError
+from testbed.records import result_files
 from testbed.records.manifest import VARIANT
+from testbed.yaml_documents import YamlError
 
 NAME = "study.yaml"
 
@@ -37,13 +39,13 @@ class StudyFile:
 def read(path: Path) -> StudyFile:
     """Read the file; one that is not there says nothing. Raises RunDataError, in one line, if it cannot be read."""
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document = yaml_documents.parse(result_files.read_text(path), str(path))
     except FileNotFoundError:
         return StudyFile()
-    except (OSError, ValueError, yaml.YAMLError):
+    except (OSError, UnicodeDecodeError, YamlError):
         raise RunDataError(
             f"{path}: cannot be read, so its baseline, and what its policies are indifferent to, is not known; "
-            "sweep to mend it, or name a baseline"
+            "sweep to repair it, or name a baseline"
         ) from None
     document = document if isinstance(document, dict) else {}
     baseline = document.get("baseline")

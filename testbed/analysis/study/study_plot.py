@@ -192,5 +192,5 @@ def value_axis(axes: Axes, means: pd.DataFrame) -> None:
 
 
 def is_doubtful(rows: pd.DataFrame) -> pd.Series:
-    """Tell which rows of a comparison rest on runs whose fidelity is in doubt."""
+    """Return which rows of a comparison rest on runs whose fidelity is in doubt."""
     return rows["valid"] < rows["runs"]

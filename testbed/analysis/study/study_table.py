@@ -20,7 +20,7 @@ from testbed.analysis.system import Measure
 
 _ABSENT = "-"
 _NOTHING = 1e-9  # of a value; what is less is the computer's rounding
-_MOST_NAMED = 8  # factors or runs that are told one by one
+_MOST_NAMED = 8  # factors or runs that are named one by one
 
 
 def show(figures: StudyFigures, comparison: pd.DataFrame, console: Console) -> None:
@@ -95,7 +95,9 @@ def _notes(twins: Mapping[str, Sequence[str]], comparison: pd.DataFrame) -> list
         notes.append(f"factors: {_listed(named)}")
     if (comparison["seeds"] == 1).any():
         which = "all" if (comparison["seeds"] == 1).all() else "some"
-        notes.append(f"{which} cases have one seed: no interval, no telling differences from chance; run more seeds")
+        notes.append(
+            f"{which} cases have one seed: no interval, no way to distinguish differences from chance; run more seeds"
+        )
     # A measure may be one that the baseline's runs have none of: that is no want of runs.
     least_unpaired = comparison.groupby([*twins, "service", "policy"], dropna=False)["unpaired_seeds"].transform("min")
     unpaired = comparison[least_unpaired != ""].drop_duplicates([*twins, "policy"])

@@ -84,7 +84,7 @@ def rtp_jitter_s(half_widths_s: Sequence[float], packets: int | None = None) -> 
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean and its confidence interval; without bounds (infinite) where there is too little to tell."""
+    """A mean and its confidence interval; without bounds (infinite) where there are too few values."""
 
     mean: float
     low: float
@@ -103,7 +103,7 @@ class Interval:
         return Interval(self.mean * factor, self.low * factor, self.high * factor)
 
     def holds(self, expected: float) -> bool:
-        """Tell whether a value is within."""
+        """Return whether a value is within."""
         return self.low <= expected <= self.high
 
 

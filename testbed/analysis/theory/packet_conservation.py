@@ -27,7 +27,7 @@ def conservation_checks(run: RunData, meant: Configured) -> Iterator[Outcome]:
     """Check links, then the RTP packets of the run."""
     links = run.manifest.link_counters
     if run.manifest.link_backend != "relay":
-        yield LeftOut("links", "the kernel's netem does not tell where packets stayed, or no link is impaired")
+        yield LeftOut("links", "the kernel's netem does not say where packets stayed, or no link is impaired")
         return
     yield frames(links)
     yield from _rtp(run, meant, links)

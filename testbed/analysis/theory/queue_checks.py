@@ -201,7 +201,7 @@ def _queue(run: RunData, meant: Configured, instance: InstanceEntry) -> Queue:
     )
     if keys.get("mode", "clock") != "clock":
         raise _DoesNotApplyError("mode burn: its service times are the machine's")
-    works = [item for item in meant.scenario["workloads"] if item["service"] == service]
+    works = [item for item in meant.scenario["workloads"] if item.get("service") == service]
     if not works:
         raise _DoesNotApplyError("no workload of this scenario went there")
     means_ms = set()

@@ -1,4 +1,4 @@
-"""RTP jitter as instances measured it (RFC 3550) against what the links of the way there were told to do.
+"""RTP jitter as instances measured it (RFC 3550) against what the links of the way there were configured to do.
 
 Of audio streams: their packets are 20 ms apart, further than links with the jitter checked here spread them, so that
 no packet waits for the one before (`testbed.emulation.relay.impairment`: links keep order). Packets of several streams

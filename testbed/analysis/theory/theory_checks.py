@@ -1,7 +1,7 @@
 """A finished run against theory: queues against M/M/c and Little's law, RTP against its links, packets against counts.
 
-Owns which checks there are. These judge the emulation, where `flows.consistency` judges whether the records agree; a
-run to which a theory does not apply is told why.
+Owns which checks there are. These assess the emulation, where `flows.consistency` assesses whether the records agree; a
+run to which a theory does not apply gets the reason.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ class TheoryCheck:
 
     @property
     def holds(self) -> bool:
-        """Tell whether what is expected is within the interval."""
+        """Return whether what is expected is within the interval."""
         return self.figure.holds(self.expected)
 
 
@@ -58,5 +58,5 @@ class TheoryReport:
 
     @property
     def holds(self) -> bool:
-        """Tell whether every check holds."""
+        """Return whether every check holds."""
         return all(check.holds for check in self.checks)

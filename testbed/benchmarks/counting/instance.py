@@ -19,6 +19,7 @@ from pathlib import Path
 from random import Random
 
 from testbed.agents.host.addresses import bound_socket
+from testbed.agents.host.state_socket import StateSocket
 from testbed.agents.http.admin import AdminService
 from testbed.agents.http.protocol import Request
 from testbed.agents.http.server import HttpConnection, HttpServer, Response
@@ -62,7 +63,8 @@ class CountingInstance:
         path = next(path for life in count(1) if not (path := ledger_path(config.out_dir, config.name, life)).exists())
         self._ledger = FlowLedger(path)
         self._rng = Random(f"{config.seed} {path.name}")
-        self._admin = AdminService(self._metrics, self._set_state)
+        self._admin = AdminService(self._metrics)
+        self._states = StateSocket(self._set_state)
         self._state = "up"
         self._sessions = config.load
         self._started = 0
@@ -72,14 +74,15 @@ class CountingInstance:
         loop, config = asyncio.get_running_loop(), self._config
         datagrams = bound_socket(socket.SOCK_DGRAM, UDP_PORT, "port")
         datagrams.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER_BYTES)
-        loop.add_reader(datagrams, self._hear, datagrams)
+        loop.add_reader(datagrams, self._receive, datagrams)
         connections = bound_socket(socket.SOCK_STREAM, config.http_port, "http_port")
         await loop.create_server(lambda: _Connection(self._ledger), sock=connections)
         await HttpServer(self._administer).serve(bound_socket(socket.SOCK_STREAM, config.admin_port, "admin_port"))
+        await self._states.serve(config.admin_port)
         self._records.write("instances", {"time_s": loop.time(), "instance": config.name})
         self._records.flush()
 
-    def _hear(self, datagrams: socket.socket) -> None:
+    def _receive(self, datagrams: socket.socket) -> None:
         receive, add, buffer = datagrams.recvfrom_into, self._ledger.count, bytearray(1)
         now_ns = time.monotonic_ns()
         try:

@@ -37,7 +37,7 @@ class CountingDyncast(RunningDyncast):
 
 
 class CountingTestbed(Testbed):
-    """Use it like a `Testbed`; `plan` has one client host, by whose ports flows are told apart."""
+    """Use it like a `Testbed`; `plan` has one client host, whose ports distinguish flows."""
 
     plan: DyncastPlan
 

@@ -9,7 +9,6 @@ interval: so an interval and the delay of the path is what it may take, and poll
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -23,6 +22,7 @@ from testbed.benchmarks.harness import Benchmark, Better, Goal, Row, Settings, S
 from testbed.benchmarks.instruments.trickle import trickle
 from testbed.dyncast.roles import D_ROUTER
 from testbed.emulation.machine.capabilities import probe
+from testbed.emulation.temporary_folders import temporary_folder
 from testbed.experiment.plan.plan import make_plan
 from testbed.experiment.scenario.file import parse
 from testbed.experiment.systems.dyncast.plan.plan import DyncastPlan
@@ -75,8 +75,8 @@ def _run(settings: Settings) -> Iterator[Row]:
     for way in (_QUICK_WAY,) if settings.quick else _WAYS:
         rounds = _QUICK_ROUNDS if settings.quick else _ROUNDS[way]
         interval_s = _WAYS[way]["poll_interval_s" if "poll_interval_s" in _WAYS[way] else "interval_s"]
-        with tempfile.TemporaryDirectory(prefix="dyncast-bench-") as folder:
-            took, bound_s = _measured(Path(folder), _WAYS[way], interval_s, rounds)
+        with temporary_folder("bench") as folder:
+            took, bound_s = _measured(folder, _WAYS[way], interval_s, rounds)
         for kind, by_ingress in took.items():
             yield _row(f"convergence/{kind}/{way}", by_ingress, bound_s)
 
@@ -151,7 +151,7 @@ def decisions_of(folder: Path, site: str) -> list[Decision]:
 
 
 def _takes(folder: Path, site: str, instance: str) -> bool:
-    """Tell whether an ingress gave its last flow to an instance."""
+    """Return whether an ingress assigned its last flow to an instance."""
     decisions = decisions_of(folder, site)
     return bool(decisions) and decisions[-1].took == instance
 

@@ -6,7 +6,6 @@ many flows reached an instance, and that none reached two.
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from testbed.benchmarks.harness import Benchmark, Better, Goal, Row, Settings, S
 from testbed.benchmarks.instruments.flood import Flood, Outcome
 from testbed.emulation.machine.capabilities import probe
 from testbed.emulation.network import EmulatedNetwork
+from testbed.emulation.temporary_folders import temporary_folder
 from testbed.experiment import demo
 from testbed.experiment.launch.testbed import Testbed
 from testbed.experiment.plan.plan import make_plan
@@ -54,7 +54,7 @@ def _run(settings: Settings) -> Iterator[Row]:
     if not capabilities.has("root"):
         raise Skipped(f"capability root is missing: {capabilities.row('root').remedy}")
     outcomes, moves = [], []
-    with tempfile.TemporaryDirectory(prefix="dyncast-bench-") as folder:
+    with temporary_folder("bench") as folder:
         overrides = {
             f"services.{_SERVICE}.affinity.mode": "datapath",
             "policy": "dyncast",
@@ -62,7 +62,7 @@ def _run(settings: Settings) -> Iterator[Row]:
         }
         scenario = scenario_file.load(_SCENARIO, overrides)
         planned = DyncastPlan.of(make_plan(scenario, _SCENARIO))
-        with Testbed(planned, Path(folder), Path(folder, "logs")) as testbed:
+        with Testbed(planned, folder, folder / "logs") as testbed:
             client = next(item.name for item in planned.clients if item.site == _INGRESS)
             hosts = tuple(item.host for item in planned.instances if item.service == _SERVICE)
             d_sid = str(planned.scenario.services[_SERVICE].d_sid)
@@ -70,7 +70,7 @@ def _run(settings: Settings) -> Iterator[Row]:
             for _ in range(1 if settings.quick else settings.rounds):
                 begun_s = time.monotonic()
                 outcomes.append(flood.offer(_FLOWS_PER_S, 1.0))
-                moves.append(_weight_changes(Path(folder), d_sid, begun_s, time.monotonic()))
+                moves.append(_weight_changes(folder, d_sid, begun_s, time.monotonic()))
     note = f"{_FLOWS_PER_S:,} new flows offered in a second"
     yield measure("demo_ingress/offered", "1/s", [outcome.offered_per_s for outcome in outcomes], note=note)
     yield measure("demo_ingress/reached", "%", [_reached(outcome) for outcome in outcomes], note=note, goal=_REACHED)

@@ -6,7 +6,6 @@ under overload, its collapse included, if it collapses.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from statistics import median, quantiles
@@ -14,7 +13,9 @@ from statistics import median, quantiles
 from testbed.benchmarks.harness import Better, Goal, Row, compare
 from testbed.benchmarks.instruments.edge import D_SID, Edge
 from testbed.benchmarks.instruments.flood import Flood, Outcome
-from testbed.benchmarks.instruments.ports import free_port
+from testbed.emulation.switches import bridges
+from testbed.runtime.caller import python_module
+from testbed.runtime.polling import wait_until
 
 INSTANCES = 4
 _PERCENT = 100
@@ -45,10 +46,11 @@ def served_percent(outcome: Outcome) -> float:
 @contextmanager
 def minimal_app(edge: Edge, ingress: str) -> Iterator[int]:
     """Have the minimal app steer an ingress; yields its process id."""
-    port, uplink = free_port(), edge.network.bridge(ingress).uplink_port
+    listening, bridge = edge.network.controller_socket(ingress), edge.network.bridge(ingress)
     d_bids = [edge.address(instance) for instance in edge.instances]
-    argv = [sys.executable, "-m", "testbed.benchmarks.ingress.minimal_app", str(port), D_SID, str(uplink), *d_bids]
-    with edge.controller(ingress, argv, port) as pid:
+    arguments = [str(listening), D_SID, str(bridge.uplink_port), *d_bids]
+    with edge.controller(ingress, python_module("testbed.benchmarks.ingress.minimal_app", *arguments)) as pid:
+        wait_until(lambda: bridges.has_controller(bridge.name), 30, f"the minimal app to have the switch of {ingress}")
         yield pid
 
 

@@ -1,6 +1,6 @@
 """`flow_setup_reactive`: new flows that the control process binds, against the least an os-ken app can do.
 
-The whole control process, told of all instances, binds flows both ways, decides by the `dyncast` policy and writes
+The whole control process, which knows all instances, binds flows both ways, decides by the `dyncast` policy and writes
 all of it down; the minimal app adds one entry and sends the packet on. One network, an ingress for each.
 """
 

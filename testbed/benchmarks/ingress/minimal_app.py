@@ -1,7 +1,7 @@
 """The least a reactive os-ken app can do: one Flow-Mod and one Packet-Out per Packet-In. A baseline.
 
-Started as a program: `minimal_app.py PORT D_SID UPLINK_PORT D_BID…`. It sends each new flow to the next D-BID in turn,
-remembers nothing, and reads of a packet just the addresses and ports, at the places where plain IPv4 has them.
+Started as a program: `minimal_app.py FD D_SID UPLINK_PORT D_BID…`. It sends each new flow to the next D-BID in
+turn, remembers nothing, and reads of a packet just the addresses and ports, at the places where plain IPv4 has them.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 from ryu_apps.openflow.framework import HANDLER_MODULE, BaseApp, app_manager, cfg, handler, hub, ofp_event
 from ryu_apps.openflow.framework import ofproto_v1_3 as ofp
 from ryu_apps.openflow.framework import ofproto_v1_3_parser as parser
+from ryu_apps.openflow.switch_listener import listen
 
 _HEADERS = struct.Struct("!23xB2x4s4sHH")  # of Ethernet and IPv4 without options, and the ports
 _PORT_FIELDS = {6: ("tcp_src", "tcp_dst"), 17: ("udp_src", "udp_dst")}
@@ -66,8 +67,10 @@ class Minimal(BaseApp):  # type: ignore[misc]
         )
 
 
-def _serve(port: str) -> None:
-    cfg.CONF([f"--ofp-tcp-listen-port={port}", "--ofp-listen-host=127.0.0.1"], project="minimal")
+def _serve(descriptor: int) -> None:
+    hub.patch(thread=False)
+    cfg.CONF([], project="minimal")
+    listen(descriptor)
     apps = app_manager.AppManager.get_instance()
     apps.load_apps([HANDLER_MODULE])
     apps.applications_cls[__name__] = Minimal
@@ -76,4 +79,4 @@ def _serve(port: str) -> None:
 
 
 if __name__ == "__main__":
-    _serve(sys.argv[1])
+    _serve(int(sys.argv[1]))

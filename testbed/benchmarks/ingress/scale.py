@@ -1,9 +1,9 @@
 """`scale`: what 1,000 instances at ten ingresses cost one D-Router's control process, and new flows beside them.
 
 One of the ten is real: its switch, its control process, its client. The others and all D-MAs are played by one thread:
-they send, in band, what D-MAs would tell of their sites (`site_reports`), probe and answer probes, and hear what the
-D-Router passes on of its own site. D-MAs poll each 100 ms and tell by threshold. That is the baseline of what it costs
-when everything is told each 100 ms, and of what it costs when clients open new flows.
+they send, in band, what D-MAs would report of their sites (`site_reports`), probe and answer probes, and receive what
+the D-Router passes on of its own site. D-MAs poll each 100 ms and report by threshold. That is the baseline of what it
+costs when everything is reported each 100 ms, and of what it costs when clients open new flows.
 """
 
 from __future__ import annotations
@@ -29,26 +29,27 @@ from testbed.dyncast.messages import codec
 from testbed.dyncast.messages.codec import MessageType
 from testbed.dyncast.messages.reports import Probe
 from testbed.dyncast.metric_agent.conditions import Threshold
-from testbed.dyncast.metric_agent.update_triggers import Telling
+from testbed.dyncast.metric_agent.update_triggers import Reporting
 from testbed.emulation.netns.namespaces import socket_in
 from testbed.records.parts import whole_rows
 
 _INGRESS = "ingress"
 _SITES, _INSTANCES_PER_SITE = 10, 100
 _POLL_INTERVAL_S = 0.1
-_THRESHOLD = Telling(refresh_s=5.0, trigger=Threshold("queue_length", absolute=4, hysteresis_share=0.5))
-_INTERVAL = Telling(refresh_s=_POLL_INTERVAL_S)
+_THRESHOLD = Reporting(refresh_s=5.0, trigger=Threshold("queue_length", absolute=4, hysteresis_share=0.5))
+_INTERVAL = Reporting(refresh_s=_POLL_INTERVAL_S)
 _FLOWS_PER_S = {"reactive": 200, "datapath": 5_000}
 _WARM_UP_S = 2
 _MEASURED_S, _QUICK_MEASURED_S = 8, 4
 _PAUSE_S = 0.002
 _LARGEST_DATAGRAM = 65_535
 _PROBE_INTERVAL_S = 1.0
+_PROBES = {MessageType.PROBE, MessageType.PROBE_REPLY}
 _GOAL = Goal(20.0, Better.LOWER)
 
 
 class _Cost(NamedTuple):
-    """What one way of telling cost: shares of a core by the second, and what the D-Router did per second."""
+    """What one way of reporting cost: shares of a core by the second, and what the D-Router did per second."""
 
     percent: list[float]
     reports_per_s: float
@@ -69,8 +70,8 @@ def _run(settings: Settings) -> Iterator[Row]:
         ways = {"threshold": _THRESHOLD, "interval": _INTERVAL}
         duration_s = _WARM_UP_S + measured_s + 1
         reports = {
-            name: list(sent_reports(sites, IPv4Address(D_SID), telling, _POLL_INTERVAL_S, duration_s))
-            for name, telling in ways.items()
+            name: list(sent_reports(sites, IPv4Address(D_SID), reporting, _POLL_INTERVAL_S, duration_s))
+            for name, reporting in ways.items()
         }
         for mode in ("reactive",) if settings.quick else ("reactive", "datapath"):
             ours = _measured(built, sites, mode, reports["threshold"], 0, measured_s)
@@ -181,17 +182,29 @@ def _play(
         while sent < len(reports) and reports[sent].at_s <= elapsed_s:
             sent_s, report = reports[sent]
             data = codec.encode(replace(report, sent_s=begin_s + sent_s))
-            d_routers.get(report.site, agent).send(data)  # of its own site, the D-Router hears from the D-MA
+            d_routers.get(report.site, agent).send(data)  # of its own site, the D-Router receives from the D-MA
             sent += 1
         if elapsed_s >= probes * _PROBE_INTERVAL_S:
             probes += 1
             for site, d_router in d_routers.items():
                 d_router.send(codec.encode(Probe(site, probes, time.monotonic())))
         for ready in select.select(list(site_of), [], [], _PAUSE_S)[0]:
-            data = ready.recv(_LARGEST_DATAGRAM)
-            header = codec.read_header(data)
-            if header.kind == MessageType.PROBE:
-                ready.send(codec.encode(Probe(site_of[ready], header.sequence, header.sent_s, is_reply=True)))
+            answer = _answered(ready.recv(_LARGEST_DATAGRAM), site_of[ready])
+            if answer is not None:
+                ready.send(codec.encode(answer))
+
+
+def _answered(data: bytes, site: str) -> Probe | None:
+    """Return the answer to a probe, which may be an answer itself; None to all else."""
+    if codec.read_header(data).kind not in _PROBES:
+        return None
+    probe = codec.decode(data)
+    assert isinstance(probe, Probe)
+    if probe.is_reply and probe.asked_s is None:
+        return None
+    if probe.asked_s is None:
+        return Probe(site, probe.sequence, probe.sent_s, is_reply=True)
+    return Probe(site, probe.asked_sequence, probe.asked_s, is_reply=True)
 
 
 BENCHMARK = Benchmark("scale", "what 1,000 instances at ten ingresses cost a control process", _run)

@@ -1,7 +1,7 @@
-"""What the D-MAs of many sites tell of instances under load: in virtual time, before anything is measured.
+"""What the D-MAs of many sites report of instances under load: in virtual time, before anything is measured.
 
-The agents, their ways of telling and the queues are the project's own; arrivals are Poisson, work is exponential. Each
-instance draws from a generator of its own, so that two ways of telling tell of the same load.
+The agents, their update triggers and the queues are the project's own; arrivals are Poisson, work is exponential. Each
+instance draws from a generator of its own, so that two ways of reporting see the same load.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from testbed.dyncast.messages.reports import Report
 from testbed.dyncast.metric_agent.agent import AgentBinding, MetricAgent
-from testbed.dyncast.metric_agent.update_triggers import Telling
+from testbed.dyncast.metric_agent.update_triggers import Reporting
 from testbed.dyncast.metrics.levels import RawMetrics
 from testbed.queueing.smoothed_service_time import SmoothedServiceTime
 from testbed.queueing.work_queue import Accepted, WorkQueue
@@ -82,9 +82,14 @@ class _LoadedInstance:
 
 
 def sent_reports(
-    sites: list[Site], d_sid: IPv4Address, telling: Telling, poll_interval_s: float, duration_s: float, seed: int = 1
+    sites: list[Site],
+    d_sid: IPv4Address,
+    reporting: Reporting,
+    poll_interval_s: float,
+    duration_s: float,
+    seed: int = 1,
 ) -> Iterator[SentReport]:
-    """Yield the reports of all sites in the order of their times; at first each tells of everything."""
+    """Yield the reports of all sites in the order of their times; at first each reports everything."""
     agents = []
     for number, site in enumerate(sites):
         start_s = number * poll_interval_s / len(sites)  # D-MAs do not start at the same moment
@@ -93,7 +98,7 @@ def sent_reports(
             _LoadedInstance(load, Random(f"{seed} {binding.d_bid}"))
             for load, binding in zip(cycle(_LOADS), bindings, strict=False)
         ]
-        agents.append((start_s, MetricAgent(site.name, bindings, telling, start_s), instances))
+        agents.append((start_s, MetricAgent(site.name, bindings, reporting, start_s), instances))
     for poll in range(int(duration_s / poll_interval_s)):
         for start_s, agent, instances in agents:
             now_s = start_s + poll * poll_interval_s + _POLL_S

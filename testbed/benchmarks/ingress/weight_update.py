@@ -58,7 +58,7 @@ def _timed(turner: _Turner, rate_per_s: float) -> Iterator[float]:
 
 
 class _Turner:
-    """Tells one ingress of so many instances, of which now one, now the other takes all new flows."""
+    """Reports to one ingress so many instances, of which now one, now the other takes all new flows."""
 
     def __init__(self, built: Edge, ingress: str, count: int) -> None:
         self._edge = built

@@ -10,7 +10,6 @@ import json
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -20,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 from testbed.benchmarks.harness import Skipped
-from testbed.benchmarks.instruments.ports import free_port, is_listening
 from testbed.dyncast.messages import codec
 from testbed.dyncast.messages.reports import Report, report_of
 from testbed.dyncast.metrics.levels import RawMetrics, State
@@ -29,6 +27,7 @@ from testbed.emulation import run_tag
 from testbed.emulation.machine.capabilities import choose_backends, probe, start_open_vswitch
 from testbed.emulation.netns.namespaces import socket_in
 from testbed.emulation.network import EmulatedNetwork
+from testbed.emulation.temporary_folders import temporary_folder
 from testbed.runtime.polling import wait_until, wait_until_still
 from topologies.addressing import AddressPlan
 from topologies.roles import CLIENT
@@ -91,7 +90,7 @@ class Edge:
     def forget_flows(self, ingress: str) -> None:
         """Take all flow entries of bound flows off a switch, and from its datapath what it made of them.
 
-        Returns when the controller, which hears of each, is at rest again.
+        Returns when the controller, which learns of each, is at rest again.
         """
         bridge = self.network.bridge(ingress).name
         for command in (["ovs-ofctl", "-O", "OpenFlow13", "del-flows", bridge, _AFFINITY_COOKIES],
@@ -108,10 +107,10 @@ class Edge:
         """Run a D-Router's control process for an ingress, and report all instances to it; yields its process id."""
         with self.controlled(ingress, mode, launcher, policy) as pid:
             self.report(ingress)
-            heard = self.table(ingress, "metrics")
+            metrics = self.table(ingress, "metrics")
             wait_until(
-                lambda: heard.exists() and heard.read_text().count("received") >= len(self.instances),
-                what="the reports to be heard",
+                lambda: metrics.exists() and metrics.read_text().count("received") >= len(self.instances),
+                what="the reports to arrive",
             )
             yield pid
 
@@ -119,18 +118,18 @@ class Edge:
     def controlled(
         self, ingress: str, mode: str, launcher: Sequence[str] = (), policy: str = "dyncast", **changes: Any
     ) -> Iterator[int]:
-        """Run a D-Router's control process that has heard of no instance; `changes` are of its configuration."""
+        """Run a D-Router's control process that knows no instance; `changes` are of its configuration."""
         folder = self.folder / ingress
         folder.mkdir(exist_ok=True)
-        name, port = _control(ingress), free_port()
+        name = _control(ingress)
         (folder / f"{name}.ready").unlink(missing_ok=True)
-        document = {**self._configuration(ingress, mode, policy, name, port, folder), **changes}
+        document = {**self._configuration(ingress, mode, policy, name, folder), **changes}
         with socket_in(self.pid(ingress), socket.AF_INET, socket.SOCK_DGRAM) as in_band:
             in_band.bind((self.gateway(ingress), IN_BAND_PORT))
             path = folder / "config.json"
             path.write_text(json.dumps({**document, "in_band_fd": in_band.fileno()}))
             argv = [sys.executable, *launcher, "-m", "ryu_apps.launcher", str(path)]
-            with self.controller(ingress, argv, port, pass_fds=[in_band.fileno()]) as pid:
+            with self.controller(ingress, argv, pass_fds=[in_band.fileno()]) as pid:
                 wait_until((folder / f"{name}.ready").exists, 30, "the switch to be taken over")
                 yield pid
 
@@ -139,15 +138,12 @@ class Edge:
         return self.folder / ingress / f"{name}.{_control(ingress)}.part.csv"
 
     @contextmanager
-    def controller(self, ingress: str, argv: Sequence[str], port: int, pass_fds: Sequence[int] = ()) -> Iterator[int]:
-        """Run a controller that listens at `port` for an ingress's switch; yields its process id."""
-        log_path = self.folder / f"{ingress}.log"
-        process = self.network.popen(None, argv, name=ingress, log_path=log_path, pass_fds=pass_fds)
+    def controller(self, ingress: str, argv: Sequence[str], pass_fds: Sequence[int] = ()) -> Iterator[int]:
+        """Run the controller of an ingress's switch; yields its process id."""
+        log_path, listening = self.folder / f"{ingress}.log", self.network.controller_socket(ingress)
+        process = self.network.popen(None, argv, name=ingress, log_path=log_path, pass_fds=[*pass_fds, listening])
         try:
-            wait_until(lambda: is_listening(port) or process.poll() is not None, 30, f"the controller of {ingress}")
-            if process.poll() is not None:
-                raise RuntimeError(f"the controller of {ingress} ended: {log_path.read_text()}")
-            self.network.set_controller(ingress, port)
+            self.network.connect_controllers([ingress])
             self._controllers[ingress] = process.pid
             yield process.pid
             if process.poll() is not None:
@@ -161,9 +157,7 @@ class Edge:
                 process.kill()
                 process.wait()
 
-    def _configuration(
-        self, ingress: str, mode: str, policy: str, name: str, port: int, folder: Path
-    ) -> dict[str, Any]:
+    def _configuration(self, ingress: str, mode: str, policy: str, name: str, folder: Path) -> dict[str, Any]:
         bridge, own = self.network.bridge(ingress), self.network.plan.site(ingress)
         service: dict[str, Any] = {
             "name": _SERVICE,
@@ -180,7 +174,7 @@ class Edge:
             "seed": 1,
             "out_dir": str(folder),
             "datapath_id": bridge.datapath_id,
-            "openflow_port": port,
+            "openflow_fd": self.network.controller_socket(ingress),
             "uplink_port": bridge.uplink_port,
             "switch": {
                 "datapath_type": self.network.backends.datapath,
@@ -206,8 +200,7 @@ def edge(ingresses: Sequence[str], instances: int) -> Iterator[Edge]:
     hosts = [f"instance-{number}" for number in range(1, instances + 1)]
     topology = _topology(ingresses, hosts)
     with ExitStack() as stack:
-        temporary = tempfile.TemporaryDirectory(prefix="dyncast-bench-", ignore_cleanup_errors=True)
-        folder = Path(stack.enter_context(temporary))
+        folder = stack.enter_context(temporary_folder("bench"))
         network = stack.enter_context(
             EmulatedNetwork(
                 topology,

@@ -1,7 +1,7 @@
 """How many packets or requests the traffic generators send, and how true to their times, against Scapy's `sendp`.
 
-What leaves is stamped by the kernel at the far end of a plain veth pair. Ours is held to the times it was told before
-it started; Scapy, which cannot be told, to those that follow from its own first packet.
+What leaves is stamped by the kernel at the far end of a plain veth pair. Ours is held to the times it got before it
+started; Scapy, which takes none, to those that follow from its own first packet.
 """
 
 from __future__ import annotations
@@ -9,13 +9,10 @@ from __future__ import annotations
 import json
 import socket
 import subprocess
-import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
-from pathlib import Path
 from statistics import median, quantiles
 from typing import NamedTuple
 
@@ -24,9 +21,12 @@ from testbed.benchmarks.instruments.wire import Arrival, Capture, quiet_namespac
 from testbed.emulation.links.links import LinkEnd, LinkRequest, create_links
 from testbed.emulation.machine.capabilities import probe
 from testbed.emulation.netns.namespaces import Namespace, path_of, socket_in
+from testbed.emulation.temporary_folders import temporary_folder
+from testbed.runtime.caller import python_module
 from topologies.spec import LinkSpec
 from traffic.arrivals import file as arrivals_file
 from traffic.arrivals.file import Arrival as Due
+from traffic.content import scapy_packets
 from traffic.content.packets import AUDIO_PACKET_MS, build_stream
 
 _SOURCE, _SINK, _PORT = "10.77.0.1", "10.77.0.2", 5004
@@ -39,17 +39,6 @@ _PACKETS_PER_CALL_S = 1000 // AUDIO_PACKET_MS
 _PROTOCOL_AT, _PORT_AT, _FLAGS_AT = 23, 36, 47  # in an Ethernet frame with IPv4 without options
 _TCP, _UDP, _SYN = 6, 17, 0x02
 _ANSWER = b"HTTP/1.1 200 OK\r\nX-Dyncast-Instance: one@here\r\nContent-Length: 0\r\n\r\n"
-_SCAPY = """
-import sys
-from scapy.layers.inet import IP, UDP
-from scapy.layers.l2 import Ether
-from scapy.packet import Raw
-from scapy.sendrecv import sendp
-source, sink, port, rate, count = sys.argv[1:]
-header = Ether(dst="ff:ff:ff:ff:ff:ff") / IP(src=source, dst=sink) / UDP(sport=int(port), dport=int(port))
-frame = header / Raw(bytes(192))
-sendp([frame] * int(count), iface="eth0", inter=1 / float(rate), verbose=False)
-"""
 
 
 class _Pace(NamedTuple):
@@ -64,7 +53,7 @@ class _Wire:
     """A veth pair between two namespaces: senders in the one, somebody who listens and a capture in the other."""
 
     def __init__(self, stack: ExitStack) -> None:
-        self._folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dyncast-bench-")))
+        self._folder = stack.enter_context(temporary_folder("bench"))
         self._a, self._b = stack.enter_context(quiet_namespaces())
         ends = LinkEnd(self._a.pid, "eth0"), LinkEnd(self._b.pid, "eth0")
         stack.enter_context(closing(create_links([LinkRequest(*ends, LinkSpec(), "wire")], "relay")))
@@ -91,7 +80,7 @@ class _Wire:
         """Have Scapy send as many packets of the same size."""
         count = round(rate_per_s * duration_s)
         arguments = [_SOURCE, _SINK, str(_PORT), str(rate_per_s), str(count)]
-        times_ns = self._seen([sys.executable, "-c", _SCAPY, *arguments], _UDP)
+        times_ns = self._seen([*scapy_packets.program("send_paced"), *arguments], _UDP)
         return _pace(times_ns, times_ns[0], rate_per_s, count)
 
     def _generate(
@@ -114,7 +103,7 @@ class _Wire:
             })
         )  # fmt: skip
         start_ns = round(start_s * 1e9) + time.time_ns() - time.monotonic_ns()
-        times_ns = self._seen([sys.executable, "-m", "traffic.generator", str(config)], protocol)
+        times_ns = self._seen(python_module("traffic.generator", str(config)), protocol)
         return _pace(times_ns, start_ns, rate_per_s, round(rate_per_s * duration_s))
 
     def _seen(self, command: Sequence[str], protocol: int) -> list[int]:

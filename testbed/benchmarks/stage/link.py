@@ -7,12 +7,10 @@ delay's error is the measurement's own. A rate is offered twice what it lets thr
 from __future__ import annotations
 
 import socket
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from functools import partial
-from pathlib import Path
 from statistics import median, quantiles
 
 from testbed.benchmarks.harness import Benchmark, Better, Goal, Row, Settings, Skipped
@@ -29,6 +27,7 @@ from testbed.benchmarks.instruments.wire import (
 from testbed.emulation.links.links import LinkEnd, LinkRequest, create_links
 from testbed.emulation.machine.capabilities import LINK_BACKENDS, Capabilities, probe
 from testbed.emulation.netns.namespaces import Namespace, socket_in
+from testbed.emulation.temporary_folders import temporary_folder
 from testbed.runtime.polling import wait_until_still
 from topologies.spec import LinkSpec
 
@@ -67,7 +66,7 @@ class _Links:
             )
             for number, spec in enumerate(specs)
         ]
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dyncast-bench-")))
+        folder = stack.enter_context(temporary_folder("bench"))
         stack.enter_context(closing(create_links(requests, backend, out_dir=folder)))
         # Large frames end in a UDP socket, so that a link is charged with what the kernel does for what it hands over.
         self._sources = {

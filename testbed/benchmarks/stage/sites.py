@@ -7,17 +7,16 @@ requests/s is faithful.
 from __future__ import annotations
 
 import json
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from itertools import islice
-from pathlib import Path
 from statistics import mean
 from typing import Any
 
 from testbed.benchmarks.harness import Benchmark, Better, Goal, Row, Settings, Skipped, measure
 from testbed.benchmarks.instruments import process_cost
 from testbed.emulation.machine.capabilities import CapabilityError, choose_backends, probe
+from testbed.emulation.temporary_folders import temporary_folder
 from testbed.experiment import python_api
 from testbed.experiment.launch.testbed import Testbed
 from testbed.experiment.plan.plan import make_plan
@@ -64,9 +63,9 @@ def _scenario(sites: int, duration_s: int) -> Scenario:
 
 def _idle(sites: int, window_s: float) -> tuple[Mapping[str, float], list[process_cost.Memory], float]:
     """Return the CPU percent of one process of each kind, the memory of control processes, and seconds per site."""
-    with tempfile.TemporaryDirectory(prefix="dyncast-bench-") as folder:
-        plan = make_plan(_scenario(sites, 1), Path(folder) / "scenario.yaml")
-        with Testbed(plan, Path(folder), Path(folder) / "logs") as testbed:
+    with temporary_folder("bench") as folder:
+        plan = make_plan(_scenario(sites, 1), folder / "scenario.yaml")
+        with Testbed(plan, folder, folder / "logs") as testbed:
             time.sleep(_SETTLE_S)
             kinds = process_cost.by_kind(testbed.tag)
             shares = process_cost.cpu_shares(kinds, window_s)
@@ -76,7 +75,7 @@ def _idle(sites: int, window_s: float) -> tuple[Mapping[str, float], list[proces
 
 
 def _verdict(sites: int, duration_s: int) -> tuple[str, list[str]]:
-    with tempfile.TemporaryDirectory(prefix="dyncast-bench-") as folder:
+    with temporary_folder("bench") as folder:
         run_dir = python_api.run(_scenario(sites, duration_s), folder)
         fidelity = json.loads((run_dir / "manifest.json").read_text(encoding="utf-8"))["fidelity"]
         return fidelity["verdict"], fidelity["reasons"]

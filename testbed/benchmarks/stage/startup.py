@@ -1,17 +1,15 @@
 """Seconds until a network stands, against plain Mininet with the same nodes and links.
 
 A line of D-Routers, each with a client. As the testbed builds it, each D-Router is a bridge and a namespace, so plain
-Mininet gets as many switches, hosts and links, between the same ends. Neither is given a controller.
+Mininet gets as many switches, hosts and links, between the same ends. Neither has a controller.
 """
 
 from __future__ import annotations
 
 import os
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 from mininet.net import Mininet
@@ -24,6 +22,7 @@ from testbed.emulation.machine.capabilities import Backends, CapabilityError, ch
 from testbed.emulation.mininet_nodes import allow_many_files
 from testbed.emulation.network import EmulatedNetwork
 from testbed.emulation.run_tag import RunTag
+from testbed.emulation.temporary_folders import temporary_folder
 from testbed.emulation.wiring import Wiring, wire
 from topologies.addressing import AddressPlan
 from topologies.roles import CLIENT
@@ -52,10 +51,10 @@ class _Line:
 
     def ours_s(self) -> float:
         """Build it with the testbed; return the seconds until it stood."""
-        with tempfile.TemporaryDirectory(prefix="dyncast-bench-") as folder:
+        with temporary_folder("bench") as folder:
             begun_s = time.monotonic()
             network = EmulatedNetwork(
-                self._topology, self._plan, tag=run_tag.claim("bench"), backends=self._backends, work_dir=Path(folder)
+                self._topology, self._plan, tag=run_tag.claim("bench"), backends=self._backends, work_dir=folder
             )
             with network:
                 network.start()

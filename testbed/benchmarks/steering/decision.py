@@ -42,7 +42,7 @@ class _Service:
     def __init__(self, instances: int) -> None:
         self.rng = Random(1)
         self.now_s = 0.0
-        self.given: Counter[Address] = Counter()
+        self.assigned: Counter[Address] = Counter()
         self.bindings = BindingTable(lifetime_s=10.0)
         self.sessions = SessionModel()
         self._sites: list[list[Address]] = [
@@ -71,7 +71,7 @@ class _Service:
         bindings = []
         for d_bid in self._sites[number]:
             load = self.rng.randrange(8)
-            raw = RawMetrics(4, min(load, 4), 0, 50, load, self.given[d_bid], min(1.0, load / 4), 0.05)
+            raw = RawMetrics(4, min(load, 4), 0, 50, load, self.assigned[d_bid], min(1.0, load / 4), 0.05)
             self.sessions.on_report("render", d_bid, raw, self.now_s, 0.005)
             bindings.append(report_of(_D_SID, d_bid, State.UP, raw))
         self.bindings.apply(Report(f"site-{number}", self._reports, self.now_s, tuple(bindings)), self.now_s)
@@ -92,12 +92,12 @@ class _Incremental:
     def per_s(self) -> float:
         took_ns = []
         for _ in range(self._decisions):
-            self._service.pass_time(self._selection.on_told)
+            self._service.pass_time(self._selection.on_reported)
             before_ns = time.perf_counter_ns()
             choice = self._selection.choose(self._service.now_s, lambda _: False)
             took_ns.append(time.perf_counter_ns() - before_ns)
             assert choice is not None
-            self._service.given[choice.d_bid] += 1
+            self._service.assigned[choice.d_bid] += 1
         self.mean_us.append(sum(took_ns) / len(took_ns) / 1e3)
         self.p99_us.append(quantiles(took_ns, n=100)[-1] / 1e3)
         return 1e6 / self.mean_us[-1]
@@ -127,7 +127,7 @@ class _Straightforward:
         (d_bid,) = service.rng.choices(list(weights), list(weights.values()))
         self._policy.on_chosen(d_bid)
         service.sessions.on_assigned(d_bid, now_s)
-        service.given[d_bid] += 1
+        service.assigned[d_bid] += 1
 
 
 def _run(settings: Settings) -> Iterator[Row]:

@@ -1,7 +1,7 @@
 """How long requests take under each policy when metrics are fresh and when they are old, and whether flows herd.
 
 Four sites of 2 to 8 workers, three ingresses, 80 % load, in virtual time (`steered_queues`). Policies face the same
-requests, seed by seed; a difference is given with the half-width of its 95 % confidence interval. `oracle` knows the
+requests, seed by seed; a difference comes with the half-width of its 95 % confidence interval. `oracle` knows the
 queues as they are, whatever reports say: no policy should do better, and what is between it and a policy is the price
 of what that does not know. `dns_ttl` is the state of the art without D-Routers: a name server chooses for each client
 (the least loaded instance, by the same reports) and 30 s later again.

@@ -14,9 +14,9 @@ from random import Random
 from types import SimpleNamespace
 from typing import Any
 
-from ryu_apps.dyncast.datapath_mode.pools import Pools
+from ryu_apps.dyncast.datapath_mode.weighted_groups import WeightedGroups
 from ryu_apps.dyncast.entries import flow_entries
-from ryu_apps.dyncast.entries.pool_entries import PoolSpec
+from ryu_apps.dyncast.entries.group_entries import GroupSpec
 from ryu_apps.openflow.framework import ofproto_v1_3, ofproto_v1_3_parser
 from ryu_apps.openflow.select_groups import SelectGroups
 from testbed.benchmarks.instruments.frames import ETHERTYPE, Frames
@@ -112,13 +112,13 @@ def _spread(switch: OwnSwitch, session: Session) -> None:
         message.serialize()
         session.send(bytes(message.buf))
 
-    spec = PoolSpec(1, Service("bench", (_D_SID,), affinity_mode="datapath"), _D_SID, zone=1)
-    groups = SelectGroups(switch.management_socket)
-    pools = Pools([spec], [_PREFIX], UPLINK_PORT, groups, Conntrack("netdev"), generation=1)
-    pools.connect(SimpleNamespace(ofproto=ofproto_v1_3, ofproto_parser=ofproto_v1_3_parser), send)
+    spec = GroupSpec(1, Service("bench", (_D_SID,), affinity_mode="datapath"), _D_SID, zone=1)
+    select_groups = SelectGroups(switch.management_socket)
+    groups = WeightedGroups([spec], [_PREFIX], UPLINK_PORT, select_groups, Conntrack("netdev"), generation=1)
+    groups.connect(SimpleNamespace(ofproto=ofproto_v1_3, ofproto_parser=ofproto_v1_3_parser), send)
     shares: dict[Address, int] = dict.fromkeys(_D_BIDS, 64 // len(_D_BIDS))
-    pools.set_weights(SetWeights(_D_SID, shares, frozenset(shares)), now_s=1.0)
-    pools.disconnect()
+    groups.set_weights(SetWeights(_D_SID, shares, frozenset(shares)), now_s=1.0)
+    groups.disconnect()
 
 
 def _entry(number: int, timeout_s: int) -> AffinityEntry:

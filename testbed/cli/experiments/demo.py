@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from testbed.cli import terminal
 from testbed.cli.options import Out, Seed, need_root
+from testbed.terminal import console as terminal
 
 
 def demo(

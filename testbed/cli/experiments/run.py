@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from testbed.cli import terminal
 from testbed.cli.machine import calibrate
 from testbed.cli.options import CommandError, Out, ScenarioPath, Seed, Settings, need_root, planned
+from testbed.terminal import console as terminal
 
 
 def run(
@@ -38,13 +38,15 @@ def run(
         raise CommandError("--port goes with --serve")
     if shell and live:
         raise CommandError("--debug-shell needs the terminal for itself: watch the run with --serve instead of --live")
+    from rich.text import Text
+
     from testbed.analysis.html_report import files
     from testbed.analysis.measures import terminal_tables
     from testbed.analysis.measures.summary import summarise
     from testbed.analysis.plots import plots
     from testbed.analysis.run_data.loading import load
     from testbed.emulation import debug_shell
-    from testbed.experiment.execution import ownership, runner
+    from testbed.experiment.execution import runner
     from testbed.experiment.live import watching
 
     plan = planned(scenario, settings, seed)
@@ -60,5 +62,4 @@ def run(
         terminal_tables.print_summary(summary, shown)
         plots.pictures(data, result.run_dir)
         files.write_run(summary)
-    ownership.change_owner_of_run(result.run_dir)
-    shown.print(f"[bold]{result.run_dir}[/bold]")
+    shown.print(Text(str(result.run_dir), "bold"))

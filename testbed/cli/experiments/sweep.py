@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
 
-from testbed.cli import terminal
+from testbed.terminal import console as terminal
 
 if TYPE_CHECKING:
     from testbed.experiment.study.study import Study
@@ -65,8 +65,8 @@ def sweep(
     if dry_run:
         for number, case in enumerate(planned.cases, 1):
             state = runs[case.fingerprint].status if case.fingerprint in runs else "to do"
-            console.print(f"{number:4}  {escape(case.name)}  [dim]{state}[/dim]")
-    _say_outlook(planned, runs, limit, console)
+            console.print(Text.assemble(f"{number:4}  {case.name}  ", (state, "dim")))
+    _say_plan(planned, runs, limit, console)
     if not dry_run:
         outcome = _carry_out(planned, folder, out, limit, pictures, console)
         _say_outcome(planned, folder, outcome, console)
@@ -93,12 +93,12 @@ def _carry_out(
         done = finished(planned.cases, folder.latest_runs())
         console.print(
             f"ended early: {len(done)} of {len(planned.cases)} runs are done and stay; the same command goes on with "
-            f"the rest: dyncast sweep {escape(str(planned.path))}"
+            f"the rest: dyncast sweep {planned.path}"
         )
         raise
 
 
-def _say_outlook(planned: Study, runs: Mapping[str, CaseRun], limit: int | None, console: Console) -> None:
+def _say_plan(planned: Study, runs: Mapping[str, CaseRun], limit: int | None, console: Console) -> None:
     from testbed.experiment.study import study
     from testbed.experiment.study.study_folder import durations_s, finished
     from testbed.experiment.study.sweep_progress import in_words
@@ -113,7 +113,7 @@ def _say_outlook(planned: Study, runs: Mapping[str, CaseRun], limit: int | None,
     overhead_s = study.overhead_s(durations_s(runs.values()))
     spared = ", without what makes no difference" if keys.indifferent else ""
     console.print(
-        f"{escape(str(planned.path))}: {len(planned.cases)} runs ({' x '.join(axes)}{spared}), "
+        f"{planned.path}: {len(planned.cases)} runs ({' x '.join(axes)}{spared}), "
         f"{len(done)} done, {len(to_do)} to do now: about {in_words(study.estimate_s(to_do, overhead_s))}, "
         f"{overhead_s:.0f} s for each beside its traffic"
     )
@@ -127,14 +127,13 @@ def _say_outlook(planned: Study, runs: Mapping[str, CaseRun], limit: int | None,
 def _say_outcome(planned: Study, folder: StudyFolder, outcome: Outcome, console: Console) -> None:
     verdicts = Counter(run.verdict or "unchecked" for run in outcome.finished.values())
     counted = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.most_common())
-    console.print(
-        f"[bold]{escape(str(folder.path))}[/bold]: {len(outcome.finished)} of {len(planned.cases)} runs are done"
-        f"{f' ({counted})' if counted else ''}"
-    )
+    done = f": {len(outcome.finished)} of {len(planned.cases)} runs are done{f' ({counted})' if counted else ''}"
+    console.print(Text.assemble((str(folder.path), "bold"), done))
     for failure in outcome.failures:
         place = failure.run_dir or "no folder was made"
-        console.print(f"[red]failed[/red]: {escape(failure.case.name)}: {escape(failure.error)} ({escape(str(place))})")
+        said = f": {failure.case.name}: {terminal.one_line(failure.error)} ({place})"
+        console.print(Text.assemble(("failed", "red"), said))
     if outcome.failures:
         console.print("The same command tries again what failed")
     elif outcome.finished:
-        console.print(f"Next: dyncast compare {escape(str(folder.path))}")
+        console.print(f"Next: dyncast compare {folder.path}")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import Annotated
 
 import typer
+
+from testbed.terminal import console as terminal
 
 
 def schema(
@@ -24,10 +25,10 @@ def schema(
     if of_tables:
         from testbed.records import documentation
 
-        sys.stdout.write(documentation.as_markdown())
+        terminal.document(documentation.as_markdown())
         return
     from testbed.experiment.scenario import composition
     from testbed.experiment.study.study_keys import StudyKeys
 
     keys = StudyKeys if of_study else composition.schema()
-    sys.stdout.write(json.dumps(keys.model_json_schema(), indent=2) + "\n")
+    terminal.document(json.dumps(keys.model_json_schema(), indent=2) + "\n")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from testbed.cli import terminal
+from testbed.terminal import console as terminal
 
 
 def _names(incomplete: str) -> list[str]:
@@ -35,16 +34,22 @@ def topology(
       dyncast topology sndlib/abilene --plot --out abilene.png
       dyncast topology sndlib/abilene --yaml > mine.yaml
     """
+    from rich.text import Text
+
+    from testbed.records.file_names import file_name
     from topologies import catalogue, roles, yaml_form
 
     shown = terminal.output()
     if name is None:
         for source, names in catalogue.names().items():
-            shown.print(f"[bold]{source}[/bold] ({len(names)}): {', '.join(names)}")
+            if shown.is_interactive:
+                shown.print(Text.assemble((source, "bold"), f" ({len(names)}): {', '.join(names)}"))
+            else:  # for programs that read lines
+                terminal.document("".join(f"{name}\n" for name in names))
         return
     found = catalogue.load(name)
     if as_yaml:
-        sys.stdout.write(yaml_form.dump(found))
+        terminal.document(yaml_form.dump(found))
         return
     delays = [link.spec.delay_ms for link in found.links]
     span = f" of {min(delays):g} to {max(delays):g} ms one way" if delays else ""
@@ -54,6 +59,6 @@ def topology(
     if plot:
         from testbed.analysis.plots import topology_plot
 
-        path = out or Path(f"{found.name.replace('/', '-')}.png")
+        path = out or Path(f"{file_name(found.name.replace('/', '-'))}.png")
         topology_plot.draw(found, path)
         shown.print(str(path))

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from testbed.cli.options import AsJson, CommandError, need_root
+from testbed.terminal import console as terminal
 
 _WIDE = 180  # two IPv6 addresses and a D-SID side by side
 
@@ -41,9 +40,9 @@ def bindings(
         raise CommandError(f"no D-Router {d_router!r}; {hint}" if d_router else hint)
     rows = [row.document() for item in chosen for row in binding_tables.rows(item, time.monotonic())]
     if as_json:
-        sys.stdout.write(json.dumps(rows, indent=2) + "\n")
+        terminal.document(json.dumps(rows, indent=2) + "\n")
     else:
-        Console(width=None if sys.stdout.isatty() else _WIDE).print(_table(rows))
+        terminal.output(_WIDE).print(_table(rows))
 
 
 def _table(rows: list[dict[str, object]]) -> Table:

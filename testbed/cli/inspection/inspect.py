@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from testbed.cli import terminal
 from testbed.cli.options import CommandError, need_root
+from testbed.terminal import console as terminal
 
 _WIDE = 180  # two IPv6 addresses and a D-SID side by side
 
@@ -24,10 +24,13 @@ def inspect(
         list[str] | None,
         typer.Argument(
             metavar="D-ROUTER|SECTION",
-            help="Which D-Routers and sections, in any order.",
+            help="Which D-Routers and sections, in any order; what is both is the section.",
             autocompletion=_sections,
         ),
     ] = None,
+    nodes: Annotated[
+        list[str], typer.Option("--node", metavar="NAME", help="A D-Router, also one that is called like a section.")
+    ] = [],
     tag: Annotated[str | None, typer.Option("--run", metavar="TAG", help="Only of this run, by its tag.")] = None,
     all_flows: Annotated[bool, typer.Option("--all", help="All flows, not only the first 20.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable: see docs/inspect.md.")] = False,
@@ -51,13 +54,14 @@ def inspect(
       sudo ./dyncast inspect chicago weights
       sudo ./dyncast inspect flows --all --json
       sudo ./dyncast inspect chicago --reset-flows --service render
+      sudo ./dyncast inspect flows --node east
     """
     need_root("inspect")
     from testbed.cli.inspection import sections
 
     if service is not None and not reset_flows:
         raise CommandError("--service goes with --reset-flows")
-    asked = sections.Asked.of(words or [], tag)
+    asked = sections.Asked.of(words or [], tag, nodes)
     out, err = terminal.output(_WIDE), terminal.errors()
     if reset_flows:
         raise typer.Exit(sections.reset(asked, service, as_json=as_json, out=out, err=err))

@@ -6,7 +6,6 @@ Owns the choice and the look of the tables. What there is to see, each system sa
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -15,6 +14,7 @@ from rich.table import Table
 
 from testbed.emulation.inspection.client import InspectionError
 from testbed.experiment.inspection import Node, Row, SystemInspection, systems
+from testbed.terminal import console as terminal
 
 FLOWS_SHOWN = 20
 
@@ -28,19 +28,28 @@ def all_up() -> list[tuple[SystemInspection, Node]]:
 
 @dataclass(frozen=True)
 class Asked:
-    """What the command line asks for: nodes and sections, all where none is named."""
+    """What the command line asks for: nodes, all where none is named, and the sections that are named."""
 
     nodes: tuple[str, ...]
-    sections: tuple[str, ...]
+    named_sections: tuple[str, ...]
     run: str | None = None
 
     @classmethod
-    def of(cls, words: Sequence[str], run: str | None = None) -> Asked:
-        """Tell sections from nodes."""
+    def of(cls, words: Sequence[str], run: str | None = None, nodes: Sequence[str] = ()) -> Asked:
+        """Separate sections from nodes: a word that is a section is no node; `nodes` are, whatever they are called."""
         known = all_sections()
-        overview = tuple(dict.fromkeys(name for system in systems() for name in system.overview))
         sections = tuple(section for section in known if section in words)
-        return cls(tuple(word for word in words if word not in known), sections or overview, run)
+        return cls((*nodes, *(word for word in words if word not in known)), sections, run)
+
+    @property
+    def sections(self) -> tuple[str, ...]:
+        """Return the sections to show: those named, or the overview."""
+        return self.named_sections or tuple(dict.fromkeys(name for system in systems() for name in system.overview))
+
+    def mistakable(self, up: Up) -> list[str]:
+        """Return the words that were taken for sections and are names of nodes that are up, too."""
+        names = {node.name for _, node in up if self.run in (None, node.run)}
+        return [section for section in self.named_sections if section in names and section not in self.nodes]
 
     def among(self, up: Up) -> list[tuple[SystemInspection, Node]]:
         """Return those nodes that are up and asked for. Raises InspectionError for one that is not."""
@@ -53,7 +62,7 @@ class Asked:
         names = sorted({node.name for _, node in of_run})
         for name in self.nodes:
             if name not in names:
-                kinds = " or ".join(dict.fromkeys(system.kind for system in systems()))
+                kinds = " or ".join(dict.fromkeys(system.kind for system, _ in of_run))
                 there = f"{', '.join(names)} (and the sections {', '.join(all_sections())})"
                 raise InspectionError(f"no {kinds} {name!r}; there are: {there}")
         return [(system, node) for system, node in of_run if not self.nodes or node.name in self.nodes]
@@ -65,15 +74,19 @@ class Asked:
 
 def show(asked: Asked, *, as_json: bool, all_flows: bool, out: Console, err: Console) -> int:
     """Print what was asked for; return the exit code: 1 if a node did not answer, whatever others said."""
+    _say_what_is_mistakable(asked, err)
     most_flows = None if all_flows else FLOWS_SHOWN
-    answers, failures = _of_each(asked, lambda system, node: system.document(node, asked.of_system(system), most_flows))
+    up = [(system, node) for system, node in asked.among(all_up()) if asked.of_system(system)]
+    if not up:
+        raise InspectionError(f"nothing that is up has {' or '.join(asked.sections)} to show")
+    answers, failures = _of_each(up, lambda system, node: system.document(node, asked.of_system(system), most_flows))
     if as_json:
-        sys.stdout.write(json.dumps([document for _, document in answers], indent=2) + "\n")
+        terminal.document(json.dumps([document for _, document in answers], indent=2) + "\n")
     for system in () if as_json else systems():
         documents = [document for answerer, document in answers if answerer is system]
         if documents:
             _print(system, asked.of_system(system), documents, out)
-    return _told(failures, err)
+    return _exit_code(failures, err)
 
 
 def reset(asked: Asked, service: str | None, *, as_json: bool, out: Console, err: Console) -> int:
@@ -83,18 +96,19 @@ def reset(asked: Asked, service: str | None, *, as_json: bool, out: Console, err
         kinds = " or ".join(dict.fromkeys(f"{system.kind}s" for system, _ in there))
         names = ", ".join(sorted({node.name for _, node in there}))
         raise InspectionError(f"--reset-flows wants to know of which {kinds}; there are: {names}")
+    _say_what_is_mistakable(asked, err)
     ended, failures = _of_each(
-        asked,
+        asked.among(all_up()),
         lambda system, node: {
             "run": node.run, system.key: node.name, "bindings_reset": system.reset(node, service),
         },
     )  # fmt: skip
     if as_json:
-        sys.stdout.write(json.dumps([row for _, row in ended], indent=2) + "\n")
+        terminal.document(json.dumps([row for _, row in ended], indent=2) + "\n")
     else:
         for system, row in ended:
             out.print(f"{row[system.key]} (run {row['run']}): {row['bindings_reset']} bindings ended")
-    return _told(failures, err)
+    return _exit_code(failures, err)
 
 
 def all_sections() -> list[str]:
@@ -102,11 +116,18 @@ def all_sections() -> list[str]:
     return list(dict.fromkeys(section for system in systems() for section in system.sections))
 
 
+def _say_what_is_mistakable(asked: Asked, err: Console) -> None:
+    for word in asked.mistakable(all_up()) if asked.named_sections else ():
+        err.print(
+            f"dyncast: {word!r} is taken for the section; the node of that name: --node {terminal.one_line(word)}"
+        )
+
+
 def _of_each(
-    asked: Asked, ask: Callable[[SystemInspection, Node], Row]
+    up: Up, ask: Callable[[SystemInspection, Node], Row]
 ) -> tuple[list[tuple[SystemInspection, Row]], list[InspectionError]]:
     answers, failures = [], []
-    for system, node in asked.among(all_up()):
+    for system, node in up:
         try:
             answers.append((system, ask(system, node)))
         except InspectionError as error:
@@ -114,9 +135,9 @@ def _of_each(
     return answers, failures
 
 
-def _told(failures: Sequence[InspectionError], err: Console) -> int:
+def _exit_code(failures: Sequence[InspectionError], err: Console) -> int:
     for failure in failures:
-        err.print(f"dyncast: {failure}", markup=False)
+        err.print(f"dyncast: {terminal.one_line(str(failure))}")
     return 1 if failures else 0
 
 

@@ -1,1 +1,1 @@
-"""Commands about this machine: doctor, calibrate, clean; and those that judge the testbed on it: test, bench."""
+"""Commands about this machine: doctor, calibrate, clean; and those that assess the testbed on it: test, bench."""

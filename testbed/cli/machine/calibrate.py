@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from testbed.cli import terminal
 from testbed.cli.options import need_root
+from testbed.terminal import console as terminal
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -39,7 +39,6 @@ def calibrate(
     """
     from rich.text import Text
 
-    from testbed.experiment.execution import ownership
     from testbed.experiment.progress import Terminal
     from testbed.experiment.systems.dyncast import calibration
 
@@ -50,7 +49,6 @@ def calibrate(
         carried = calibration.calibrate(settings, progress)
     path = out / calibration.FILE
     calibration.write(path, carried, settings)
-    ownership.change_owner((out, path))
     for name, found in carried.items():
         shown.print(Text(_line(calibration.KINDS[name].unit, found)))
     shown.print(Text(str(path), "bold"))
@@ -73,4 +71,4 @@ def warn(plan: Plan, results: Path, err: Console) -> None:
     except calibration.CalibrationError as error:
         lines = [str(error)]
     for line in lines:
-        err.print(f"dyncast: warning: {line}", markup=False)
+        err.print(f"dyncast: warning: {terminal.one_line(line)}")

@@ -1,11 +1,14 @@
 """A command on a machine of its own: namespaces for network, mounts and processes, a `/run` and an Open vSwitch.
 
-So the tests that make networks run in two halves side by side, without meeting each other or what else runs here.
-Everything in it ends with the command. Root alone can do it.
+So the tests that make networks run side by side, without meeting each other or what else runs here. Everything in it
+ends with the command. `python -m testbed.cli.machine.isolation …` is a Python that runs so. Root alone can do it.
 """
 
 from __future__ import annotations
 
+import ctypes
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -34,6 +37,9 @@ ip link set lo up
 exit $?
 """
 
+_PR_SET_PDEATHSIG = 1
+INTERPRETER = (sys.executable, "-m", "testbed.cli.machine.isolation")
+
 
 def isolated(command: Sequence[str]) -> list[str]:
     """Return the command that runs a command so."""
@@ -42,8 +48,19 @@ def isolated(command: Sequence[str]) -> list[str]:
 
 @cache
 def is_possible() -> bool:
-    """Tell whether this machine and user can."""
+    """Return whether this machine and user can."""
     try:
         return subprocess.run(isolated(["true"]), capture_output=True, check=False).returncode == 0
     except OSError:
         return False
+
+
+def _become(arguments: Sequence[str]) -> None:
+    """Become an isolated Python that is killed when the process that started this one ends."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    command = isolated([sys.executable, *arguments])
+    os.execvp(command[0], command)
+
+
+if __name__ == "__main__":
+    _become(sys.argv[1:])

@@ -7,6 +7,7 @@ markers are pytest's business; nothing here knows what they test.
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -14,7 +15,6 @@ import tempfile
 import time
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from testbed.runtime.signals import signals_as_exit
 # What a machine may lack without fault, as the reason of a skip says it: `capability netem is missing: …`.
 # Everything else the launcher installs or starts, so that its absence in CI is a tier that silently did not run.
 # Chromium it installs on Debian; Ubuntu has none that runs in a container.
-OPTIONAL_CAPABILITIES = ("netem", "datapath_system", "cgroup", "chromium")
+OPTIONAL_CAPABILITIES = ("netem", "datapath_system", "cgroup", "chromium", "node", "npm", "runc", "bwrap")
 
 CHECKS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("ruff check", ("-m", "ruff", "check", ".")),
@@ -32,9 +32,10 @@ CHECKS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("mypy", ("-m", "mypy")),
     ("import contracts", ("-c", "from importlinter.cli import lint_imports_command as main; main()")),
 )
-QUICK = ("tests/unit", "tests/property", "tests/flowtable")
-# In two halves that take about as long as each other.
-INTEGRATION, END_TO_END = ("tests/integration", "tests/front_door"), ("tests/e2e",)
+QUICK = ("tests/unit", "tests/property", "tests/flowtable", "tests/fuzz")
+# Those whose files take longest first: so that what is left in the end is short.
+ON_NETWORKS = ("tests/front_door", "tests/e2e", "tests/integration")
+_MOST_MACHINES = 5
 
 
 @dataclass(frozen=True)
@@ -107,46 +108,40 @@ def _run_everything(report: _Report, selection: list[str]) -> None:
         succeeded = _python(name, arguments) == 0
         report.add(name, succeeded, time.monotonic() - started_s)
     _run_tests(report, "unit, property, flow table", [*selection, "-n", "2", *_existing(QUICK)])
-    integration, end_to_end = ([*selection, *_existing(folders)] for folders in (INTEGRATION, END_TO_END))
-    if not isolation.is_possible():
-        _run_tests(report, "integration, front door", integration)
-        _run_tests(report, "end to end", end_to_end)
-        return
-    # They wait more than they work: side by side, each on a machine of its own, they take little more than one of them.
-    with _Tests("end to end", end_to_end, is_isolated=True, is_quiet=True) as beside:
-        with _Tests("integration, front door", integration, is_isolated=True) as shown:
-            shown.finish(report)
-        beside.finish(report)
+    on_networks = [*selection, *_existing(ON_NETWORKS)]
+    is_isolated = isolation.is_possible()
+    if is_isolated:
+        on_networks = [*on_machines_of_their_own(), *on_networks]
+    _run_tests(report, "front door, end to end, networks", on_networks, is_isolated=is_isolated)
 
 
-def _run_tests(report: _Report, name: str, arguments: Sequence[str]) -> None:
-    with _Tests(name, arguments) as tests:
+def on_machines_of_their_own() -> list[str]:
+    """Return the arguments by which files of tests are shared out among workers, each on a machine of its own.
+
+    One for each core: with more, runs are late that their tests expect to be on time.
+    """
+    count = min(max(2, len(os.sched_getaffinity(0))), _MOST_MACHINES)
+    worker = f"{count}*popen//python={shlex.join(isolation.INTERPRETER)}"
+    return ["--dist", "loadfile", "--no-loadscope-reorder", "--tx", worker]
+
+
+def _run_tests(report: _Report, name: str, arguments: Sequence[str], *, is_isolated: bool = False) -> None:
+    with _Tests(name, arguments, is_isolated=is_isolated) as tests:
         tests.finish(report)
 
 
 class _Tests:
-    """A run of pytest, from its start on. `is_quiet`: what it says is shown when it has ended."""
+    """A run of pytest, from its start on. `is_isolated`: its workers are on machines of their own."""
 
-    def __init__(
-        self, name: str, arguments: Sequence[str], *, is_isolated: bool = False, is_quiet: bool = False
-    ) -> None:
+    def __init__(self, name: str, arguments: Sequence[str], *, is_isolated: bool = False) -> None:
         self._name = name
         self._is_isolated = is_isolated
         self._folder = tempfile.TemporaryDirectory(prefix="dyncast-test-")
         self._junit = Path(self._folder.name) / "report.xml"
-        self._said = Path(self._folder.name) / "output" if is_quiet else None
         self._started_s = time.monotonic()
+        print(f"\n== {name}", flush=True)
         command = [sys.executable, "-m", "pytest", f"--junitxml={self._junit}", *arguments]
-        if not is_quiet:
-            print(f"\n== {name}", flush=True)
-        with ExitStack() as opened:
-            output = opened.enter_context(self._said.open("wb")) if self._said else None
-            self._process = subprocess.Popen(
-                isolation.isolated(command) if is_isolated else command,
-                cwd=checkout.ROOT,
-                stdout=output,
-                stderr=subprocess.STDOUT if output else None,
-            )
+        self._process = subprocess.Popen(command, cwd=checkout.ROOT)
 
     def __enter__(self) -> _Tests:
         return self
@@ -154,7 +149,7 @@ class _Tests:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if self._process.poll() is None:
             if self._is_isolated:
-                self._process.kill()  # and with it all that it has built
+                self._process.kill()  # and with it the machines of its workers
             elif kind is SystemExit or not sys.stdin.isatty():
                 # Tests take away what they have built; a terminal interrupts them as well as this process.
                 self._process.send_signal(signal.SIGINT)
@@ -166,8 +161,6 @@ class _Tests:
         with signals_as_exit():
             code = self._process.wait()
         ended_s = time.monotonic()
-        if self._said is not None:
-            print(f"\n== {self._name}", self._said.read_text(encoding="utf-8", errors="replace"), sep="\n", flush=True)
         tests = read_outcome(self._junit.read_text(encoding="utf-8")) if self._junit.exists() else Outcome()
         report.tests += tests
         detail = str(tests) if code in (0, 1) else f"FAILED: pytest ended with {code}, {tests}"

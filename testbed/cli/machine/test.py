@@ -13,7 +13,7 @@ def test(
 ) -> None:
     """Run linters and tests; further arguments go to pytest, which then runs alone.
 
-    All of it takes about twenty minutes. What fails is printed as it fails, and a summary at the end.
+    All of it takes more than twenty minutes on two cores. What fails is printed as it fails, and a summary at the end.
 
     \b
     Examples:

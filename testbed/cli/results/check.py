@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from testbed.cli import terminal
 from testbed.cli.options import AsJson
+from testbed.terminal import console as terminal
 
 if TYPE_CHECKING:
     from testbed.analysis.theory.theory_outcomes import TheoryCheck, TheoryReport
@@ -45,7 +44,7 @@ def check(
     run = load(run_dir)
     report = theory_checks(run)
     if as_json:
-        sys.stdout.write(json.dumps(_document(report), indent=2) + "\n")
+        terminal.document(json.dumps(_document(report), indent=2) + "\n")
         raise typer.Exit(0 if report.holds else 1)
     out = terminal.output(_WIDE)
     out.print(Text(f"{run.scenario} under {run.policy}: {run.run_id}", "bold"))

@@ -5,12 +5,13 @@ Owns the command's options and what it says; the figures are worked out by `test
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from testbed.cli import terminal
+from testbed.terminal import console as terminal
 
 _FOLDER = "comparison"
 _WIDE = 160  # characters, where nobody's terminal says
@@ -31,7 +32,8 @@ def compare(
         bool, typer.Option("--only-valid", help="Leave out runs whose fidelity verdict is not valid.")
     ] = False,
     out: Annotated[
-        Path | None, typer.Option(help=f"Folder for tables and pictures; default: {_FOLDER}/ in the first DIR.")
+        Path | None,
+        typer.Option(help=f"Folder of what is written; default: {_FOLDER}/ in DIR, or where all DIRs lie."),
     ] = None,
 ) -> None:
     """Compare finished runs: means over seeds, 95 % confidence intervals, differences to a baseline, seed by seed.
@@ -54,7 +56,7 @@ def compare(
     shown = terminal.output(_WIDE)
     err = terminal.errors()
     # It has no thread of its own, for `read` forks.
-    with Progress(console=err, transient=True, auto_refresh=False, disable=not err.is_terminal) as progress:
+    with Progress(console=err, transient=True, auto_refresh=False, disable=not err.is_interactive) as progress:
         task = progress.add_task("reading runs")
 
         def show(done: int, of: int) -> None:
@@ -62,7 +64,7 @@ def compare(
 
         figures = study_figures.read(folders, show)
     for line in figures.skipped:
-        err.print(f"left out: {line}", markup=False)
+        err.print(f"left out: {line}")
     if only_valid:
         all_runs, figures = figures.runs["run_dir"].nunique(), figures.only_valid()
         err.print(f"left out: {all_runs - figures.runs['run_dir'].nunique()} of {all_runs} runs that are not valid")
@@ -71,12 +73,12 @@ def compare(
         raise typer.Exit(1)
     table = study_figures.compare(figures, baseline)
     study_table.show(figures, table, shown)
-    folder = out or folders[0] / _FOLDER
+    folder = out or Path(os.path.commonpath([folder.absolute() for folder in folders])) / _FOLDER
     try:
         written = export.write(figures, table, folder)
     except OSError as error:
         said = f"dyncast: {folder}: cannot be written: {error.strerror}; choose another place with --out"
-        err.print(said, markup=False)
+        err.print(said)
         raise typer.Exit(1) from None
     for path in written:
-        shown.print(str(path), markup=False)
+        shown.print(str(path))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from testbed.cli import terminal
+from testbed.terminal import console as terminal
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -57,7 +57,7 @@ def _of_run(run_dir: Path, out: Console) -> None:
     terminal_tables.print_summary(summary, out)
     drawn = [picture.path for picture in plots.pictures(summary.run, run_dir) if picture.path]
     for path in (*drawn, files.write_run(summary)):
-        out.print(str(path), markup=False)
+        out.print(str(path))
 
 
 def _of_study(folder: Path, with_runs: bool, baseline: str | None, out: Console) -> None:
@@ -66,7 +66,7 @@ def _of_study(folder: Path, with_runs: bool, baseline: str | None, out: Console)
     from testbed.analysis.html_report import files
 
     err = terminal.errors()
-    with Progress(console=err, transient=True, disable=not err.is_terminal) as progress:
+    with Progress(console=err, transient=True, disable=not err.is_interactive) as progress:
 
         def counted(what: str) -> Callable[[int, int], None]:
             task = progress.add_task(what)
@@ -77,5 +77,5 @@ def _of_study(folder: Path, with_runs: bool, baseline: str | None, out: Console)
             files.write_runs(figures, counted("reports of runs"))
         path = files.write_study(folder, figures, baseline)
     for line in figures.skipped:
-        err.print(f"left out: {line}", markup=False)
-    out.print(str(path), markup=False)
+        err.print(f"left out: {line}")
+    out.print(str(path))

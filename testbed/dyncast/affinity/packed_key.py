@@ -37,7 +37,7 @@ def pack(flow: FlowKey) -> bytes:
 
 
 def unpack(packed: bytes) -> FlowKey:
-    """Return the flow identifier that `pack` was given."""
+    """Return the flow identifier that was packed."""
     shape, proto, src_port, dst_port = _FIELDS.unpack_from(packed)
     start_of_src = _FIELDS.size + (16 if shape & _IS_V6 else 4)
     src = packed[start_of_src:]

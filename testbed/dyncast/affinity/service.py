@@ -21,7 +21,7 @@ PORT_BLOCKS = tuple(1 << bits for bits in range(13))
 class Service:
     """A service as an ingress knows it. `d_sids` holds one address per family it is offered in.
 
-    `affinity_mode`: who binds a new flow, the D-Router upon its first packet (`reactive`) or the switch (`datapath`).
+    `affinity_mode`: what binds a new flow, the D-Router upon its first packet (`reactive`) or the switch (`datapath`).
     `port_block`: so many consecutive ports, a power of two from a multiple of it, are as one: the audio, video and RTCP
     of a call are a set of 5-tuples that belong together.
     `steering`: the ingress writes the D-BID in place of the D-SID (`rewrite`), or the D-SID stays in the packet up to
@@ -67,11 +67,11 @@ class Service:
 
     @property
     def identifies_by_ports(self) -> bool:
-        """Tell whether packets without ports cannot be told to belong to a flow."""
+        """Return whether packets without ports cannot be attributed to a flow."""
         return "src_port" in self.flow_fields or "dst_port" in self.flow_fields
 
     def is_identified_by(self, flow: FlowKey) -> bool:
-        """Tell whether a flow has the fields that identify flows of this service, and no others."""
+        """Return whether a flow has the fields that identify flows of this service, and no others."""
         fields = [("src", flow.src), ("proto", flow.proto)]
         if flow.proto in (TCP, UDP):
             fields += [("src_port", flow.src_port), ("dst_port", flow.dst_port)]

@@ -1,7 +1,7 @@
 """The affinity table of an ingress: flow identifier → chosen instance, until it has been idle.
 
-Figure 4 of the CFN-Dyncast architecture, figure 3 of the Dyncast architecture. Idleness is seen by the
-switch; this table is told.
+Figure 4 of the CFN-Dyncast architecture, figure 3 of the Dyncast architecture. The switch sees idleness and
+reports it.
 
 It is made for a million bindings: a binding is a key of some bytes, a slot number, and a record of fixed size in one
 array. `AffinityEntry` objects are made when asked for. None of it has to be visited by the garbage collector.
@@ -10,7 +10,7 @@ array. `AffinityEntry` objects are made when asked for. None of it has to be vis
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from struct import Struct
 from typing import NamedTuple
 
@@ -90,12 +90,16 @@ class AffinityTable:
         return None if slot is None or key is None else self._entry(unpack(key), slot)
 
     def reverse_key_taken(self, flow: FlowKey, d_bid: Address) -> bool:
-        """Tell whether a bound flow of another D-SID has the same headers on its way back from `d_bid` as `flow` would.
+        """Return whether a flow of another D-SID is bound that has the same headers on its way back from `d_bid`.
 
-        No switch could tell which of the two D-SIDs such a packet shall come from.
+        No switch could know which of the two D-SIDs such a packet shall come from.
         """
         others = (self.find(flow._replace(dst=d_sid)) for d_sid in self._d_sids.get(d_bid, ()) if d_sid != flow.dst)
         return any(other is not None and other.d_bid == d_bid for other in others)
+
+    def d_sids_of(self, d_bid: Address) -> Collection[Address]:
+        """Return the D-SIDs that a flow was ever bound under to an instance."""
+        return self._d_sids.get(d_bid, ())
 
     def bind(self, flow: FlowKey, d_bid: Address, egress: str, timeout_s: int, now_s: float) -> AffinityEntry:
         """Bind a flow that is not bound yet. Raises OverflowError when all slots are taken."""
@@ -162,7 +166,7 @@ class AffinityTable:
     def page(self, start: int, slots: int) -> tuple[list[AffinityEntry], int | None]:
         """Return the bindings in some slots from `start` on, and the slot to go on from; None: that was all.
 
-        For those who want to see all of a large table bit by bit. A binding that lasts meanwhile is seen once.
+        For readers of all of a large table, bit by bit. A binding that lasts meanwhile is seen once.
         """
         end = min(start + slots, len(self._keys))
         entries = [

@@ -1,4 +1,4 @@
-"""The controller of the centralized mode: it decides for all ingresses, by all it is told.
+"""The controller of the centralized mode: it decides for all ingresses, by all reports that it receives.
 
 Pure. Owns, for each ingress, the paths and flows that it reported, and the shares that it gets in turn; the policies
 are those of any ingress. It computes the shares of one ingress after the other, and adds to every instance what the
@@ -16,10 +16,10 @@ from dataclasses import replace
 
 from testbed.dyncast.actions import SendMessage
 from testbed.dyncast.affinity.service import Service
-from testbed.dyncast.control.role import Role, RoleContext, Told, first_sequence, out_of_order, unexpected
+from testbed.dyncast.control.role import InstanceChange, Role, RoleContext, first_sequence, out_of_order, unexpected
 from testbed.dyncast.messages.authentication import Refused
 from testbed.dyncast.messages.codec import Message
-from testbed.dyncast.messages.control_messages import WHOLE, IngressStatus, Path, Share, shares_parts
+from testbed.dyncast.messages.control_messages import WHOLE, AssignedFlows, IngressStatus, Path, Share, shares_parts
 from testbed.dyncast.messages.reports import Report
 from testbed.dyncast.metrics.levels import State
 from testbed.dyncast.monitoring.binding_table import Binding
@@ -30,9 +30,10 @@ from testbed.dyncast.selection.view import InstanceView
 from testbed.net.addresses import Address
 from testbed.net.sequence_tracker import SequenceTracker
 
-# How many flows a decision is made for: more than came of late may come at once, and to look far ahead takes long.
+# How many flows a decision is made for: more than came recently may come at once, and to look far ahead takes long.
 _LEAST_FLOWS, _MOST_FLOWS = 8, 256
-_RATE_MEMORY = 0.5  # weight of what an ingress's rate was, against what it tells
+_MOST_ASSIGNED = 10_000  # instances that an ingress may have assigned flows to
+_RATE_MEMORY = 0.5  # weight of what an ingress's rate was, against what it reports
 
 
 class PlannedView(InstanceView):
@@ -50,7 +51,7 @@ class PlannedView(InstanceView):
 
 
 class _Ingress:
-    """What is known of an ingress. `shares` are those that it was told last."""
+    """What is known of an ingress. `shares` are those that were sent to it last."""
 
     def __init__(self) -> None:
         self.paths: dict[str, Path] = {}
@@ -61,7 +62,7 @@ class _Ingress:
         self._span_s = 0.0
         self._assigned: dict[tuple[Address, Address], int] = {}
 
-    def receive(self, status: IngressStatus, is_settled: bool) -> Iterator[tuple[Address, int, float]]:
+    def receive(self, status: IngressStatus, is_settled: bool) -> Iterator[tuple[AssignedFlows, int, float]]:
         """Take in a status; yield the instances that got new flows, how many, and when about."""
         if status.sent_s > self.sent_s:
             self._span_s = status.sent_s - self.sent_s if math.isfinite(self.sent_s) else 0.0
@@ -75,7 +76,11 @@ class _Ingress:
             new = assigned.flows - before if assigned.flows >= before else assigned.flows
             if new and is_settled and self._span_s > 0:
                 self.rates_per_s[assigned.d_sid] += (1 - _RATE_MEMORY) * new / self._span_s
-                yield assigned.d_bid, new, status.sent_s - self._span_s / 2
+                yield assigned, new, status.sent_s - self._span_s / 2
+
+    def has_room_for(self, assigned: AssignedFlows) -> bool:
+        """Return whether an instance is known already or one of not too many."""
+        return len(self._assigned) < _MOST_ASSIGNED or (assigned.d_sid, assigned.d_bid) in self._assigned
 
     @property
     def unreachable(self) -> set[str]:
@@ -83,12 +88,12 @@ class _Ingress:
         return {path.site for path in self.paths.values() if not path.is_reachable}
 
     def flows_in(self, duration_s: float, holding_s: Callable[[Address], float]) -> Iterator[tuple[Address, float]]:
-        """Yield how many flows it gives to each instance in so long, by the shares it has, less those that end by then.
+        """Yield how many flows it assigns to each instance in so long, by its shares, less those that end by then.
 
         `holding_s` says how long those to a D-SID last.
         """
         for d_sid, shares in self.shares.items():
-            flows = self.rates_per_s[d_sid] * min(duration_s, holding_s(d_sid))
+            flows = self.rates_per_s[d_sid] * max(0.0, min(duration_s, holding_s(d_sid)))
             for d_bid, share in shares.items():
                 yield d_bid, flows * share / WHOLE
 
@@ -115,15 +120,15 @@ class Controller(Role):
         return ()
 
     def on_report(self, report: Report, now_s: float) -> None:
-        """Learn; tell ingresses at once if an instance may take flows that could not, or the other way round."""
+        """Learn; update ingresses at once if an instance may take flows that could not, or the other way round."""
         super().on_report(report, now_s)
-        for told in report.bindings:
-            key = (told.d_sid, told.d_bid)
-            if self._states.get(key) is not told.state or told.state is State.DOWN:
+        for binding in report.bindings:
+            key = (binding.d_sid, binding.d_bid)
+            if self._states.get(key) is not binding.state or binding.state is State.DOWN:
                 self._next_s = now_s
-            self._states[key] = told.state
+            self._states[key] = binding.state
 
-    def on_message(self, message: Message, epoch: int, now_s: float) -> list[Told]:
+    def on_message(self, message: Message, epoch: int, now_s: float) -> list[InstanceChange]:
         """Take in what an ingress measured and assigned."""
         if not isinstance(message, IngressStatus):
             raise unexpected(message)
@@ -134,11 +139,22 @@ class Controller(Role):
         known = self._ingresses.get(message.site)
         ingress = known or self._ingresses.setdefault(message.site, self._new_ingress(message.site))
         unreachable = ingress.unreachable
-        for d_bid, flows, assigned_s in ingress.receive(message, self._is_settled(now_s)):
-            self._state.sessions.on_assigned(d_bid, assigned_s, flows)
+        status = self._kept_of(message, ingress)
+        for assigned, flows, assigned_s in ingress.receive(status, self._is_settled(now_s)):
+            if self._state.bindings.get(assigned.d_sid, assigned.d_bid) is not None:
+                self._state.sessions.on_assigned(assigned.d_bid, assigned_s, flows)
         if known is None or ingress.unreachable != unreachable:
             self._next_s = now_s
         return []
+
+    def _kept_of(self, status: IngressStatus, ingress: _Ingress) -> IngressStatus:
+        """Return a status without paths to no site, services that there are not, and more instances than may be."""
+        sites, services = {*self._context.peers, self._state.site}, self._context.services
+        return replace(
+            status,
+            paths=tuple(path for path in status.paths if path.site in sites),
+            assigned=tuple(item for item in status.assigned if item.d_sid in services and ingress.has_room_for(item)),
+        )
 
     def _new_ingress(self, site: str) -> _Ingress:
         ingress, policies = _Ingress(), self._context.policies
@@ -160,7 +176,7 @@ class Controller(Role):
         return settled_s if self._next_s is None else max(settled_s, self._next_s)
 
     def on_timer(self, now_s: float) -> list[SendMessage]:
-        """Tell each ingress its shares: at the interval, and at once when a state or a path changed."""
+        """Send each ingress its shares: at the interval, and at once when a state or a path changed."""
         if self._began_s is None:
             self._began_s, self._sequence = now_s, first_sequence(now_s)
         if not self._is_settled(now_s) or (self._next_s is not None and now_s < self._next_s):

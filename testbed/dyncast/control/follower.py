@@ -1,9 +1,10 @@
 """An ingress in the centralized mode: it measures and counts for the controller, and shares flows out as that says.
 
-Pure. Owns what the controller told last and for how long it is good. The decision is not made here; what was decided
-goes through the same `Selection` as any policy, as weights, so that reactive mode draws from the shares and datapath
-mode hands them to the switch. Two things an ingress knows better and at once: which paths are dead, and for how long
-nobody told it anything. Section 3 of the Dyncast architecture; "Centralized Model" of the CATS framework.
+Pure. Owns the last message of the controller and for how long it is good. The decision is not made here; what was
+decided goes through the same `Selection` as any policy, as weights, so that reactive mode draws from the shares and
+datapath mode hands them to the switch. Two things an ingress knows better and at once: which paths are dead, and for
+how long the controller has been silent. Section 3 of the Dyncast architecture; "Centralized Model" of the CATS
+framework.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Mapping
 
 from testbed.dyncast.actions import SendMessage
 from testbed.dyncast.affinity.service import Service
-from testbed.dyncast.control.role import Role, RoleContext, Told, first_sequence, out_of_order, unexpected
+from testbed.dyncast.control.role import InstanceChange, Role, RoleContext, first_sequence, out_of_order, unexpected
 from testbed.dyncast.messages.codec import Message
 from testbed.dyncast.messages.control_messages import AssignedFlows, Path, Share, Shares, status_parts
 from testbed.dyncast.metrics.levels import UNSCORED
@@ -38,7 +39,7 @@ class AssignedPolicy(Proportional):
 
 
 class AssignedView(InstanceView):
-    """Those instances that the controller gives a share, as far as the path to them is not known to be dead."""
+    """Those instances that the controller assigns a share, as far as the path to them is not known to be dead."""
 
     def __init__(
         self,
@@ -96,14 +97,14 @@ class Follower(Role):
         self._is_alone = False
 
     def view(self, service: Service, d_sid: Address) -> InstanceView:
-        """Return the instances of a D-SID that the controller gives a share."""
+        """Return the instances of a D-SID that the controller assigns a share."""
         return AssignedView(self._state, service.name, d_sid, self._shares[d_sid], self._assigned)
 
     def policy(self, service: Service) -> Policy:
         """Return the policy of following."""
         return AssignedPolicy(ChainMap(*(self._shares[d_sid] for d_sid in service.d_sids)))
 
-    def on_message(self, message: Message, epoch: int, now_s: float) -> list[Told]:
+    def on_message(self, message: Message, epoch: int, now_s: float) -> list[InstanceChange]:
         """Take in a decision of the controller, once all its parts are there."""
         if not isinstance(message, Shares) or message.site != self._context.control.controller:
             raise unexpected(message)
@@ -119,18 +120,25 @@ class Follower(Role):
         self._pending, self._received_s = None, now_s
         return self._obey(shares, now_s)
 
-    def _obey(self, shares: list[Share], now_s: float) -> list[Told]:
-        for d_sid in {share.d_sid for share in shares} & self._shares.keys():
+    def _obey(self, shares: list[Share], now_s: float) -> list[InstanceChange]:
+        """Put a decision into effect. It is about all instances of its D-SIDs: one that it leaves out has no share."""
+        shares = [share for share in shares if self._concerns_us(share)]
+        for share in shares:
+            self._state.bindings.put(
+                Binding(share.d_sid, share.d_bid, share.egress, share.state, None, UNSCORED, share.measured_s, now_s)
+            )
+        for d_sid in {share.d_sid for share in shares}:
             of_d_sid = self._shares[d_sid]
             before = of_d_sid.copy()
             of_d_sid.clear()
             of_d_sid.update({share.d_bid: share.share for share in shares if share.d_sid == d_sid and share.share})
             self._state.counters["shares_changed"] += before != of_d_sid
-        for share in shares:
-            self._state.bindings.put(
-                Binding(share.d_sid, share.d_bid, share.egress, share.state, None, UNSCORED, share.measured_s, now_s)
-            )
-        return [Told(share.d_sid, share.d_bid, share.state) for share in shares]
+        return [InstanceChange(share.d_sid, share.d_bid, share.state) for share in shares]
+
+    def _concerns_us(self, share: Share) -> bool:
+        is_site = share.egress == self._state.site or share.egress in self._state.paths
+        has_room_for = self._state.bindings.has_room_for
+        return is_site and share.d_sid in self._shares and has_room_for(share.egress, share.d_sid, share.d_bid)
 
     def next_timer_s(self) -> float:
         """Return when the next status is due, or the controller has been silent for too long."""
@@ -141,7 +149,7 @@ class Follower(Role):
         return min(self._next_s, self._received_s + self._context.control.lifetime_s)
 
     def on_timer(self, now_s: float) -> list[SendMessage]:
-        """Tell the controller of paths and flows: at the interval, and at once when a path died or came back."""
+        """Report paths and flows to the controller: at the interval, and at once when a path died or came back."""
         self._notice_silence(now_s)
         lost = {site for site, path in self._state.paths.items() if not path.is_reachable}
         if self._next_s is not None and now_s < self._next_s and lost == self._lost:

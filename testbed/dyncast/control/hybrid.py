@@ -1,9 +1,9 @@
-"""The hybrid mode: slow-moving metrics are told to everybody, volatile ones to the controller, which hands them out.
+"""The hybrid mode: slow-moving metrics go to every D-Router, volatile ones to the controller, which distributes them.
 
-Pure. Owns what was told of either pace and puts both together in the binding table, where each ingress's own decision
+Pure. Owns the reports of either pace and puts both together in the binding table, where each ingress's own decision
 finds them: state, capacity, service time and scores by reports, as in the distributed mode; queue, busy workers and
-sessions by `Loads`. Volatile metrics that nobody renewed for a lifetime are dropped, and decisions go on by the slow
-ones and by what the ingress expects itself (`session_model`). "Hybrid Model" of the CATS framework.
+sessions by `Loads`. Volatile metrics not renewed for a lifetime are dropped, and decisions go on by the slow ones
+and by what the ingress expects itself (`session_model`). "Hybrid Model" of the CATS framework.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from testbed.dyncast.actions import SendMessage
-from testbed.dyncast.control.role import Role, RoleContext, Told, unexpected
+from testbed.dyncast.control.role import InstanceChange, Role, RoleContext, unexpected
 from testbed.dyncast.messages.codec import Message
 from testbed.dyncast.messages.control_messages import Load, Loads, loads_parts
 from testbed.dyncast.messages.reports import Report
@@ -21,6 +21,8 @@ from testbed.dyncast.metrics.levels import RawMetrics
 from testbed.dyncast.metrics.wire_fields import with_volatile
 from testbed.dyncast.monitoring.binding_table import Binding
 from testbed.net.addresses import Address
+
+_MOST_LOADS = 10_000  # of instances that may not be known yet
 
 
 class _Received(NamedTuple):
@@ -46,34 +48,37 @@ class Hybrid(Role):
 
     def on_report(self, report: Report, now_s: float) -> None:
         """Put the volatile metrics back that a report stands in place of; it says nothing of sessions."""
-        for told in report.bindings:
-            key = (told.d_sid, told.d_bid)
-            if told.raw is None:  # it is down; when it comes up again, it has other sessions
+        for binding in report.bindings:
+            key = (binding.d_sid, binding.d_bid)
+            if binding.raw is None:  # it is down; when it comes up again, it has other sessions
                 self._slow.pop(key, None)
                 self._received.pop(key, None)
                 continue
-            self._slow[key] = _Slow(told.raw, report.sent_s)
+            self._slow[key] = _Slow(binding.raw, report.sent_s)
             received = self._received.get(key)
             if received is not None and now_s - received.received_s <= self._context.control.lifetime_s:
                 self._put_together(key, received.load)
 
-    def on_message(self, message: Message, epoch: int, now_s: float) -> list[Told]:  # noqa: ARG002
+    def on_message(self, message: Message, epoch: int, now_s: float) -> list[InstanceChange]:  # noqa: ARG002
         """Take in volatile metrics: of an agent, at the controller, or of the controller."""
         if not isinstance(message, Loads) or message.by_agent is not self._is_controller:
             raise unexpected(message)
         if not message.by_agent and message.site != self._context.control.controller:
             raise unexpected(message)
-        told = []
+        changes = []
         for load in message.loads:
             binding = self._take(load, now_s)
             if binding is not None:
-                told.append(Told(load.d_sid, load.d_bid, binding.state))
-        return told
+                changes.append(InstanceChange(load.d_sid, load.d_bid, binding.state))
+        return changes
 
     def _take(self, load: Load, now_s: float) -> Binding | None:
         """Keep a load; one that is no newer than what is known says only that it still holds."""
         key = (load.d_sid, load.d_bid)
         known = self._received.get(key)
+        if known is None and (load.d_sid not in self._context.services or len(self._received) >= _MOST_LOADS):
+            self._state.counters["loads_not_kept"] += 1
+            return None
         if known is not None and load.measured_s <= known.load.measured_s:
             if not self._is_controller:
                 self._received[key] = known._replace(received_s=now_s)

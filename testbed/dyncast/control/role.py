@@ -1,4 +1,4 @@
-"""Who decides: every D-Router by its own view, one controller for all ingresses, or both together.
+"""Where decisions are taken: by every D-Router on its own view, one controller for all ingresses, or both together.
 
 Pure. Owns what the modes have in common: `Control`, which is configured, and `Role`, what a D-Router has to do in its
 mode beside steering. `Role` itself is that of the distributed mode, in which there is nothing to do. The others are
@@ -33,14 +33,15 @@ MODES = ("distributed", "centralized", "hybrid")
 
 @dataclass(frozen=True)
 class Control:
-    """Who decides. `controller`: the site of the D-Router that is the controller, if the mode has one.
+    """Where decisions are taken. `controller`: the site of the D-Router that is the controller, if the mode has one.
 
-    `interval_s`: how often ingresses and controller tell each other. What the controller told is good for `lifetime_s`.
-    One that began anew listens for `settle_s` before it says anything: by then every agent has told of everything.
+    `interval_s`: ingresses and controller report to each other this often. What the controller sent is good for
+    `lifetime_s`. A controller that restarts listens for `settle_s` before it sends anything: by then every agent has
+    reported all.
     """
 
     mode: str = "distributed"
-    """Who decides."""
+    """distributed, centralized or hybrid: where decisions are taken."""
     controller: str = ""
     """The site of the D-Router that is the controller, if the mode has one."""
     interval_s: float = 0.5
@@ -60,8 +61,8 @@ class Control:
 DISTRIBUTED = Control()
 
 
-class Told(NamedTuple):
-    """What a message of the controller changed: an instance of a service, as it is now."""
+class InstanceChange(NamedTuple):
+    """A message of the controller changed an instance of a service: its state now."""
 
     d_sid: Address
     d_bid: Address
@@ -70,7 +71,7 @@ class Told(NamedTuple):
 
 @dataclass(frozen=True)
 class RoleContext:
-    """What a role has of its D-Router; `services` by D-SID, those included that it learns of."""
+    """What a role has of its D-Router; `services` by D-SID, those that it learns included."""
 
     control: Control
     state: NodeState
@@ -108,20 +109,20 @@ class Role:
 
     def on_report(self, report: Report, now_s: float) -> None:  # noqa: ARG002
         """Learn from a report that was taken in."""
-        for told in report.bindings:
-            if told.raw is not None:
-                self._learn(told.d_sid, told.d_bid, report.site, told.raw, report.sent_s)
+        for binding in report.bindings:
+            if binding.raw is not None:
+                self._learn(binding.d_sid, binding.d_bid, report.site, binding.raw, report.sent_s)
 
-    def on_message(self, message: Message, epoch: int, now_s: float) -> list[Told]:  # noqa: ARG002
+    def on_message(self, message: Message, epoch: int, now_s: float) -> list[InstanceChange]:  # noqa: ARG002
         """Take in what only some modes know; return what it changed. Raises Refused."""
         raise unexpected(message)
 
     def next_timer_s(self) -> float:
-        """Return when there is something to tell, whatever comes until then; -inf: at once, inf: never."""
+        """Return when there is something to send, whatever comes until then; -inf: at once, inf: never."""
         return math.inf
 
     def on_timer(self, now_s: float) -> list[SendMessage]:  # noqa: ARG002
-        """Return what is to be told now."""
+        """Return the messages to send now."""
         return []
 
     def _learn(self, d_sid: Address, d_bid: Address, site: str, raw: RawMetrics, measured_s: float) -> None:

@@ -12,7 +12,7 @@ from testbed.dyncast.control.role import Control, Role, RoleContext
 
 
 def is_follower(site: str, control: Control) -> bool:
-    """Tell whether the D-Router of a site is one that is told what to do."""
+    """Return whether the D-Router of a site follows the controller."""
     return control.mode == "centralized" and site != control.controller
 
 

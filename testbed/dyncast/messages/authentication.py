@@ -1,4 +1,4 @@
-"""Who sent a message, shown by a trailer that only the holder of its key can write, and only once.
+"""The sender of a message, shown by a trailer that only the holder of its key can write, and only once.
 
 Owns the trailer, the keys of the nodes and the replay windows; knows no clock, no file and nothing of what messages
 say. A message whose type has the bit `AUTHENTICATED` is followed by
@@ -11,8 +11,9 @@ all receivers, from one. *Tag* is HMAC-SHA256 with the sender's key over
     length of the receiver's site name (8) | the name, UTF-8 | message | epoch | number
 
 Reports are for every D-Router, and name no receiver; the D-Router of a site passes its agent's report on as it is. A
-message of a D-Router names the one it is for, so that nobody else can be made to believe it. What a CFN node tells a
-CFN Dispatcher is signed with the key that the two share: who takes over a Dispatcher can speak to none but itself.
+message of a D-Router names the one it is for, so that nobody else can be made to believe it. What a CFN node sends a
+CFN Dispatcher is signed with the key that the two share: an attacker that takes over a Dispatcher can speak to none but
+itself.
 
 The CATS framework (Security Considerations) and CATS requirement R24 ask for it; docs/decisions/0008 says why so.
 """
@@ -81,7 +82,7 @@ class ReplayWindow:
         self._seen = 0  # bit n: the number `highest - n`
 
     def admit(self, epoch: int, number: int) -> bool:
-        """Note a message; return False, and note nothing, if it was seen or cannot be told from one that was."""
+        """Note a message; return False, and note nothing, if it was seen or may have been seen."""
         if epoch < self._epoch:
             return False
         if epoch > self._epoch:
@@ -102,7 +103,7 @@ class ReplayWindow:
 class Authenticator:
     """Sign the messages of one node, and verify those of others.
 
-    `keys` has the node's own and those of the nodes it hears; `epoch` must be greater than at the node's last start.
+    `keys` has the node's own and its senders'; `epoch` must be greater than at the node's last start.
     """
 
     def __init__(self, identity: Identity, keys: Mapping[Identity, bytes], epoch: int) -> None:
@@ -166,7 +167,7 @@ def _header_of(data: bytes) -> Header:
 
 
 def _unauthenticated(data: bytes, header: Header) -> Refused:
-    """Tell a message without a trailer from what is no message at all."""
+    """Distinguish a message without a trailer from what is no message at all."""
     try:
         codec.decode(data)
     except CodecError as error:

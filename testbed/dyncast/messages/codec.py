@@ -10,22 +10,25 @@ A *Report* goes on with the number of bindings (16) and for each
     address family 4|6 (8) | D-SID | D-BID | state (8) | number of metrics (8) | metrics
 
 Metrics are written in the fields of the CATS metric definition (`metrics.wire_fields`). What the service is, if that is
-told, stands first among them (`service_offer`).
+reported, stands first among them (`service_offer`).
 
-*Probe* and *ProbeReply* measure the path: a reply carries the probe's sequence and sending time back, and for how long
-the probe was held before it was answered, in ns (64).
+*Probe* and *ProbeReply* measure the path: a reply carries the probe's sequence and sending time back, and goes on with
+
+    sequence (32) | sent, ns on its sender's clock (64): its own if it is a probe as well, else 0 and all ones
+    for how long the probe was held before it was answered, ns (64)
+
 What ingresses, the controller and agents say to each other beyond that is written by `control_messages`, what a CFN
-node tells its CFN Dispatchers by `dispatch_messages`.
+node sends its CFN Dispatchers by `dispatch_messages`.
 The highest bit of the type says that a trailer follows the message, which `testbed.dyncast.messages.authentication`
-owns. Whatever is malformed raises `CodecError`, for the receiver to count and drop.
+owns. Whatever is malformed raises `CodecError`, for the receiver to count and drop; so does whatever `encode` could not
+write again: more octets than fit a packet, a time that its field has no room for.
 """
 
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from enum import IntEnum
-from ipaddress import IPv4Address, IPv6Address
+from typing import NamedTuple
 
 from testbed.dyncast.messages import control_messages, dispatch_messages, service_offer
 from testbed.dyncast.messages.control_messages import ControlMessage, IngressStatus, Reader, Shares
@@ -36,14 +39,17 @@ from testbed.dyncast.metrics import wire_fields
 from testbed.dyncast.metrics.levels import State
 from testbed.dyncast.metrics.wire_fields import METRICS, Metric
 from testbed.errors import TestbedError
+from testbed.net import addresses
+from testbed.net.octets import LARGEST_NS, nanoseconds
 
 MAGIC = 0xDC
 VERSION = 1
 AUTHENTICATED = 0x80  # this bit of the type: a trailer follows the message
 _HEADER = struct.Struct("!BBBBIQ")
-_HELD = struct.Struct("!Q")
-_MOST_HELD_NS = 2**64 - 1
-_MAX_BINDINGS_BYTES = 1400  # a report and its trailer fit one unfragmented packet on an Ethernet path, in IPv6 too
+_KIND_AT = 2  # in the header
+_REPLY = struct.Struct("!IQQ")
+_NO_PROBE = 2**64 - 1
+MOST_OCTETS = 1400  # a message and its trailer fit one unfragmented packet on an Ethernet path, in IPv6 too
 
 
 class CodecError(TestbedError, ValueError):
@@ -70,14 +76,14 @@ class MessageType(IntEnum):
 
 FROM_AGENTS = {MessageType.REPORT, MessageType.LOAD_REPORT}  # and for every D-Router; the others are for one
 TO_DISPATCHERS = {MessageType.ASSIGNMENT, MessageType.WITHDRAWAL}
+_NAMES = {kind.value: kind.name.lower() for kind in MessageType}
 _CONTROL = {MessageType.INGRESS_STATUS, MessageType.SHARES, MessageType.LOAD_REPORT, MessageType.LOADS}
 
 
 Message = Report | Probe | ControlMessage | Assignment | Withdrawal
 
 
-@dataclass(frozen=True)
-class Header:
+class Header(NamedTuple):
     """What every message starts with. `kind` is not checked; `octets` is the header's length."""
 
     kind: int
@@ -93,22 +99,27 @@ def encode(message: Message, metrics: tuple[Metric, ...] = METRICS) -> bytes:
     A report has those of `metrics` that there are. Raises CodecError for a message that does not fit a packet, or a
     binding of two address families.
     """
+    data = _encode(message, metrics)
+    if len(data) > MOST_OCTETS:
+        what = f"report of {len(message.bindings)} bindings" if isinstance(message, Report) else type(message).__name__
+        raise CodecError(f"a {what} takes {len(data)} bytes; split it")
+    return data
+
+
+def _encode(message: Message, metrics: tuple[Metric, ...]) -> bytes:
     if isinstance(message, Probe):
         if not message.is_reply:
             return _header(MessageType.PROBE, message)
-        return _header(MessageType.PROBE_REPLY, message) + _HELD.pack(
-            min(max(0, round(message.held_s * 1e9)), _MOST_HELD_NS)
-        )
+        asked_ns = _NO_PROBE if message.asked_s is None else nanoseconds(message.asked_s)
+        asks = message.asked_sequence & 0xFFFFFFFF, asked_ns
+        return _header(MessageType.PROBE_REPLY, message) + _REPLY.pack(*asks, nanoseconds(message.held_s))
     if isinstance(message, (Assignment, Withdrawal)):
         return _encode_dispatch(message)
     if not isinstance(message, Report):
         return _encode_control(message)
     parts = [_header(MessageType.REPORT, message), struct.pack("!H", len(message.bindings))]
     parts.extend(_encode_binding(binding, metrics) for binding in message.bindings)
-    data = b"".join(parts)
-    if len(data) > _MAX_BINDINGS_BYTES:
-        raise CodecError(f"a report of {len(message.bindings)} bindings takes {len(data)} bytes; split it")
-    return data
+    return b"".join(parts)
 
 
 def split(report: Report, first_sequence: int) -> list[Report]:
@@ -117,7 +128,7 @@ def split(report: Report, first_sequence: int) -> list[Report]:
     size = empty = _HEADER.size + len(report.site.encode()) + 2
     for binding in report.bindings:
         length = len(_encode_binding(binding))
-        if size + length > _MAX_BINDINGS_BYTES:
+        if size + length > MOST_OCTETS:
             parts.append([])
             size = empty
         parts[-1].append(binding)
@@ -129,18 +140,19 @@ def split(report: Report, first_sequence: int) -> list[Report]:
 
 def decode(data: bytes) -> Message:
     """Return the message in `data`. Raises CodecError on anything malformed."""
+    if len(data) > MOST_OCTETS:
+        raise CodecError(f"{len(data)} bytes; at most {MOST_OCTETS}")
     try:
         return _decode(memoryview(data))
     except (struct.error, UnicodeDecodeError, ValueError, IndexError) as error:
-        raise error if isinstance(error, CodecError) else CodecError(f"malformed: {error}") from error
+        raise error if isinstance(error, CodecError) else CodecError(str(error)) from error
 
 
 def kind_of(data: bytes) -> str:
     """Return what kind of message octets claim to be, to count them by; `unknown` if it is none that is known here."""
-    try:
-        return MessageType(data[2] & ~AUTHENTICATED).name.lower() if data[0] == MAGIC else "unknown"
-    except (IndexError, ValueError):
+    if len(data) <= _KIND_AT or data[0] != MAGIC:
         return "unknown"
+    return _NAMES.get(data[_KIND_AT] & ~AUTHENTICATED, "unknown")
 
 
 def read_header(data: bytes | memoryview) -> Header:
@@ -154,9 +166,11 @@ def read_header(data: bytes | memoryview) -> Header:
         octets = _HEADER.size + name_length
         if len(data) < octets:
             raise CodecError("cut short in the site name")
+        if sent_ns > LARGEST_NS:
+            raise CodecError(f"sent at {sent_ns} ns, later than any clock goes")
         site = bytes(data[_HEADER.size : octets]).decode()
     except (struct.error, UnicodeDecodeError) as error:
-        raise CodecError(f"malformed: {error}") from error
+        raise CodecError(str(error)) from error
     return Header(kind, site, sequence, sent_ns / 1e9, octets)
 
 
@@ -164,7 +178,7 @@ def _header(kind: MessageType, message: Message) -> bytes:
     site = message.site.encode()
     if len(site) > 255:
         raise CodecError(f"site name of {len(site)} bytes; at most 255")
-    sent_ns = max(0, round(message.sent_s * 1e9))
+    sent_ns = nanoseconds(message.sent_s)
     return _HEADER.pack(MAGIC, VERSION, kind, len(site), message.sequence & 0xFFFFFFFF, sent_ns) + site
 
 
@@ -220,9 +234,7 @@ def _decode(data: memoryview) -> Message:
         _check_end(data, position)
         return Probe(site, sequence, sent_s)
     if kind == MessageType.PROBE_REPLY:
-        (held_ns,) = _HELD.unpack_from(data, position)
-        _check_end(data, position + _HELD.size)
-        return Probe(site, sequence, sent_s, is_reply=True, held_s=held_ns / 1e9)
+        return _decode_reply(data, header)
     if kind in _CONTROL:
         return _decode_control(data, header)
     if kind == MessageType.ASSIGNMENT:
@@ -239,6 +251,17 @@ def _decode(data: memoryview) -> Message:
         bindings.append(binding)
     _check_end(data, position)
     return Report(site, sequence, sent_s, tuple(bindings))
+
+
+def _decode_reply(data: memoryview, header: Header) -> Probe:
+    sequence, asked_ns, held_ns = _REPLY.unpack_from(data, header.octets)
+    _check_end(data, header.octets + _REPLY.size)
+    asked_s = None if asked_ns == _NO_PROBE else asked_ns / 1e9
+    if held_ns > LARGEST_NS or (asked_s is not None and asked_ns > LARGEST_NS):
+        raise CodecError(f"held for {held_ns} ns, sent at {asked_ns} ns: longer than any clock goes")
+    if asked_s is None and sequence:
+        raise CodecError(f"the number {sequence} of a probe that it is not")
+    return Probe(header.site, header.sequence, header.sent_s, True, held_ns / 1e9, asked_s, sequence)
 
 
 def _decode_control(data: memoryview, header: Header) -> ControlMessage:
@@ -264,12 +287,12 @@ def _decode_binding(data: memoryview, position: int) -> tuple[BindingReport, int
     family = data[position]
     if family not in (4, 6):
         raise CodecError(f"address family {family} is neither 4 nor 6")
-    kind, size = (IPv4Address, 4) if family == 4 else (IPv6Address, 16)
+    size = 4 if family == 4 else 16
     position += 1
     if len(data) < position + 2 * size + 2:
         raise CodecError("cut short in a binding")
-    d_sid = kind(bytes(data[position : position + size]))
-    d_bid = kind(bytes(data[position + size : position + 2 * size]))
+    d_sid = addresses.of_octets(bytes(data[position : position + size]))
+    d_bid = addresses.of_octets(bytes(data[position + size : position + 2 * size]))
     position += 2 * size
     state = State(data[position])
     offer = service_offer.decode(data[position + 1 :])

@@ -1,4 +1,4 @@
-"""What an ingress and the controller tell each other, and a metric agent the controller, as octets.
+"""Messages between ingresses and the controller, and from metric agents to the controller, as octets.
 
 Owns the bodies of four messages of `codec`, which has their headers; knows no socket and no role. Section 3 of the
 Dyncast architecture (centralized mode), "Centralized Model", "Hybrid Model" of the CATS framework.
@@ -34,12 +34,12 @@ from typing import TypeVar
 
 from testbed.dyncast.metrics import wire_fields
 from testbed.dyncast.metrics.levels import UNSCORED, RawMetrics, State
+from testbed.net import octets
 from testbed.net.addresses import Address
+from testbed.net.octets import LARGEST_U32, listed, microseconds, named
 
 WHOLE = 10_000  # what the shares of the instances of a D-SID sum up to
 _BYTES_OF_A_PART = 1050  # with header and trailer it fits a packet, whatever the length of the site's name
-_LARGEST_U32 = (1 << 32) - 1
-_COUNT = struct.Struct("!H")
 _PATH = struct.Struct("!III")
 _ASSIGNED = struct.Struct("!I")
 _PART = struct.Struct("!BBH")
@@ -51,7 +51,7 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class Path:
-    """The path from an ingress to a site, as it told."""
+    """The path from an ingress to a site, as it measured it."""
 
     site: str
     path_cost_ms: float
@@ -71,7 +71,7 @@ class AssignedFlows:
 
 @dataclass(frozen=True)
 class IngressStatus:
-    """What an ingress tells the controller."""
+    """An ingress's report to the controller."""
 
     site: str
     sequence: int
@@ -84,7 +84,7 @@ class IngressStatus:
 class Share:
     """What is decided of one instance: `share` of `WHOLE` new flows; `measured_s`: by metrics of then.
 
-    DOWN: it is sure to be dead, and its flows are to end. Who is told of as draining keeps those it has.
+    DOWN: it has failed for certain, and its flows end. An instance reported as DRAINING keeps its bound flows.
     """
 
     d_sid: Address
@@ -135,7 +135,7 @@ def status_parts(
     site: str, sequence: int, sent_s: float, paths: Iterable[Path], assigned: Iterable[AssignedFlows]
 ) -> list[IngressStatus]:
     """Return a status as messages that each fit a packet, numbered from `sequence`."""
-    told: list[Path | AssignedFlows] = [*paths, *assigned]
+    items: list[Path | AssignedFlows] = [*paths, *assigned]
     return [
         IngressStatus(
             site,
@@ -145,7 +145,7 @@ def status_parts(
             tuple(item for item in part if isinstance(item, AssignedFlows)),
         )
         for number, part in enumerate(
-            _parted(told, lambda item: _path(item) if isinstance(item, Path) else _assigned(item))
+            _parted(items, lambda item: _path(item) if isinstance(item, Path) else _assigned(item))
         )
     ]
 
@@ -165,37 +165,15 @@ def loads_parts(site: str, sequence: int, sent_s: float, loads: Sequence[Load], 
 def encode(message: ControlMessage) -> bytes:
     """Return what follows the header. Raises ValueError for what does not fit."""
     if isinstance(message, IngressStatus):
-        return _listed(message.paths, _path) + _listed(message.assigned, _assigned)
+        return listed(message.paths, _path) + listed(message.assigned, _assigned)
     if isinstance(message, Shares):
         body = b"".join(_share(share, message.sent_s) for share in message.shares)
         return _PART.pack(message.part, message.parts, len(message.shares)) + body
-    return _listed(message.loads, lambda load: _load(load, message.sent_s))
+    return listed(message.loads, lambda load: _load(load, message.sent_s))
 
 
-class Reader:
-    """Take one thing after another from octets."""
-
-    def __init__(self, data: memoryview, position: int) -> None:
-        self.data = data
-        self.position = position
-
-    def take(self, form: struct.Struct) -> tuple[int, ...]:
-        """Return the numbers of a structure."""
-        values = form.unpack_from(self.data, self.position)
-        self.position += form.size
-        return values
-
-    def octets(self, count: int) -> bytes:
-        """Return so many octets."""
-        taken = bytes(self.data[self.position : self.position + count])
-        if len(taken) < count:
-            raise ValueError("cut short")
-        self.position += count
-        return taken
-
-    def name(self) -> str:
-        """Return a text with its length in front."""
-        return self.octets(self.octets(1)[0]).decode()
+class Reader(octets.Reader):
+    """Take one thing after another from octets, bindings among them."""
 
     def binding(self) -> tuple[Address, Address]:
         """Return D-SID and D-BID."""
@@ -206,11 +184,6 @@ class Reader:
             return IPv6Address(self.octets(16)), IPv6Address(self.octets(16))
         raise ValueError(f"address family {family} is neither 4 nor 6")
 
-    def several(self, read: Callable[[], Item]) -> tuple[Item, ...]:
-        """Return as many things as the count in front of them says."""
-        (count,) = self.take(_COUNT)
-        return tuple(read() for _ in range(count))
-
 
 def decode_status(reader: Reader, site: str, sequence: int, sent_s: float) -> IngressStatus:
     """Return the status at the reader."""
@@ -218,7 +191,7 @@ def decode_status(reader: Reader, site: str, sequence: int, sent_s: float) -> In
     def path() -> Path:
         name = reader.name()
         static_us, measured_us, port_us = reader.take(_PATH)
-        return Path(name, static_us / 1e3, measured_us / 1e6, port_us / 1e6, measured_us != _LARGEST_U32)
+        return Path(name, static_us / 1e3, measured_us / 1e6, port_us / 1e6, measured_us != LARGEST_U32)
 
     def assigned() -> AssignedFlows:
         return AssignedFlows(*reader.binding(), *reader.take(_ASSIGNED))
@@ -256,55 +229,34 @@ def decode_loads(reader: Reader, site: str, sequence: int, sent_s: float, by_age
     return Loads(site, sequence, sent_s, reader.several(load), by_agent)
 
 
-def _parted(items: Sequence[Item], written: Callable[[Item], bytes]) -> Iterable[tuple[Item, ...]]:
-    """Return the items in groups that each fit a packet; one empty group if there are none."""
-    group: list[Item] = []
-    octets = 0
-    for item in items:
-        length = len(written(item))
-        if group and octets + length > _BYTES_OF_A_PART:
-            yield tuple(group)
-            group, octets = [], 0
-        group.append(item)
-        octets += length
-    yield tuple(group)
-
-
-def _listed(items: Sequence[Item], written: Callable[[Item], bytes]) -> bytes:
-    return _COUNT.pack(len(items)) + b"".join(map(written, items))
+def _parted(items: Iterable[Item], written: Callable[[Item], bytes]) -> Iterable[tuple[Item, ...]]:
+    return octets.parted(items, written, _BYTES_OF_A_PART)
 
 
 def _path(path: Path) -> bytes:
-    measured_us = _micro(path.cost_s, _LARGEST_U32 - 1) if path.is_reachable else _LARGEST_U32
-    return _named(path.site) + _PATH.pack(_micro(path.path_cost_ms / 1e3), measured_us, _micro(path.port_cost_s))
+    measured_us = microseconds(path.cost_s, LARGEST_U32 - 1) if path.is_reachable else LARGEST_U32
+    return named(path.site) + _PATH.pack(
+        microseconds(path.path_cost_ms / 1e3), measured_us, microseconds(path.port_cost_s)
+    )
 
 
 def _assigned(assigned: AssignedFlows) -> bytes:
-    return _binding(assigned.d_sid, assigned.d_bid) + _ASSIGNED.pack(assigned.flows & _LARGEST_U32)
+    return _binding(assigned.d_sid, assigned.d_bid) + _ASSIGNED.pack(assigned.flows & LARGEST_U32)
 
 
 def _share(share: Share, sent_s: float) -> bytes:
-    age_us = _micro(sent_s - share.measured_s)
+    age_us = microseconds(sent_s - share.measured_s)
     return (
-        _binding(share.d_sid, share.d_bid) + _SHARE.pack(share.state, share.share, age_us) + _named(share.egress)
+        _binding(share.d_sid, share.d_bid) + _SHARE.pack(share.state, share.share, age_us) + named(share.egress)
     )  # fmt: skip
 
 
 def _load(load: Load, sent_s: float) -> bytes:
     metrics = wire_fields.encode(load.raw, UNSCORED, wire_fields.VOLATILE)
-    return _binding(load.d_sid, load.d_bid) + _AGE.pack(_micro(sent_s - load.measured_s)) + metrics
+    return _binding(load.d_sid, load.d_bid) + _AGE.pack(microseconds(sent_s - load.measured_s)) + metrics
 
 
 def _binding(d_sid: Address, d_bid: Address) -> bytes:
     if d_sid.version != d_bid.version:
         raise ValueError(f"{d_sid} and {d_bid} are of different address families")
     return bytes([d_sid.version]) + d_sid.packed + d_bid.packed
-
-
-def _named(name: str) -> bytes:
-    octets = name.encode()
-    return bytes([len(octets)]) + octets
-
-
-def _micro(time_s: float, most: int = _LARGEST_U32) -> int:
-    return min(most, max(0, round(time_s * 1e6)))

@@ -1,4 +1,4 @@
-"""What a CFN node tells its CFN Dispatchers, and the fields of it (section 4.5 of the CFN-Dyncast architecture).
+"""Messages of a CFN node to its CFN Dispatchers, and their fields (section 4.5 of the CFN-Dyncast architecture).
 
 Owns the bodies of two messages; the header, with the CFN node's site, is that of `codec`. An *Assignment* says where a
 flow goes, in answer to its first packet:
@@ -7,7 +7,7 @@ flow goes, in answer to its first packet:
     address family 4|6 (8) | proto (8) | src_port (16) | dst_port (16) | idle timeout, s (16)
     D-SID | src, if it is a field | D-BID, if there is one | length of the egress's name (8) | the name, UTF-8
 
-A *Withdrawal* says which instances serve nobody any more, so that flows bound to them are dispatched anew. It is
+A *Withdrawal* says which instances serve nobody any more, so that flows bound to them are dispatched again. It is
 repeated while that is so. The number of bindings (16), then of each
 
     address family 4|6 (8) | cause: 1 the instance died, 2 its egress is not reachable (8) | D-SID | D-BID
@@ -23,7 +23,7 @@ from ipaddress import IPv4Address, IPv6Address
 from testbed.net.addresses import Address
 from testbed.net.flow_key import FlowKey
 
-MOST_WITHDRAWN = 40  # bindings in one message, which so fits a packet
+MOST_WITHDRAWN = 32  # bindings in one message, which so fits a packet
 
 _FLOW = struct.Struct("!BBBHHH")
 _HAS_SRC, _HAS_PROTO, _HAS_SRC_PORT, _HAS_DST_PORT, _NO_INSTANCE = 1, 2, 4, 8, 128
@@ -72,8 +72,8 @@ class Withdrawal:
 def encode_assignment(message: Assignment) -> bytes:
     """Return the body of an assignment. Raises ValueError for what does not fit its field."""
     src, d_sid, proto, src_port, dst_port = message.flow
-    given = ((src, _HAS_SRC), (proto, _HAS_PROTO), (src_port, _HAS_SRC_PORT), (dst_port, _HAS_DST_PORT))
-    shape = sum(bit for value, bit in given if value is not None) | (0 if message.d_bid else _NO_INSTANCE)
+    fields = ((src, _HAS_SRC), (proto, _HAS_PROTO), (src_port, _HAS_SRC_PORT), (dst_port, _HAS_DST_PORT))
+    shape = sum(bit for value, bit in fields if value is not None) | (0 if message.d_bid else _NO_INSTANCE)
     addresses = [address for address in (d_sid, src, message.d_bid) if address is not None]
     egress = message.egress.encode()
     if {address.version for address in addresses} != {d_sid.version} or len(egress) > 255:
@@ -87,6 +87,8 @@ def decode_assignment(site: str, sequence: int, sent_s: float, body: memoryview)
     shape, family, proto, src_port, dst_port, timeout_s = _FLOW.unpack_from(body)
     if shape & ~_KNOWN:
         raise ValueError(f"unknown fields {shape:#x}")
+    if not timeout_s:
+        raise ValueError("an idle timeout of 0 s, which to a switch is none")
     d_sid, position = _address(body, _FLOW.size, family)
     src = d_bid = None
     if shape & _HAS_SRC:
@@ -109,10 +111,10 @@ def encode_withdrawal(message: Withdrawal) -> bytes:
     """Return the body of a withdrawal. Raises ValueError for more bindings than one message takes."""
     if len(message.bindings) > MOST_WITHDRAWN:
         raise ValueError(f"{len(message.bindings)} bindings are withdrawn; at most {MOST_WITHDRAWN} in a message")
-    told = (
+    bindings = (
         bytes([item.d_sid.version, item.cause]) + item.d_sid.packed + item.d_bid.packed for item in message.bindings
     )
-    return struct.pack("!H", len(message.bindings)) + b"".join(told)
+    return struct.pack("!H", len(message.bindings)) + b"".join(bindings)
 
 
 def decode_withdrawal(site: str, sequence: int, sent_s: float, body: memoryview) -> Withdrawal:

@@ -18,9 +18,9 @@ class Outgoing:
         self.addresses = addresses
         self._authenticator = authenticator
 
-    def message(self, site: str, message: Message, kind: str) -> SendMessage:
+    def message(self, site: str, message: Message, kind: str, *, is_deferrable: bool = False) -> SendMessage:
         """Return a message to the D-Router of a site; `kind` is for the signalling count."""
-        return SendMessage(self.addresses[site], self.signed(site, message), kind)
+        return SendMessage(self.addresses[site], self.signed(site, message), kind, is_deferrable)
 
     def signed(self, site: str, message: Message) -> bytes:
         """Return the octets of a message that the D-Router of a site alone shall believe."""

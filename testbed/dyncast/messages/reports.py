@@ -20,7 +20,7 @@ class BindingReport:
     state: State
     raw: RawMetrics | None
     scores: Scores = UNSCORED
-    offer: ServiceOffer | None = None  # of the service; not told without figures
+    offer: ServiceOffer | None = None  # of the service; not sent without figures
 
     @property
     def score(self) -> int:
@@ -42,7 +42,8 @@ class Report:
 class Probe:
     """A path probe, or the reply to one (`is_reply`); `sent_s` is the prober's clock in both.
 
-    `held_s`: for how long the probe waited for its reply, where it was answered (as in STAMP, RFC 8762).
+    `held_s`: for how long the probe waited for its reply, where it was answered (as in STAMP, RFC 8762). A reply that
+    is a probe as well was sent at `asked_s`, by the clock of the node that answers, which numbers it `asked_sequence`.
     """
 
     site: str
@@ -50,6 +51,8 @@ class Probe:
     sent_s: float
     is_reply: bool = False
     held_s: float = 0.0
+    asked_s: float | None = None
+    asked_sequence: int = 0
 
 
 def report_of(

@@ -1,7 +1,7 @@
-"""What a D-MA tells of a service besides metrics, so that an ingress that was told of none can steer it.
+"""What a D-MA reports of a service besides metrics, so that an ingress that knows no service can steer it.
 
 Owns the octets, which stand before the metrics of a binding, in the same fields (`metrics.wire_fields`): type 192, an
-integer of 2^n octets. Who does not know that type skips it by its length. The value is
+integer of 2^n octets. A receiver that does not know that type skips it by its length. The value is
 
     fields of the flow identifier, one bit each (8) | port block, as a power of two (8) | affinity timeout, s (16)
     length of the name (8) | name, UTF-8 | zeros up to 2^n octets
@@ -26,7 +26,7 @@ _MOST_NAME_OCTETS = (1 << _LARGEST_EXPONENT) - _VALUE.size
 
 @dataclass(frozen=True)
 class ServiceOffer:
-    """A service as those who host it offer it: its name, what a flow of it is, and for how long one is bound."""
+    """A service as its site offers it: its name, what a flow of it is, and for how long one is bound."""
 
     name: str
     """Its name."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from testbed.dyncast.messages.codec import split
 from testbed.dyncast.messages.reports import Report, report_of
 from testbed.dyncast.messages.service_offer import ServiceOffer
-from testbed.dyncast.metric_agent.update_triggers import Telling, UpdateTrigger
+from testbed.dyncast.metric_agent.update_triggers import Reporting, UpdateTrigger
 from testbed.dyncast.metrics import normalisation
 from testbed.dyncast.metrics.levels import RawMetrics, State
 from testbed.dyncast.metrics.normalisation import Normalisation
@@ -23,7 +23,7 @@ from testbed.net.token_bucket import TokenBucket
 
 @dataclass(frozen=True)
 class AgentBinding:
-    """A binding the agent speaks for, how its metrics are scored, and what it tells of the service, if anything."""
+    """A binding the agent speaks for, how its metrics are scored, and its service offer, if it reports one."""
 
     d_sid: Address
     d_bid: Address
@@ -35,16 +35,16 @@ class MetricAgent:
     """Gather metrics of the bindings of one site and report them as `update_triggers` says; refreshes count from
     `start_s`.
 
-    `counters` has the bindings told, by reason, how often changes were suppressed and reports held back by the budget.
+    `counters` has the bindings reported, by reason, how often changes were suppressed and the budget held reports back.
     """
 
-    def __init__(self, site: str, bindings: Iterable[AgentBinding], telling: Telling, start_s: float) -> None:
+    def __init__(self, site: str, bindings: Iterable[AgentBinding], reporting: Reporting, start_s: float) -> None:
         self.site = site
         self.bindings = tuple(bindings)
         self.counters: Counter[str] = Counter()
-        self._telling = telling
-        self._triggers = {binding: UpdateTrigger(telling) for binding in self.bindings}
-        self._budget = TokenBucket(telling.budget) if telling.budget else None
+        self._reporting = reporting
+        self._triggers = {binding: UpdateTrigger(reporting) for binding in self.bindings}
+        self._budget = TokenBucket(reporting.budget) if reporting.budget else None
         self._is_held_back = False
         self._sequence = 0
         self._refreshed_s = start_s
@@ -60,7 +60,7 @@ class MetricAgent:
             self.counters["observations_suppressed"] += 1
 
     def next_timer_s(self, now_s: float) -> float:
-        """Return when there will be something to tell even if nothing is observed until then."""
+        """Return when there will be something to report even if nothing is observed until then."""
         if self._budget and self._is_held_back:
             return min(self._next_refresh_s, self._budget.ready_s(now_s))
         return self._next_refresh_s
@@ -68,12 +68,12 @@ class MetricAgent:
     def reports(self, now_s: float) -> list[Report]:
         """Return the reports to send now, as few as hold what is due and as the budget allows."""
         if now_s >= self._next_refresh_s:
-            missed = (now_s - self._next_refresh_s) // self._telling.refresh_s
-            self._refreshed_s = self._next_refresh_s + missed * self._telling.refresh_s
-            self._next_refresh_s = self._refreshed_s + self._telling.refresh_s
+            missed = (now_s - self._next_refresh_s) // self._reporting.refresh_s
+            self._refreshed_s = self._next_refresh_s + missed * self._reporting.refresh_s
+            self._next_refresh_s = self._refreshed_s + self._reporting.refresh_s
         reasons = {trigger: trigger.reason(self._refreshed_s, now_s) for trigger in self._triggers.values()}
         due = [trigger for trigger, reason in reasons.items() if reason]
-        if self._budget:  # Who waits matters only if not all may go. By age, lest changes keep refreshes from going.
+        if self._budget:  # The order matters only if not all may go. By age, lest changes keep refreshes from going.
             due.sort(key=lambda trigger: (reasons[trigger] != "state", trigger.reported_s))
         bindings = tuple(trigger.report(now_s) for trigger in due)
         reports = split(Report(self.site, 0, now_s, bindings), self._sequence + 1) if bindings else []

@@ -63,7 +63,7 @@ class FigureOfMerit:
         return self._value * 2 ** (min(0.0, self._as_of_s - now_s) / self._dampening.half_life_s)
 
     def is_suppressed(self, now_s: float) -> bool:
-        """Tell whether it passed the cutoff threshold, and has not come down to the reuse threshold."""
+        """Return whether it passed the cutoff threshold, and has not come down to the reuse threshold."""
         self._suppressed = self._suppressed and self.value(now_s) >= self._dampening.reuse
         return self._suppressed
 
@@ -95,5 +95,5 @@ class DampedBinding:
             self._counted, self._direction = seen, change or self._direction
 
     def is_suppressed(self, now_s: float) -> bool:
-        """Tell whether changes have to wait."""
+        """Return whether changes have to wait."""
         return self._merit is not None and self._merit.is_suppressed(now_s)

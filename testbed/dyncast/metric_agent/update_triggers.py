@@ -29,8 +29,8 @@ from testbed.net.token_bucket import Rate
 
 
 @dataclass(frozen=True)
-class Telling:
-    """A way of telling. `budget` limits an agent's reports, refreshes included."""
+class Reporting:
+    """When an agent reports. `budget` limits its reports, refreshes included."""
 
     refresh_s: float
     """Everything is reported at least this often."""
@@ -124,9 +124,9 @@ TRANSITIONS: dict[tuple[Advertised, Observed], Transition] = {
 class UpdateTrigger:
     """Says when one binding is to be reported, and how."""
 
-    def __init__(self, telling: Telling) -> None:
-        self._condition = telling.trigger
-        self._damped = DampedBinding(telling.dampening, self._change)
+    def __init__(self, reporting: Reporting) -> None:
+        self._condition = reporting.trigger
+        self._damped = DampedBinding(reporting.dampening, self._change)
         self.advertised = Advertised.NEVER
         self.reported_s = -math.inf
         self._reported: BindingReport | None = None
@@ -170,7 +170,7 @@ class UpdateTrigger:
         self._reported, self.reported_s, self._is_down_again = report, now_s, False
 
     def is_suppressed(self, now_s: float) -> bool:
-        """Tell whether changes have to wait."""
+        """Return whether changes have to wait."""
         return self._damped.is_suppressed(now_s)
 
     def _transition(self, seen: BindingReport, now_s: float) -> Transition:

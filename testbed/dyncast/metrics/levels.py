@@ -1,4 +1,4 @@
-"""What is told about a service instance: its state, its raw figures, its scores.
+"""What is reported about a service instance: its state, its raw figures, its scores.
 
 The three levels of the CATS metric definition: L0, raw figures with units (`RawMetrics`); L1, one octet 0-10 per
 category, and L2, one octet 0-10 overall (`Scores`). How scores come about is `normalisation`'s business.
@@ -27,7 +27,7 @@ class RawMetrics:
     """L0 metrics of one service instance.
 
     `utilisation` is the busy share of worker time (0..1), `sessions_started` counts since the instance began.
-    `cpu_utilisation` is the share of the CPU that the instance's processes may use, `memory_bytes` what they hold,
+    `cpu_utilisation` is the used share (0..1) of the CPU that the instance may use, `memory_bytes` what it holds,
     `throughput_bps` the busier direction of its network interfaces, `capacity_per_s` the jobs it could serve. Of these,
     and of limits, 0 means unknown or none.
     """
@@ -68,6 +68,8 @@ class RawMetrics:
         )
         if not (all(map(math.isfinite, measures)) and min(measures) >= 0):
             raise ValueError(f"utilisation and other measures must be finite and >= 0, not {measures}")
+        if self.utilisation > 1 or self.cpu_utilisation > 1:
+            raise ValueError(f"shares must be 0..1, not {self.utilisation:g} and {self.cpu_utilisation:g}")
 
     @property
     def free_room(self) -> float:

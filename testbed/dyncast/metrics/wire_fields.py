@@ -18,6 +18,7 @@ import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import IntEnum
+from typing import NamedTuple
 
 from testbed.dyncast.metrics.levels import BEST_SCORE, RawMetrics, Scores
 
@@ -26,9 +27,11 @@ _IEEE_754 = 1
 _LARGEST_INTEGER = 2**64 - 1
 _LARGEST_FLOAT = 3.4028234663852886e38  # of 4 octets
 _FLOAT_EXPONENT = 2
+_MOST_LAYOUTS = 256
 # Values by the exponent of their length.
 _INTEGERS = {0: struct.Struct("!B"), 1: struct.Struct("!H"), 2: struct.Struct("!I"), 3: struct.Struct("!Q")}
-_FLOATS = {_FLOAT_EXPONENT: struct.Struct("!f"), 3: struct.Struct("!d")}
+_DOUBLE = struct.Struct("!d")
+_FLOATS = {_FLOAT_EXPONENT: struct.Struct("!f"), 3: _DOUBLE}
 
 
 class Source(IntEnum):
@@ -130,7 +133,7 @@ def encode(raw: RawMetrics | None, scores: Scores, metrics: Iterable[Metric] = M
     """
     if raw is None:
         return b"\0"
-    told: list[bytes] = []
+    fields: list[bytes] = []
     for metric in metrics:
         value = getattr(raw if metric.level == _LEVEL_OF_RAW else scores, metric.attribute)
         if value is None or (metric.is_optional and not value):
@@ -140,8 +143,8 @@ def encode(raw: RawMetrics | None, scores: Scores, metrics: Iterable[Metric] = M
         else:
             value = min(int(value), _LARGEST_INTEGER)
             exponent = 0 if value < 1 << 8 else 1 if value < 1 << 16 else 2 if value < 1 << 32 else 3
-        told.append(_WRITTEN[metric.kind, exponent] + metric.values[exponent].pack(value))
-    return bytes((len(told),)) + b"".join(told)
+        fields.append(_WRITTEN[metric.kind, exponent] + metric.values[exponent].pack(value))
+    return bytes((len(fields),)) + b"".join(fields)
 
 
 def with_volatile(slow: RawMetrics, volatile: RawMetrics) -> RawMetrics:
@@ -151,6 +154,22 @@ def with_volatile(slow: RawMetrics, volatile: RawMetrics) -> RawMetrics:
 
 def decode(data: memoryview, position: int) -> tuple[RawMetrics | None, Scores, int]:
     """Return what `encode` wrote at `position`, and where it ends. Raises ValueError or IndexError."""
+    key = (data[position], len(data) - position)
+    layout = _layouts.get(key)
+    if layout is not None:
+        values = layout.form.unpack_from(data, position)
+        if values[1::2] == layout.fields:
+            figures, raws = values[2::2], len(layout.raw)
+            raw = dict(zip(layout.raw, figures[:raws], strict=True))
+            scores = dict(zip(layout.scores, figures[raws:], strict=True))
+            return *_figures(raw, scores), position + layout.form.size
+    raw, scores, end = _one_by_one(data, position)
+    found = _figures(raw, scores)
+    _remember(key, data, position)
+    return *found, end
+
+
+def _one_by_one(data: memoryview, position: int) -> tuple[dict[str, float], dict[str, int], int]:
     count = data[position]
     position += 1
     raw: dict[str, float] = {}
@@ -168,9 +187,50 @@ def decode(data: memoryview, position: int) -> tuple[RawMetrics | None, Scores, 
             continue
         metric, value = known
         of_level = raw if metric.level == _LEVEL_OF_RAW else scores
-        (of_level[metric.attribute],) = value.unpack_from(data, start)
+        (of_level[metric.attribute],) = figure = value.unpack_from(data, start)
+        if value is _DOUBLE and not 0 <= figure[0] <= _LARGEST_FLOAT:
+            raise ValueError(f"{metric.attribute} is {figure[0]:g}, which no 4 octets hold")
+    return raw, scores, position
+
+
+def _figures(raw: dict[str, float], scores: dict[str, int]) -> tuple[RawMetrics | None, Scores]:
     if raw and "workers" not in raw:
         raise ValueError("metrics without the number of workers")
     if scores and max(scores.values()) > BEST_SCORE:
         raise ValueError(f"score {max(scores.values())} is above {BEST_SCORE}")
-    return RawMetrics(**raw) if raw else None, Scores(**scores), position  # type: ignore[arg-type]
+    return RawMetrics(**raw) if raw else None, Scores(**scores)  # type: ignore[arg-type]
+
+
+class _Layout(NamedTuple):
+    """How metrics lie in their octets: number, fields and value of each; attributes of raw ones, then of scores."""
+
+    form: struct.Struct
+    fields: tuple[bytes, ...]
+    raw: tuple[str, ...]
+    scores: tuple[str, ...]
+
+
+# By number of metrics and octets left: what was there last is there again, and is then read at once.
+_layouts: dict[tuple[int, int], _Layout] = {}
+
+
+def _remember(key: tuple[int, int], data: memoryview, position: int) -> None:
+    """Remember how metrics lie that were decoded, if they are written as `encode` does it."""
+    form, fields, metrics = "!B", [], []
+    position += 1
+    for _ in range(key[0]):
+        field = bytes(data[position : position + _FIELDS_OCTETS])
+        known = _READ.get((field[0], field[1], field[3]))
+        if known is None or known[1] is _DOUBLE:
+            return
+        position += _FIELDS_OCTETS + known[1].size
+        form += f"{_FIELDS_OCTETS}s{known[1].format[1:]}"
+        fields.append(field)
+        metrics.append(known[0])
+    raw = tuple(metric.attribute for metric in metrics if metric.level == _LEVEL_OF_RAW)
+    scores = tuple(metric.attribute for metric in metrics[len(raw) :])
+    if len({*raw, *scores}) < len(metrics) or any(metric.level != _LEVEL_OF_RAW for metric in metrics[: len(raw)]):
+        return
+    if len(_layouts) >= _MOST_LAYOUTS:
+        _layouts.clear()
+    _layouts[key] = _Layout(struct.Struct(form), tuple(fields), raw, scores)

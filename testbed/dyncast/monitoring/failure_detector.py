@@ -31,5 +31,5 @@ class FailureDetector:
         return self._down[key] == self._enough
 
     def has_failed(self, d_sid: Address, d_bid: Address) -> bool:
-        """Tell whether the instance has failed."""
+        """Return whether the instance has failed."""
         return self._down[d_sid, d_bid] >= self._enough

@@ -1,10 +1,10 @@
 """What a D-Router notices to have gone, or to be back: sites that answer no probes, bindings that nobody refreshes.
 
-Pure. Looks at paths and bindings and says what changed since it last looked; who takes new flows follows from the same
-facts at once, here they are told for the record and for what hangs on the change. Section 4.1 of the Dyncast
-architecture leaves detection open: a path is lost when more than `path_state.MOST_UNANSWERED` probes in a row had no
-answer. A control process is silent when a probe came back from its closed port: the path is alive, and what is bound
-goes on; its site takes new flows until its metrics expire.
+Pure. Looks at paths and bindings and says what changed since it last looked; which instances take new flows follows
+from the same facts at once, here they are reported for the record and for what hangs on the change. Section 4.1 of the
+Dyncast architecture leaves detection open: a path is lost when more than `path_state.MOST_UNANSWERED` probes in a row
+had no answer. A control process is silent when a probe came back from its closed port: the path is alive, and what is
+bound goes on; its site takes new flows until its metrics expire.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from testbed.net.addresses import Address
 
 
 class Liveness:
-    """The changes among `paths` and `bindings`, each told once."""
+    """The changes among `paths` and `bindings`, each reported once."""
 
     def __init__(self, bindings: BindingTable, paths: Mapping[str, PathState]) -> None:
         self._bindings = bindings

@@ -1,4 +1,4 @@
-"""What a D-Router measured of the paths to other sites: the round-trip time of late, and its port towards them.
+"""What a D-Router measured of the paths to other sites: the recent round-trip time, and its port towards them.
 
 Pure. The median over the last few probes: a single probe that waited for a busy processor moves nothing, a
 congested path is seen after three. What the counters of the first link add is `port_state`'s business.
@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from statistics import median
 
+from testbed.dyncast.monitoring.path_samples import PathSamples
 from testbed.dyncast.monitoring.port_state import PortState
 
 _PROBES = 5
-MOST_UNANSWERED = 3  # probes in a row; each had a whole interval for its answer
+MOST_UNANSWERED = 3  # probes in a row; each had most of an interval for its answer
 
 
 @dataclass
@@ -31,7 +32,8 @@ class PathState:
     least_rtt_s: float | None = None
     probes_returned: int = 0  # they came back, for nobody listened there
     port: PortState | None = None  # by which the path begins
-    _came_back: bool = False  # the last probe of which anything was heard
+    samples: PathSamples | None = None  # of all that was measured recently, if somebody reports it
+    _came_back: bool = False  # the last probe, as far as an answer or error came
     _recent_s: deque[float] = field(default_factory=lambda: deque(maxlen=_PROBES))
 
     def on_probe_sent(self) -> None:
@@ -66,7 +68,7 @@ class PathState:
 
     @property
     def is_reachable(self) -> bool:
-        """Tell whether the site answers, as far as known: of one that never did, only that its reports come.
+        """Return whether the site answers, as far as known: of one that never did, only that its reports come.
 
         Counted in probes, so that a D-Router that was held up itself accuses nobody.
         """
@@ -74,7 +76,7 @@ class PathState:
 
     @property
     def is_silent(self) -> bool:
-        """Tell whether the path is alive and the control process at its end, which answered before, is not."""
+        """Return whether the path is alive and the control process at its end, which answered before, is not."""
         return self._came_back and self.replies > 0
 
     @property
@@ -84,7 +86,7 @@ class PathState:
 
     @property
     def cost_s(self) -> float:
-        """The round-trip time to reckon with: measured, or the routing's before the first reply."""
+        """The round-trip time to compute with: measured, or the routing's before the first reply."""
         return self.path_cost_ms / 1e3 if self.rtt_s is None else self.rtt_s
 
     @property

@@ -1,6 +1,6 @@
 """What a D-Router makes of the counters of its own ports: how full each is, what it drops, what that costs a path.
 
-Pure; who reads the counters is not known here. The cost of a path by its first link (docs/decisions/0017 has the
+Pure; how the counters are read is not known here. The cost of a path by its first link (docs/decisions/0017 has the
 reasons), to be added to each measured round trip:
 
     queueing = max(0, min(rho / (1 - rho), K) s - (rtt - least rtt))
@@ -38,7 +38,7 @@ class Port:
 
 
 class PortState:
-    """One port of late. Figures are None until counters came twice."""
+    """One port, recently. Figures are None until counters came twice."""
 
     def __init__(self, port: Port) -> None:
         self.port = port
@@ -46,13 +46,13 @@ class PortState:
         self.sent_bps: float | None = None
         self.drop_share: float | None = None
         self._last_bps = self._last_drop_share = 0.0
-        self._read_s = 0.0
+        self.read_s = 0.0
         self._packet_bytes = 0.0
 
     def on_counters(self, counters: PortCounters, now_s: float) -> None:
-        """Take in the counters of now; those of a port that was made anew start over."""
+        """Take in the counters of now; those of a port that was created again start over."""
         last, self.counters = self.counters, counters
-        passed_s, self._read_s = now_s - self._read_s, now_s
+        passed_s, self.read_s = now_s - self.read_s, now_s
         if last is None or passed_s <= 0 or any(now < then for now, then in zip(counters, last, strict=True)):
             return
         sent_bytes, sent, dropped = (now - then for now, then in zip(counters, last, strict=True))

@@ -2,7 +2,7 @@
 
 Pure: no clock, no socket, no OpenFlow. It owns the roles of sections 3 and 4 of the Dyncast
 architecture: ingress (choose an instance, keep affinity), member of the control plane (pass on its
-site's metrics, hear those of others) and measurer of paths.
+site's metrics, receive those of others) and measurer of paths.
 """
 
 from __future__ import annotations
@@ -30,9 +30,8 @@ from testbed.dyncast.actions import (
 from testbed.dyncast.affinity.service import Service
 from testbed.dyncast.affinity.table import AffinityTable, HeldFlow
 from testbed.dyncast.control import role_factory
-from testbed.dyncast.control.role import RoleContext, Told
+from testbed.dyncast.control.role import InstanceChange, RoleContext
 from testbed.dyncast.events import Decided, MetricsReceived, Noticed
-from testbed.dyncast.messages import admission
 from testbed.dyncast.messages.admission import Admission
 from testbed.dyncast.messages.authentication import Authenticator, Refused
 from testbed.dyncast.messages.outgoing import Outgoing
@@ -48,9 +47,9 @@ from testbed.dyncast.monitoring.probing import Prober
 from testbed.dyncast.nodes.affinity_keeper import BindingKeeper
 from testbed.dyncast.nodes.d_router_config import DRouterConfig
 from testbed.dyncast.nodes.dispatcher_service import Dispatching
-from testbed.dyncast.nodes.pools import Pools
 from testbed.dyncast.nodes.service_discovery import ServiceLearning
-from testbed.dyncast.nodes.weighted_pool import SHARES, Pool
+from testbed.dyncast.nodes.weighted_group import SHARES, WeightedGroup
+from testbed.dyncast.nodes.weighted_groups import WeightedGroups
 from testbed.dyncast.policies import ORACLE
 from testbed.dyncast.policies.candidate import Weighed
 from testbed.dyncast.selection.configured_policies import ConfiguredPolicies
@@ -80,7 +79,7 @@ class DRouter:
         self.config = config
         self.counters: Counter[str] = Counter()
         self.affinity = AffinityTable()
-        self.keeper = BindingKeeper(self.affinity, self.counters)
+        self.keeper = BindingKeeper(self.affinity, self.counters, self._service_bound_here)
         self._services = {d_sid: service for service in config.services for d_sid in service.d_sids}
         self._true_states = true_states
         # What it knows, and by which messages.
@@ -92,7 +91,7 @@ class DRouter:
         }
         self._state = NodeState(config.site, self.bindings, self.paths, SessionModel(), self.counters)
         self._admission = Admission(
-            config.prefixes_by_site, config.report_rate, config.metric_lifetime_s, authenticator
+            config.prefixes_by_site, config.report_rate, config.metric_lifetime_s, authenticator, self.counters
         )
         outgoing = Outgoing({peer.site: peer.address for peer in config.peers}, authenticator)
         self._prober = Prober(config.site, self.paths, config.probe_interval_s, outgoing, self.counters)
@@ -100,7 +99,7 @@ class DRouter:
         self._failures = FailureDetector(
             failure_detector.DOWN_DECISIONS if is_follower else failure_detector.DOWN_REPORTS
         )
-        # How it decides, and for whom.
+        # How it decides, and for which D-SIDs.
         self._policies = ConfiguredPolicies(config.policy_parameters, rng)
         self._role = role_factory.create(
             RoleContext(config.control, self._state, self._services, self._policies, outgoing, self._failures)
@@ -114,8 +113,8 @@ class DRouter:
         for service in config.services:
             if service.choice != "site":
                 self._select_for(service)
-        pooled = [d_sid for d_sid, service in self._services.items() if service.affinity_mode == "datapath"]
-        self._pools = Pools(pooled, self._selections)
+        bound_by_switch = [d_sid for d_sid, service in self._services.items() if service.affinity_mode == "datapath"]
+        self._groups = WeightedGroups(bound_by_switch, self._selections)
         self._dispatching = Dispatching(self._state, config.dispatchers, authenticator)
         self._learning = ServiceLearning(config.d_sid_ranges, config.learnt_policy, self.counters)
         self._tracked: set[Address] = set()
@@ -134,11 +133,11 @@ class DRouter:
         `held`: what the switch still has from a former process of this D-Router, which ended without taking it away.
         """
         self.counters["switch_connected"] += 1
-        actions = self.keeper.on_switch_connected(held, self._service_bound_here, now_s)
+        actions = self.keeper.on_switch_connected(held, now_s)
         actions += [InterceptRange(network) for network in self.config.d_sid_ranges]
-        actions += [InterceptService(d_sid) for d_sid in self._services if d_sid not in self._pools]
+        actions += [InterceptService(d_sid) for d_sid in self._services if d_sid not in self._groups]
         actions += [TrackReverseFlows(d_bid) for d_bid in self._tracked]
-        return [*actions, *self._pools.resend()]
+        return [*actions, *self._groups.resend()]
 
     def on_packet(
         self, packet: FlowKey, now_s: float, in_port: int = 0, *, tunnelled: bool = False
@@ -152,21 +151,21 @@ class DRouter:
         flow = service.identifier(packet)
         dispatcher = self._dispatching.at(in_port)
         if dispatcher is not None:
-            decided = self._decide(service, flow, now_s) if self._selections[flow.dst].available(now_s) else None
-            return self._dispatching.tell(dispatcher, flow, service.affinity_timeout_s, decided, now_s)
+            is_served = self._selections[flow.dst].available(now_s)
+            decided = self._decide(service, flow, packet.src, now_s) if is_served else None
+            return self._dispatching.assign(dispatcher, flow, service.affinity_timeout_s, decided, now_s)
         entry = self.affinity.find(flow)
         if entry is not None:
-            return self.keeper.follow(entry, now_s)
+            return self._refuse("hairpin") if entry.d_bid == packet.src else self.keeper.follow(entry, now_s)
         if packet.dst in self._site_choices:
             return self._bind_in_two_steps(service, flow, now_s, tunnelled=tunnelled)
         if tunnelled:
             return self._drop("tunnelled_astray")
         if not self._selections[packet.dst].available(now_s):
-            self.counters["refused_no_instance"] += 1
-            return [RefusePacket("no_instance")]
-        decided = self._decide(service, flow, now_s)
+            return self._refuse("no_instance")
+        decided = self._decide(service, flow, packet.src, now_s)
         if decided is None:
-            return self._drop("way_home_taken")
+            return self._refuse("hairpin") if packet.src in self._tracked else self._drop("way_home_taken")
         assert decided.d_bid is not None
         entry = self.affinity.bind(flow, decided.d_bid, decided.egress, service.affinity_timeout_s, now_s)
         return [InstallAffinity(entry), ForwardPacket(entry), decided]
@@ -174,8 +173,7 @@ class DRouter:
     def _bind_in_two_steps(self, service: Service, flow: FlowKey, now_s: float, *, tunnelled: bool) -> Sequence[Output]:
         found = self._site_choices[flow.dst].decide(flow, now_s, tunnelled=tunnelled)
         if found is None:
-            self.counters["refused_no_instance"] += 1
-            return [RefusePacket("no_instance")]
+            return self._refuse("no_instance")
         target, decisions = found
         self.counters["decisions"] += len(decisions)
         entry = self.affinity.bind(flow, target, decisions[-1].egress, service.affinity_timeout_s, now_s)
@@ -183,24 +181,24 @@ class DRouter:
 
     def on_flows_assigned(self, d_sid: Address, d_bid: Address, total: int, now_s: float) -> None:
         """Handle the switch's cumulative count of flows assigned to an instance."""
-        assigned = self._pools.newly_assigned(d_sid, d_bid, total)
+        assigned = self._groups.newly_assigned(d_sid, d_bid, total)
         if assigned:
             self.counters["flows_given"] += assigned
             self._selections[d_sid].on_assigned(d_bid, assigned, now_s)
 
     def on_weights_failed(self, d_sid: Address) -> None:
         """Take note that the switch did not get the weights of a D-SID; they are set again when next computed."""
-        if d_sid in self._pools:
-            self._pools[d_sid].on_update_failed()
+        if d_sid in self._groups:
+            self._groups[d_sid].on_update_failed()
 
     def on_datapath_mode_refused(self, service: str) -> list[Action]:
-        """Hear that the switch cannot bind the flows of a service; from now on this D-Router does."""
-        d_sids = [d_sid for d_sid in self._pools if self._services[d_sid].name == service]
-        return [*self._track(self._pools.give_up(d_sids)), *(InterceptService(d_sid) for d_sid in d_sids)]
+        """Handle a switch that cannot bind the flows of a service; from now on this D-Router does."""
+        d_sids = [d_sid for d_sid in self._groups if self._services[d_sid].name == service]
+        return [*self._track(self._groups.remove(d_sids)), *(InterceptService(d_sid) for d_sid in d_sids)]
 
     def _service_bound_here(self, flow: FlowKey) -> Service | None:
         """Return the service of a flow; None also where the switch binds its flows."""
-        if flow.dst in self._pools:
+        if flow.dst in self._groups:
             return None
         return self._services.get(flow.dst) or self._learning.service_of(flow)
 
@@ -216,8 +214,8 @@ class DRouter:
         """
         actions, following = self.keeper.reset(services, start, slots)
         if start == 0:
-            pooled = [tuple(d_sid for d_sid in service.d_sids if d_sid in self._pools) for service in services]
-            actions += [ResetFlows(of_service) for of_service in pooled if of_service]
+            by_switch = (tuple(filter(self._groups.__contains__, service.d_sids)) for service in services)
+            actions += [ResetFlows(d_sids) for d_sids in by_switch if d_sids]
         return actions, following
 
     # -- deciding --------------------------------------------------------------------------------
@@ -229,12 +227,15 @@ class DRouter:
             self._selections[d_sid] = self._policies.selection(self._view(service, d_sid), policy)
 
     def _view(self, service: Service, d_sid: Address) -> InstanceView:
-        if service.policy == ORACLE:
+        if service.policy == ORACLE and self._role.accepts_reports:  # otherwise the controller decides, whatever by
             return OracleView(self._state, service.name, d_sid, self._true_states)
         return self._role.view(service, d_sid)
 
-    def _decide(self, service: Service, flow: FlowKey, now_s: float) -> Decided | None:
-        choice = self._selections[flow.dst].choose(now_s, lambda d_bid: self.affinity.reverse_key_taken(flow, d_bid))
+    def _decide(self, service: Service, flow: FlowKey, src: Address | None, now_s: float) -> Decided | None:
+        """Decide for a flow, whose packet is from `src`: an instance serves no call of its own."""
+        choice = self._selections[flow.dst].choose(
+            now_s, lambda d_bid: d_bid == src or self.affinity.reverse_key_taken(flow, d_bid)
+        )
         if choice is None:
             return None
         self.counters["decisions"] += 1
@@ -248,9 +249,9 @@ class DRouter:
         """Return the site that a flow was assigned to as such, by what it is bound to; None: that is an instance."""
         return next((site for site, address in self.config.addresses_by_site.items() if address == target), None)
 
-    def pool(self, d_sid: Address) -> Pool | None:
-        """Return the pool of a D-SID whose flows the switch binds; None if this D-Router does."""
-        return self._pools.get(d_sid)
+    def weighted_group(self, d_sid: Address) -> WeightedGroup | None:
+        """Return the weighted group of a D-SID whose flows the switch binds; None if this D-Router does."""
+        return self._groups.get(d_sid)
 
     # -- in-band messages ------------------------------------------------------------------------
 
@@ -261,29 +262,34 @@ class DRouter:
 
         `arrived_s`: when it came, if that is not now.
         """
+        came_s = now_s if arrived_s is None else arrived_s
         try:
-            message, epoch = self._admission.admit(data, now_s)
+            message, epoch = self._admission.admit(data, came_s)
             if isinstance(message, Probe):
-                return self._prober.on_probe(message, source, now_s, now_s if arrived_s is None else arrived_s)
+                return self._prober.on_probe(message, source, now_s, came_s)
             if isinstance(message, Report):
-                return self._on_report(message, epoch, data, now_s)
-            told = self._role.on_message(message, epoch, now_s)
+                return self._on_report(message, epoch, data, came_s)
+            changes = self._role.on_message(message, epoch, now_s)
         except Refused as refused:
-            return [admission.dropped(refused, source, self.counters, now_s)]
-        return self._on_instances(message.site, message.sequence, "told", told, now_s)
+            return self._admission.refuse(refused, source, now_s)
+        if not self._role.accepts_reports:  # the instances that a decision does not name have changed, too
+            for d_sid in {change.d_sid for change in changes}:
+                self._selections[d_sid].look_again()
+        return self._on_instances(message.site, message.sequence, "told", changes, now_s)
 
     def on_returned(self, data: bytes, to: Address, now_s: float) -> None:
-        """Hear that nobody listens at a D-Router's address, in answer to a message that began with `data`."""
+        """Handle the ICMP error that answers a message which began with `data`: nobody listens at that D-Router."""
         self._prober.on_returned(data, to, now_s)
 
     def on_port_counters(self, readings: Mapping[str, Reading]) -> None:
-        """Hear what this D-Router's ports have sent and dropped so far."""
+        """Handle the cumulative counters of this D-Router's ports: sent and dropped."""
         for name, reading in readings.items():
             self.ports[name].on_counters(*reading)
 
     def _on_report(self, report: Report, epoch: int, data: bytes, now_s: float) -> Sequence[Output]:
         if not self._role.accepts_reports:
             raise Refused("messages_unexpected", "it is for the controller", report)
+        report = self.bindings.kept_of(report, self._is_or_may_be_service, self.counters)
         if not self.bindings.apply(report, now_s, epoch):
             raise Refused("reports_overtaken", "replayed or overtaken", report)
         learnt = self._learning.on_report(report)
@@ -295,49 +301,57 @@ class DRouter:
             choice.on_report(report, now_s)
         outputs: list[Output] = [InterceptService(d_sid) for service in learnt for d_sid in service.d_sids]
         outputs += self._on_instances(report.site, report.sequence, "received", report.bindings, now_s)
-        if report.site == self.config.site:  # as it came: the agent's own tag convinces the others
-            audience = self._role.audience()
-            peers = [peer.address for peer in self.config.peers if peer.site in audience]
-            told = (*peers, *self.config.listeners)
-            outputs.extend(SendMessage(address, data, "report") for address in told)
+        if report.site == self.config.site:
+            outputs += self._pass_on(report, data)
         return outputs
+
+    def _pass_on(self, report: Report, data: bytes) -> list[Action]:
+        """Send a report of this site's agent as it came: the agent's own tag convinces the others."""
+        audience = self._role.audience()
+        peers = [peer.address for peer in self.config.peers if peer.site in audience]
+        is_deferrable = all(item.state is State.UP and item.d_sid not in self._groups for item in report.bindings)
+        return [
+            *(SendMessage(address, data, "report", is_deferrable) for address in peers),
+            *(SendMessage(address, data, "report") for address in self.config.listeners),
+        ]
+
+    def _is_or_may_be_service(self, d_sid: Address) -> bool:
+        return d_sid in self._services or self._learning.may_learn(d_sid)
 
     def _on_instances(
-        self, site: str, sequence: int, event: str, told: Sequence[BindingReport | Told], now_s: float
+        self, site: str, sequence: int, event: str, changes: Sequence[BindingReport | InstanceChange], now_s: float
     ) -> list[Output]:
-        """Act on what was told of instances: record it, watch and break flows, move weights."""
+        """Act on reports or changes of instances: record them, track and terminate flows, set weights."""
         outputs: list[Output] = [
-            MetricsReceived(now_s, site, sequence, event, "", item.d_sid, item.d_bid) for item in told
+            MetricsReceived(now_s, site, sequence, event, "", item.d_sid, item.d_bid) for item in changes
         ]
-        offered = [item for item in told if item.d_sid in self._services]
+        offered = [item for item in changes if item.d_sid in self._services]
         for item in offered:
-            self._selections[item.d_sid].on_told(item.d_bid)
-        outputs += self._track(item.d_bid for item in offered if item.d_sid not in self._pools)
-        outputs += self._on_states(told)
-        for d_sid in dict.fromkeys(item.d_sid for item in told):
-            outputs += self._pools.set_weights(d_sid, now_s)
+            self._selections[item.d_sid].on_reported(item.d_bid)
+        outputs += self._track(item.d_bid for item in offered if item.d_sid not in self._groups)
+        outputs += self._on_states(changes)
+        for d_sid in dict.fromkeys(item.d_sid for item in changes):
+            outputs += self._groups.set_weights(d_sid, now_s)
         return outputs
 
-    def _on_states(self, bindings: Iterable[BindingReport | Told]) -> list[Action]:
-        """Break the flows of instances that turn out to have died."""
+    def _on_states(self, changes: Iterable[BindingReport | InstanceChange]) -> list[Action]:
+        """Terminate the flows of instances that turn out to have failed."""
         actions: list[Action] = []
-        for told in bindings:
-            self._has_news |= told.state is not State.UP
-            if self._failures.on_state(told.d_sid, told.d_bid, told.state):
-                actions += self._terminate(told.d_sid, told.d_bid)
-            elif told.d_sid in self._pools and not self._failures.has_failed(told.d_sid, told.d_bid):
-                self._pools[told.d_sid].add(told.d_bid)
+        for change in changes:
+            self._has_news |= change.state is not State.UP
+            if self._failures.on_state(change.d_sid, change.d_bid, change.state):
+                actions += self._terminate(change.d_sid, change.d_bid)
+            elif change.d_sid in self._groups and not self._failures.has_failed(change.d_sid, change.d_bid):
+                self._groups[change.d_sid].add(change.d_bid)
         return actions
 
     def _terminate(self, d_sid: Address, d_bid: Address) -> list[Action]:
-        pool = self._pools.get(d_sid)
-        if pool is not None:
-            return [TerminateFlows(d_sid, d_bid)] if pool.remove(d_bid) else []
+        group = self._groups.get(d_sid)
+        if group is not None:
+            return [TerminateFlows(d_sid, d_bid)] if group.remove(d_bid) else []
         choice = self._site_choices.get(d_sid)
         gone = {d_bid, choice.emptied_by(d_bid) if choice else None}
-        broken = [entry for entry in self.affinity if entry.d_bid in gone and entry.d_sid == d_sid]
-        self.counters["flows_broken"] += len(broken)
-        return [action for entry in broken for action in self.keeper.end(entry)]
+        return self.keeper.break_flows(d_sid, gone)
 
     # -- time ------------------------------------------------------------------------------------
 
@@ -345,7 +359,7 @@ class DRouter:
         """Return when `on_timer` has something to do (-inf: at once); to be asked again after each input."""
         if self._has_news or self._prober.paths_changed:
             return -math.inf
-        parts = (self._pools, self._prober, self._liveness, self._role, self._dispatching)
+        parts = (self._groups, self._prober, self._liveness, self._role, self._dispatching)
         return min(part.next_timer_s() for part in parts)
 
     def on_timer(self, now_s: float) -> Sequence[Output]:
@@ -357,7 +371,7 @@ class DRouter:
             *self._notice(now_s),
             *self._dispatching.withdraw(self._failures.has_failed, now_s),
             *self._forget_services(now_s),
-            *self._pools.on_timer(now_s),
+            *self._groups.on_timer(now_s),
             *self._role.on_timer(now_s),
         ]
 
@@ -375,6 +389,10 @@ class DRouter:
                 cut_off = sum(entry.egress == change.site for entry in self.affinity)
                 self.counters["flows_cut_off"] += cut_off
         return changes
+
+    def _refuse(self, reason: str) -> list[Action]:
+        self.counters[f"refused_{reason}"] += 1
+        return [RefusePacket(reason)]
 
     def _drop(self, reason: str) -> list[Action]:
         self.counters[f"dropped_{reason}"] += 1

@@ -1,4 +1,4 @@
-"""What a D-Router is told at its start: its site, the services, the other D-Routers.
+"""The configuration of a D-Router: its site, the services, the other D-Routers.
 
 Pure, and said once: what changes while it runs comes in by messages and events.
 """
@@ -34,19 +34,19 @@ class Peer:
 
 @dataclass(frozen=True)
 class DRouterConfig:
-    """What a D-Router is told at its start."""
+    """The configuration of a D-Router."""
 
     site: str
     services: tuple[Service, ...]
     peers: tuple[Peer, ...] = ()
-    ports: tuple[Port, ...] = ()  # whose counters it is told
+    ports: tuple[Port, ...] = ()  # whose counters it gets
     metric_lifetime_s: float = 10.0
     probe_interval_s: float = 1.0
     prefixes: tuple[Network, ...] = ()  # of its own site; reports must be of instances in them, if there are any
     report_rate: Rate = REPORT_RATE  # of each site's agent; what exceeds it is refused
     d_sid_ranges: tuple[Network, ...] = ()  # what is to a member that is no service is refused
     learnt_policy: str | None = None  # of services in these ranges that reports make known; none: they teach none
-    listeners: tuple[Address, ...] = ()  # who hears the reports of the own site, too, and is no D-Router
+    listeners: tuple[Address, ...] = ()  # receivers of the own site's reports that are no D-Routers
     policy_parameters: dict[str, dict[str, float | str]] = field(default_factory=dict)
     control: Control = DISTRIBUTED
     dispatchers: tuple[DispatcherPeer, ...] = ()  # that it selects for

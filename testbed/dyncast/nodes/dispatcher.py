@@ -1,6 +1,6 @@
 """The CFN Dispatcher: the flow binding table of a few clients, kept for their CFN node.
 
-Pure, as the D-Router is: packets, messages, switch events and time go in, actions come out. It hears no metrics and
+Pure, as the D-Router is: packets, messages, switch events and time go in, actions come out. It receives no metrics and
 decides nothing (section 4.5 of the CFN-Dyncast architecture; docs/decisions/0015). The first packet of a flow goes on
 to the CFN node, which says which instance serves the flow; it and those that follow are held here meanwhile, and none
 goes to an instance but by the binding. So a flow has one instance whatever is lost, late or said twice.
@@ -23,11 +23,11 @@ from testbed.dyncast.actions import (
     Output,
     ReleasePackets,
     RequestSelection,
+    TrackReverseFlows,
     TrackUplink,
 )
 from testbed.dyncast.affinity.service import Service
 from testbed.dyncast.affinity.table import AffinityTable, HeldFlow
-from testbed.dyncast.messages import admission
 from testbed.dyncast.messages.admission import Admission
 from testbed.dyncast.messages.authentication import Authenticator, Refused
 from testbed.dyncast.messages.dispatch_messages import Assignment, Cause, Withdrawal
@@ -46,7 +46,7 @@ _NO_REPORTS = Rate(per_s=1, burst=1)
 
 @dataclass(frozen=True)
 class DispatcherConfig:
-    """What a Dispatcher is told at its start. `prefixes` hold its clients, `uplink_port` leads to its CFN node."""
+    """What configures a Dispatcher. `prefixes` hold its clients, `uplink_port` leads to its CFN node."""
 
     site: str
     cfn_node: str
@@ -79,10 +79,11 @@ class Dispatcher:
         self.counters: Counter[str] = Counter()
         self.services = {d_sid: service for service in config.services for d_sid in service.d_sids}
         self.affinity = AffinityTable()
-        self.keeper = BindingKeeper(self.affinity, self.counters)
+        self.keeper = BindingKeeper(self.affinity, self.counters, self._service_of)
         self.bindings = BindingTable(config.message_lifetime_s)  # stays empty: it takes no part in status updates
-        self._admission = Admission({}, _NO_REPORTS, config.message_lifetime_s, authenticator)
+        self._admission = Admission({}, _NO_REPORTS, config.message_lifetime_s, authenticator, self.counters)
         self._asking: dict[FlowKey, _Asking] = {}
+        self._tracked: set[Address] = set()  # instances that flows were bound to
         self._withdrawn: dict[FlowKey, float] = {}  # flows that lost their instance, until they have another
         self._next_s = math.inf  # nothing is due before
 
@@ -91,9 +92,11 @@ class Dispatcher:
     def on_switch_connected(self, now_s: float, held: Collection[HeldFlow] = ()) -> list[Action]:
         """Put everything this Dispatcher knows into a switch; `held` is what a former process left in it."""
         self.counters["switch_connected"] += 1
+        self._tracked.update(item.d_bid for item in held)
         return [
-            *self.keeper.on_switch_connected(held, lambda flow: self.services.get(flow.dst), now_s),
+            *self.keeper.on_switch_connected(held, now_s),
             *(InterceptService(d_sid) for d_sid in self.services),
+            *map(TrackReverseFlows, self._tracked),
             TrackUplink(self.config.prefixes, brings_back=self.config.tells == "implicit"),
         ]
 
@@ -102,7 +105,8 @@ class Dispatcher:
         if tunnelled:
             return self._drop("tunnelled_astray")
         if in_port == self.config.uplink_port:
-            return self._on_returned(packet, now_s)
+            is_answer = self.config.tells == "implicit"  # otherwise it may be anybody's
+            return self._on_returned(packet, now_s) if is_answer else self._drop("returned_unasked")
         service = self.services.get(packet.dst)
         if service is None:
             return self._drop("unknown_d_sid")
@@ -122,6 +126,9 @@ class Dispatcher:
             return self._drop("too_many_asking")
         self._asking[flow] = _Asking(packet)
         return [HoldPacket(flow), *self._ask(flow, now_s)]
+
+    def _service_of(self, flow: FlowKey) -> Service | None:
+        return self.services.get(flow.dst)
 
     def reset_flows(self, services: Collection[Service], start: int, slots: int) -> tuple[list[Action], int | None]:
         """End the flows of services that are bound in some slots; return the slot to go on from (None: all ended)."""
@@ -178,7 +185,7 @@ class Dispatcher:
             if message.site != self.config.cfn_node:
                 raise Refused("messages_unknown_sender", "not of the CFN node", message)
         except Refused as refused:
-            return [admission.dropped(refused, source, self.counters, now_s)]
+            return self._admission.refuse(refused, source, now_s)
         if isinstance(message, Withdrawal):
             return self._on_withdrawal(message, now_s)
         if isinstance(message, Assignment):
@@ -209,16 +216,18 @@ class Dispatcher:
 
     def _bind(self, flow: FlowKey, d_bid: Address, egress: str, timeout_s: int, now_s: float) -> list[Action]:
         if self.affinity.reverse_key_taken(flow, d_bid):
-            return self._give_up(flow, "way_home_taken")
+            return self._abandon(flow, "way_home_taken")
         del self._asking[flow]
         if self._withdrawn.pop(flow, None) is not None:
             self.counters["flows_redispatched"] += 1
         self.counters["flows_bound"] += 1
+        new = [d_bid] if d_bid not in self._tracked else []
+        self._tracked.update(new)
         entry = self.affinity.bind(flow, d_bid, egress, timeout_s, now_s)
-        return [InstallAffinity(entry), ReleasePackets(entry)]
+        return [*map(TrackReverseFlows, new), InstallAffinity(entry), ReleasePackets(entry)]
 
     def _refuse(self, flow: FlowKey) -> list[Action]:
-        """Forget a flow that no instance takes; the CFN node has its sender told so."""
+        """Forget a flow that no instance takes; the CFN node refuses it to its sender."""
         self.counters["refused_no_instance"] += 1
         del self._asking[flow]
         return [DropHeld(flow)]
@@ -241,14 +250,14 @@ class Dispatcher:
         actions: list[Action] = []
         for flow in [flow for flow, asking in self._asking.items() if asking.ask_again_s <= now_s]:
             if self._asking[flow].asks >= _MOST_ASKS:
-                actions += self._give_up(flow, "unanswered")
+                actions += self._abandon(flow, "unanswered")
             else:
                 actions += self._ask(flow, now_s)
         again_s = (asking.ask_again_s for asking in self._asking.values())
         self._next_s = min((*again_s, *self._withdrawn.values()), default=math.inf)
         return actions
 
-    def _give_up(self, flow: FlowKey, reason: str) -> list[Action]:
+    def _abandon(self, flow: FlowKey, reason: str) -> list[Action]:
         self.counters[f"dropped_{reason}"] += self._asking.pop(flow).held
         return [DropHeld(flow)]
 

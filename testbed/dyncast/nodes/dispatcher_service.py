@@ -1,12 +1,13 @@
-"""The CFN node's side of its CFN Dispatchers: it selects for them, tells them, and keeps nothing of their flows.
+"""The CFN node's side of its CFN Dispatchers: it selects for them, sends the result, and keeps nothing of their flows.
 
-Pure. Section 4.5 of the CFN-Dyncast architecture; why so: docs/decisions/0015. A selection is told in one of two ways:
+Pure. Section 4.5 of the CFN-Dyncast architecture; why so: docs/decisions/0015. There are two ways of signalling a
+selection:
 
 * *explicit*: an `Assignment`, in band, signed with the key that the Dispatcher and its CFN node share;
 * *implicit*: the first packet goes back to the Dispatcher, rewritten to the D-BID; if no instance takes the flow, as it
   was.
 
-Instances that serve nobody any more are told by `Withdrawal`s in both, at once and then again and again: nobody answers
+Instances that serve nobody any more go into `Withdrawal`s in both, at once and then again and again: nobody answers
 them, and it does not matter how many of them get lost. What the policies choose from is not known here.
 """
 
@@ -26,7 +27,7 @@ from testbed.dyncast.selection.node_state import NodeState
 from testbed.net.addresses import Address
 from testbed.net.flow_key import FlowKey
 
-TELLS = ("explicit", "implicit")
+SIGNALLING = ("explicit", "implicit")
 _AGAIN_S = 1.0
 
 
@@ -45,7 +46,7 @@ class DispatcherPeer:
 
 
 class Dispatching:
-    """What one CFN node tells its Dispatchers."""
+    """The messages of one CFN node to its Dispatchers."""
 
     def __init__(
         self, state: NodeState, peers: Collection[DispatcherPeer], authenticator: Authenticator | None
@@ -54,17 +55,17 @@ class Dispatching:
         self._by_port = {peer.port: peer for peer in peers}
         self._authenticator = authenticator
         self._sequence = 0
-        self._told: tuple[Withdrawn, ...] = ()
+        self._last_withdrawn: tuple[Withdrawn, ...] = ()
         self._next_s = 0.0
 
     def at(self, port: int) -> DispatcherPeer | None:
         """Return the Dispatcher behind a port of the switch."""
         return self._by_port.get(port)
 
-    def tell(
+    def assign(
         self, peer: DispatcherPeer, flow: FlowKey, timeout_s: int, decided: Decided | None, now_s: float
     ) -> list[Output]:
-        """Tell where a flow goes whose first packet is at hand; None: no instance takes it, and its sender is told."""
+        """Assign a flow whose first packet is here; `decided` None: no instance takes it, and it is refused."""
         d_bid, egress = (decided.d_bid, decided.egress) if decided else (None, "")
         self._state.counters["flows_dispatched" if decided else "refused_no_instance"] += 1
         also: Output = decided or RefusePacket("no_instance")
@@ -79,13 +80,13 @@ class Dispatching:
         return self._next_s if self._by_port else math.inf
 
     def withdraw(self, has_failed: Callable[[Address, Address], bool], now_s: float) -> list[Output]:
-        """Tell which instances serve nobody any more, if there are others than before or it is time again."""
+        """Withdraw instances that serve nobody any more, if there are others than before or it is time again."""
         if not self._by_port:
             return []
         withdrawn = tuple(self._withdrawn(has_failed))
-        if not set(withdrawn) - set(self._told) and now_s < self._next_s:
+        if not set(withdrawn) - set(self._last_withdrawn) and now_s < self._next_s:
             return []
-        self._told, self._next_s = withdrawn, now_s + _AGAIN_S
+        self._last_withdrawn, self._next_s = withdrawn, now_s + _AGAIN_S
         return [self._send(peer, message) for peer in self._by_port.values() for message in self._messages(now_s)]
 
     def _withdrawn(self, has_failed: Callable[[Address, Address], bool]) -> Iterator[Withdrawn]:
@@ -97,7 +98,7 @@ class Dispatching:
                 yield Withdrawn(binding.d_sid, binding.d_bid, Cause.UNREACHABLE)
 
     def _messages(self, now_s: float) -> Iterator[Withdrawal]:
-        rest = iter(self._told)
+        rest = iter(self._last_withdrawn)
         while part := tuple(islice(rest, MOST_WITHDRAWN)):
             self._sequence += 1
             yield Withdrawal(self._state.site, self._sequence, now_s, part)

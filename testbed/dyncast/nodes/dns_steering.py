@@ -1,7 +1,7 @@
 """Steering by name, the state of the art that Dyncast is held against: the policy `dns_ttl`.
 
 Pure. A name server answers each client with the D-BID of an instance, chosen when it is asked by what the reports of
-the D-MAs tell it then; the client keeps the answer for `ttl_s`, whatever happens meanwhile. No D-Router decides.
+the D-MAs report then; the client keeps the answer for `ttl_s`, whatever happens meanwhile. No D-Router decides.
 Owns the choice and what it rests on; knows nothing of DNS messages. The CATS use cases compare with it, in a CDN whose
 clients ask every 600 s.
 """
@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from random import Random
 
 from testbed.dyncast.events import Decided, MetricsReceived
-from testbed.dyncast.messages import admission
 from testbed.dyncast.messages.admission import Admission
 from testbed.dyncast.messages.authentication import Authenticator, Refused
 from testbed.dyncast.messages.reports import Report
@@ -28,6 +27,7 @@ from testbed.dyncast.selection.view import InstanceView
 from testbed.net.addresses import Address, Network
 from testbed.net.flow_key import FlowKey
 from testbed.net.token_bucket import Rate
+from testbed.parameters import create_with
 
 DNS_TTL = "dns_ttl"
 _LONGEST_TTL_S = 604_800
@@ -43,19 +43,16 @@ class DnsTtl:
     """The policy by which the name server chooses for each question."""
 
     def __post_init__(self) -> None:
-        if isinstance(self.ttl_s, str) or self.ttl_s != int(self.ttl_s) or not 0 <= self.ttl_s <= _LONGEST_TTL_S:
-            raise ValueError(f"policy 'dns_ttl': ttl_s must be whole seconds up to a week, not {self.ttl_s!r}")
+        if self.ttl_s != int(self.ttl_s) or not 0 <= self.ttl_s <= _LONGEST_TTL_S:
+            raise ValueError(f"ttl_s must be whole seconds up to a week, not {self.ttl_s!r}")
         known = sorted({*POLICIES} - {ORACLE})
         if self.answers not in known:
-            raise ValueError(f"policy 'dns_ttl': answers must be one of {', '.join(known)}, not {self.answers!r}")
+            raise ValueError(f"answers must be one of {', '.join(known)}, not {self.answers!r}")
 
 
-def parameters(**given: float | str) -> DnsTtl:
-    """Return the parameters that a scenario gives. Raises ValueError naming the bad one."""
-    try:
-        return DnsTtl(**given)  # type: ignore[arg-type]
-    except TypeError as error:
-        raise ValueError(f"policy 'dns_ttl': {error}") from error
+def parameters(**values: float | str) -> DnsTtl:
+    """Return the parameters that a scenario sets. Raises ValueError naming the bad one."""
+    return create_with(DNS_TTL, DnsTtl, values)
 
 
 @dataclass(frozen=True)
@@ -71,9 +68,9 @@ class ClientSite:
 
 
 class NameSteering:
-    """Hears reports and chooses instances. `services` has those to choose for, by D-SID.
+    """Receives reports and chooses instances. `services` has those to choose for, by D-SID.
 
-    A client's site is told by its address. To one of no site all sites are equally far.
+    A client's address says its site. To one of no site all sites are equally far.
     """
 
     def __init__(
@@ -92,7 +89,7 @@ class NameSteering:
         self._services = dict(services)
         self._sites = tuple(sites)
         prefixes = {of_site.site: of_site.prefixes for of_site in sites}
-        self._admission = Admission(prefixes, report_rate, lifetime_s, authenticator)
+        self._admission = Admission(prefixes, report_rate, lifetime_s, authenticator, self.counters)
         policies = ConfiguredPolicies({}, rng)
         self._sessions = SessionModel()
         nowhere = ClientSite("", (), dict.fromkeys(prefixes, 0.0))
@@ -117,22 +114,21 @@ class NameSteering:
             if not isinstance(message, Report):
                 self.counters["probes_unexpected"] += 1
                 return []
+            message = self.bindings.kept_of(message, self._services.__contains__, self.counters)
             if not self.bindings.apply(message, now_s, epoch):
                 raise Refused("reports_overtaken", "replayed or overtaken", message)
         except Refused as refused:
-            return [admission.dropped(refused, source, self.counters, now_s)]
-        for told in message.bindings:
-            service = self._services.get(told.d_sid)
-            if service is None:
-                continue
-            if told.raw is not None:
-                self._sessions.on_report(service, told.d_bid, told.raw, message.sent_s, 0.0)
+            return self._admission.refuse(refused, source, now_s)
+        for binding in message.bindings:
+            service = self._services[binding.d_sid]
+            if binding.raw is not None:
+                self._sessions.on_report(service, binding.d_bid, binding.raw, message.sent_s, 0.0)
             for (_, d_sid), selection in self._selections.items():
-                if d_sid == told.d_sid:
-                    selection.on_told(told.d_bid)
+                if d_sid == binding.d_sid:
+                    selection.on_reported(binding.d_bid)
         return [
-            MetricsReceived(now_s, message.site, message.sequence, "received", "", told.d_sid, told.d_bid)
-            for told in message.bindings
+            MetricsReceived(now_s, message.site, message.sequence, "received", "", binding.d_sid, binding.d_bid)
+            for binding in message.bindings
         ]
 
     def choose(self, client: Address, d_sid: Address, now_s: float) -> Decided | None:

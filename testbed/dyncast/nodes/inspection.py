@@ -1,6 +1,6 @@
 """What a D-Router knows, as rows for people and programs who look inside: the documents of docs/inspect.md.
 
-Pure: reads a `DRouter` at a time it is given and changes nothing, but may look at instances before that is due
+Pure: reads a `DRouter` at a time passed in and changes nothing, but may look at instances before that is due
 (`selection`). A section comes in pages, each of which is made in some milliseconds, however many flows there are: a
 D-Router that is looked at goes on steering in between. What it was asked by and where the answer goes is not known
 here. The tables of sections 4.1 and 4.2 of the Dyncast architecture, and of figure 4 of the CFN-Dyncast architecture.
@@ -21,7 +21,7 @@ from testbed.dyncast.monitoring.port_state import PortState
 from testbed.dyncast.nodes.d_router import DRouter
 from testbed.dyncast.nodes.d_router_config import Peer
 from testbed.dyncast.nodes.dispatcher import Dispatcher
-from testbed.dyncast.nodes.weighted_pool import Pool
+from testbed.dyncast.nodes.weighted_group import WeightedGroup
 from testbed.net.addresses import Address
 
 SECTIONS = ("services", "bindings", "weights", "flows", "counters", "neighbours", "ports")
@@ -50,7 +50,7 @@ def page(d_router: DRouter | Dispatcher, section: str, start: int, now_s: float)
     if section == "counters":
         return Page([{"kind": kind, "count": count} for kind, count in sorted(d_router.counters.items())], None)
     if section in SECTIONS and isinstance(d_router, Dispatcher):
-        return Page([], None)  # it hears of no instance, weighs none and probes nobody
+        return Page([], None)  # it receives no reports, weighs no instance and sends no probes
     assert isinstance(d_router, DRouter)
     if section == "bindings":
         return _bindings(d_router, start, now_s)
@@ -71,7 +71,7 @@ def _services(d_router: DRouter | Dispatcher, now_s: float) -> Iterable[Row]:
     for binding in d_router.bindings.all():
         known[binding.d_sid].append(binding)
     for service, d_sid in _offered(d_router):
-        here, pool = known[d_sid], _pool(d_router, d_sid)
+        here, group = known[d_sid], _weighted_group(d_router, d_sid)
         yield {
             "service": service.name,
             "d_sid": str(d_sid),
@@ -82,11 +82,11 @@ def _services(d_router: DRouter | Dispatcher, now_s: float) -> Iterable[Row]:
             "mode": service.affinity_mode,
             "steering": service.steering,
             "choice": service.choice,
-            "bound_by": _binder(d_router) if pool is None else "switch",
+            "bound_by": _binder(d_router) if group is None else "switch",
             "instances": len(here),
             "usable": sum(d_router.bindings.is_usable(binding, now_s) for binding in here),
-            "flows_bound": bound[d_sid] if pool is None else None,
-            "flows_given": None if pool is None else sum(pool.assigned(binding.d_bid) for binding in here),
+            "flows_bound": bound[d_sid] if group is None else None,
+            "flows_given": None if group is None else sum(group.assigned(binding.d_bid) for binding in here),
         }
 
 
@@ -96,7 +96,7 @@ def _bindings(d_router: DRouter, start: int, now_s: float) -> Page:
     bound = d_router.affinity.counts()
     rows: list[Row] = []
     for binding in known[start : start + _BINDINGS]:
-        pool = d_router.pool(binding.d_sid)
+        group = d_router.weighted_group(binding.d_sid)
         rows.append(
             {
                 "service": names.get(binding.d_sid),
@@ -109,8 +109,8 @@ def _bindings(d_router: DRouter, start: int, now_s: float) -> Page:
                 "metrics": _metrics(binding),
                 "metrics_age_s": _ago(binding.measured_s, now_s),
                 "heard_ago_s": _ago(binding.received_s, now_s),
-                "flows_bound": bound[binding.d_sid, binding.d_bid] if pool is None else None,
-                "flows_given": None if pool is None else pool.assigned(binding.d_bid),
+                "flows_bound": bound[binding.d_sid, binding.d_bid] if group is None else None,
+                "flows_given": None if group is None else group.assigned(binding.d_bid),
             }
         )
     following = start + _BINDINGS
@@ -118,7 +118,7 @@ def _bindings(d_router: DRouter, start: int, now_s: float) -> Page:
 
 
 def _weights(d_router: DRouter, start: int, now_s: float) -> Page:
-    """Return the weights behind one D-SID: to reckon those of all at once may take long."""
+    """Return the weights behind one D-SID: to compute those of all at once may take long."""
     offered = list(_offered(d_router))
     rows: list[Row] = []
     for service, d_sid in islice(offered, start, start + 1):
@@ -208,8 +208,8 @@ def _binder(d_router: DRouter | Dispatcher) -> str:
     return "dispatcher" if isinstance(d_router, Dispatcher) else "d_router"
 
 
-def _pool(d_router: DRouter | Dispatcher, d_sid: Address) -> Pool | None:
-    return d_router.pool(d_sid) if isinstance(d_router, DRouter) else None
+def _weighted_group(d_router: DRouter | Dispatcher, d_sid: Address) -> WeightedGroup | None:
+    return d_router.weighted_group(d_sid) if isinstance(d_router, DRouter) else None
 
 
 def _offered(d_router: DRouter | Dispatcher) -> Iterable[tuple[Service, Address]]:

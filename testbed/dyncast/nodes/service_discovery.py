@@ -1,4 +1,4 @@
-"""Which services there are, learnt from the reports that name their D-SIDs, at an ingress that was told of none.
+"""Which services there are, learnt from the reports that name their D-SIDs, at an ingress configured with none.
 
 Pure. A member of a range of D-SIDs becomes a service with the first report of a usable instance, and is none any more
 when the last such instance is gone. What a flow of it is, the report says (`service_offer`), or else the defaults of a
@@ -36,26 +36,28 @@ class ServiceLearning:
         """Return the services that a report makes known, each of one D-SID."""
         if self._policy is None:
             return []
-        learnt = (self._on_told(told, self._policy) for told in report.bindings)
+        offers = [binding for binding in report.bindings if self.may_learn(binding.d_sid)]
+        learnt = (self._on_offer(binding, self._policy) for binding in offers)
         return [service for service in learnt if service is not None]
 
-    def _on_told(self, told: BindingReport, policy: str) -> Service | None:
-        first = self._learnt.get(told.d_sid)
-        if first is not None and told.offer not in (None, first.offer):
+    def _on_offer(self, binding: BindingReport, policy: str) -> Service | None:
+        first = self._learnt.get(binding.d_sid)
+        if first is not None and binding.offer not in (None, first.offer):
             self._counters["offers_conflicting"] += 1
-        if first is not None or told.state is not State.UP:
-            return None
-        if not self._is_member(told.d_sid):
-            self._counters["d_sids_outside_ranges"] += 1
+        if first is not None or binding.state is not State.UP:
             return None
         try:
-            service = _service(told, policy)
+            service = _service(binding, policy)
         except ValueError:
             self._counters["offers_unusable"] += 1
             return None
-        self._learnt[told.d_sid] = told
+        self._learnt[binding.d_sid] = binding
         self._counters["services_learnt"] += 1
         return service
+
+    def may_learn(self, d_sid: Address) -> bool:
+        """Return whether a D-SID is, or may become, a service that is learnt."""
+        return self._policy is not None and self._is_member(d_sid)
 
     def forgotten(self, bindings: BindingTable, now_s: float) -> list[Address]:
         """Return the learnt D-SIDs that no instance serves any more, as far as this ingress knows, and forget them."""
@@ -75,7 +77,7 @@ class ServiceLearning:
     def service_of(self, held: FlowKey) -> Service | None:
         """Return what service a flow is of that a switch holds from before this D-Router knew of any.
 
-        It is told by the flow itself, except for how long it is bound.
+        The flow itself says it, except for how long it is bound.
         """
         if self._policy is None or not self._is_member(held.dst):
             return None
@@ -86,9 +88,9 @@ class ServiceLearning:
         return any(d_sid in network for network in self._ranges)
 
 
-def _service(told: BindingReport, policy: str) -> Service:
-    d_sids, offer = (told.d_sid,), told.offer
+def _service(binding: BindingReport, policy: str) -> Service:
+    d_sids, offer = (binding.d_sid,), binding.offer
     if offer is None:
-        return Service(str(told.d_sid), d_sids, policy)
+        return Service(str(binding.d_sid), d_sids, policy)
     fields, timeout_s = offer.flow_fields, offer.affinity_timeout_s
     return Service(offer.name, d_sids, policy, fields, timeout_s, port_block=offer.port_block)

@@ -1,4 +1,4 @@
-"""Who gets the next flow: one file per policy, one registration each.
+"""Which instance gets the next flow: one file per policy, one registration each.
 
 A policy gives weights over the candidates. Reactive mode draws one instance from them; datapath mode has the switch
 spread flows by them. "Pick the best" is a weight of one. A policy that goes by a cost or a weight of each candidate
@@ -20,6 +20,7 @@ from testbed.dyncast.policies import (
 from testbed.dyncast.policies.base import BestOfTwo, LeastCost, Policy, PolicyFactory, Proportional
 from testbed.dyncast.policies.candidate import Candidate
 from testbed.dyncast.policies.oracle import ORACLE
+from testbed.parameters import create_with
 
 POLICIES: dict[str, PolicyFactory] = {
     "static": static.Static,
@@ -38,10 +39,7 @@ def create(name: str, **parameters: float | str) -> Policy:
     """Return a new policy. Raises ValueError naming the policies there are, or the bad parameter."""
     if name not in POLICIES:
         raise ValueError(f"unknown policy {name!r}; there are: {', '.join(sorted(POLICIES))}")
-    try:
-        return POLICIES[name](**parameters)
-    except TypeError as error:
-        raise ValueError(f"policy {name!r}: {error}") from error
+    return create_with(name, POLICIES[name], parameters)
 
 
 __all__ = [

@@ -25,6 +25,7 @@ import math
 from testbed.dyncast.policies.base import LeastCost
 from testbed.dyncast.policies.candidate import Candidate
 from testbed.queueing.queue_estimate import beyond
+from testbed.queueing.stationary import stationary_wait
 
 
 class DyncastPolicy(LeastCost):
@@ -51,14 +52,9 @@ class DyncastPolicy(LeastCost):
         request_wait_ms = min(ahead * service_ms / workers, full_wait_ms)
 
         rho = sessions * item.load_per_session / workers
-        stream_wait_ms = full_wait_ms if rho >= 1 else min(_stationary_wait(workers, rho) * service_ms, full_wait_ms)
+        stream_wait_ms = full_wait_ms if rho >= 1 else min(stationary_wait(workers, rho) * service_ms, full_wait_ms)
         stream_refused = max(0.0, 1.0 - 1.0 / rho) if rho > 0 else 0.0
 
         wait_ms = share * request_wait_ms + (1 - share) * stream_wait_ms
         refused = share * request_refused + (1 - share) * stream_refused
         return cost_ms + wait_ms + service_ms + refused * self.refusal_penalty_ms
-
-
-def _stationary_wait(workers: int, rho: float) -> float:
-    """Return the mean M/M/c wait in service times (Sakasegawa 1977), for 0 <= rho < 1."""
-    return float(rho ** (math.sqrt(2 * (workers + 1)) - 1) / (workers * (1 - rho)))

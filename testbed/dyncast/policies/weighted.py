@@ -10,7 +10,7 @@ _UNKNOWN_SERVICE_S = 1.0
 
 
 class Weighted(Proportional):
-    """Capacity = workers / mean service time as told; who has no figures counts as one worker that takes 1 s."""
+    """Capacity = workers / reported mean service time; without figures, one worker that takes 1 s."""
 
     def weight(self, item: Candidate) -> float:
         """The sessions it can finish per second."""

@@ -2,8 +2,8 @@
 
 Pure: the true state comes through a port, `TrueStates`, that adapters implement with shared memory and models with the
 queues themselves. Metrics and sessions are then those of this very moment. What is *not* known beyond what other
-policies know: whether an instance is up and who can be reached (reports and probes tell, with their delay), the round
-trips (measured), and the mean service time (learnt over reports, since even the instance's own of late is noise).
+policies know: whether an instance is up and which sites can be reached (by reports and probes, delayed), the round
+trips (measured), and the mean service time (learnt over reports, since even the instance's own recent one is noise).
 """
 
 from __future__ import annotations
@@ -44,16 +44,16 @@ class OracleView(InstanceView):
         self._true_states = true_states
 
     def usable(self, now_s: float) -> list[Binding]:
-        """As told, each with its true metrics."""
+        """As reported, each with its true metrics."""
         return [self._as_it_is(binding, now_s) for binding in super().usable(now_s)]
 
     def usable_one(self, d_bid: Address, now_s: float) -> Binding | None:
-        """As told, with its true metrics."""
+        """As reported, with its true metrics."""
         binding = super().usable_one(d_bid, now_s)
         return None if binding is None else self._as_it_is(binding, now_s)
 
     def candidate(self, binding: Binding, now_s: float) -> Candidate:
-        """Return an instance as it is, and with whom it will have when the flows under way arrive."""
+        """Return an instance as it is, and with the sessions that it will have when the flows under way arrive."""
         item = super().candidate(binding, now_s)
         if item.metrics is None:
             return item
@@ -62,7 +62,7 @@ class OracleView(InstanceView):
         return item._replace(expected_sessions=expected, sessions_variance=0.0, unreported=under_way, herding_gain=0.0)
 
     def on_assigned(self, d_bid: Address, flows: int, now_s: float) -> None:
-        """Tell the other ingresses, too."""
+        """Show the other ingresses the flow, too."""
         super().on_assigned(d_bid, flows, now_s)
         binding = self.state.bindings.get(self.d_sid, d_bid)
         travel_s = self.state.travel_s(self.service, binding.site) if binding else 0.0

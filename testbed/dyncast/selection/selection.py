@@ -1,4 +1,4 @@
-"""Who gets the next flow to one D-SID: its instances as they were last looked at, among which a policy chooses.
+"""Which instance gets the next flow to one D-SID: a policy chooses among them as they were last looked at.
 
 To look at every instance for every flow would take milliseconds where there are a thousand. What a policy weighs is
 looked at again for all of them every `REFRESH_INTERVAL_S`, and at once for an instance that was reported or that a flow
@@ -29,7 +29,7 @@ _RECORDED = 8  # candidates that a decision is recorded with; all of them where 
 
 
 class Choice(NamedTuple):
-    """The instance chosen. `weighed` is it and those that were cheapest of late, out of `considered`."""
+    """The instance chosen. `weighed` is it and those that were cheapest recently, out of `considered`."""
 
     d_bid: Address
     site: str
@@ -38,7 +38,7 @@ class Choice(NamedTuple):
     weighed: tuple[Weighed, ...]
 
     def decision(self, now_s: float, service: str, policy: str, flow: FlowKey, *, of_site: bool = False) -> Decided:
-        """Return the decision that gives a flow so; `of_site`: to the site, where what stands for it was chosen."""
+        """Return the decision that assigns a flow so; `of_site`: to the site, where what stands for it was chosen."""
         d_bid = None if of_site else self.d_bid
         return Decided(
             now_s, service, policy, flow, d_bid, self.site, self.metrics_age_s, self.considered, self.weighed
@@ -60,11 +60,15 @@ class Selection:
         self._selector = policy.selector(self._instances, rng)
         self._shortlist: list[Instance] = []
 
-    # -- what is heard ---------------------------------------------------------------------------
+    # -- what is reported ------------------------------------------------------------------------
 
-    def on_told(self, d_bid: Address) -> None:
-        """Hear that a report told of an instance."""
+    def on_reported(self, d_bid: Address) -> None:
+        """Handle a report of an instance."""
         self._stale.add(d_bid)
+
+    def look_again(self) -> None:
+        """Look at all instances before the next decision."""
+        self._refresh_due_s = -math.inf
 
     def on_assigned(self, d_bid: Address, flows: int, now_s: float) -> None:
         """Take note that an instance was assigned flows that `choose` knows nothing of."""
@@ -98,7 +102,7 @@ class Selection:
         return self._selector.counts_flows
 
     def shares(self, flows: int, now_s: float) -> dict[Address, int]:
-        """Return how the next flows should be shared out, as whole numbers; who gets none is left out.
+        """Return how the next flows should be shared out, as whole numbers; an instance that gets none is left out.
 
         Changes nothing.
         """

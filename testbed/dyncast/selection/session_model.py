@@ -8,9 +8,9 @@ learnt here, from what changes between reports (`sessions_started` less what was
   noise at its word sends the flows of a whole interval to the instance that was lucky last;
 * holding time, by Little's law, and workers kept busy per session, both per service;
 * the rate of remote arrivals at each instance, from other ingresses, and what they send beyond it when this ingress
-  sends beyond its local rate: who decides by the same reports in the same way herds with us. That *herding gain* is the
-  slope of the remote surplus over the local one (least squares), and at most what others send for each flow sent from
-  here. Each flow from here then counts for 1 + herding gain.
+  sends beyond its local rate: an ingress that decides by the same reports in the same way herds with this one. That
+  *herding gain* is the slope of the remote surplus over the local one (least squares), and at most what others send for
+  each flow sent from here. Each flow from here then counts for 1 + herding gain.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _SMOOTHED_OVER = 127  # sessions that an instance's mean service time is of, in 
 @dataclass
 class _Service:
     serving_worker_s: float = 0.0
-    busy_worker_s: float = 0.0  # and that of workers that those who wait will need
+    busy_worker_s: float = 0.0  # and that of workers that waiting sessions will need
     reported_session_s: float = 0.0
     session_s: float = 0.0
     started: float = 0.0
@@ -80,7 +80,7 @@ class _Instance:
     sessions_started: int = 0
     service_time_s: float = 0.0
     reports: int = 0  # since it began
-    span_s: float = 0.0  # this and the next two: of late, all fading alike
+    span_s: float = 0.0  # this and the next two: recent ones, all fading alike
     local: float = 0.0
     remote: float = 0.0
 
@@ -145,7 +145,7 @@ class SessionModel:
         counted, known.late = counted + known.late, 0
         span_s = measured_s - known.measured_s
         started = raw.sessions_started - known.sessions_started
-        if known.reports == 0 or started < 0:  # it is new, or began anew
+        if known.reports == 0 or started < 0:  # it is new, or restarted
             known.service_time_s, known.reports = raw.service_time_s, 1
         elif span_s > 0:
             known.reports += 1

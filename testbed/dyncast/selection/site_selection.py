@@ -52,8 +52,8 @@ class SiteView(InstanceView):
             return None
         return site
 
-    def on_told(self, site: str, now_s: float) -> Address:
-        """Sum a site up anew; return the address that stands for it."""
+    def on_reported(self, site: str, now_s: float) -> Address:
+        """Sum a site up again; return the address that stands for it."""
         address = self._addresses[site]
         usable = self.state.bindings.usable(self.d_sid, now_s)
         of_site = [binding for binding in usable if binding.site == site]
@@ -110,26 +110,26 @@ class SiteChoice:
 
     def on_report(self, report: Report, now_s: float) -> None:
         """Take in a report that the bindings have taken in."""
-        told = [item for item in report.bindings if item.d_sid == self._d_sid]
-        if not told:
+        bindings = [item for item in report.bindings if item.d_sid == self._d_sid]
+        if not bindings:
             return
-        for item in told:
-            self.instances.on_told(item.d_bid)
+        for item in bindings:
+            self.instances.on_reported(item.d_bid)
             if item.raw is not None:
                 started = item.raw.sessions_started
                 self._started[report.site] += max(0, started - self._last_started.get(item.d_bid, started))
                 self._last_started[item.d_bid] = started
-        address = self._view.on_told(report.site, now_s)
+        address = self._view.on_reported(report.site, now_s)
         site = self._view.usable_one(address, now_s)
         if site is not None and site.raw is not None:
             together = replace(site.raw, sessions_started=self._started[report.site])
             of_sites, name = self._view.state, self._service.name
             travel_s = of_sites.travel_s(name, report.site)
             of_sites.sessions.on_report(name, address, together, report.sent_s, travel_s)
-        self.sites.on_told(address)
+        self.sites.on_reported(address)
 
     def decide(self, flow: FlowKey, now_s: float, *, tunnelled: bool) -> tuple[Address, list[Decided]] | None:
-        """Give a flow to a site, or, if that is this one or the flow came through a tunnel, to an instance here.
+        """Assign a flow to a site, or, if that is this one or the flow came through a tunnel, to an instance here.
 
         Returns what the flow is bound to here, and the decisions taken; None if nobody takes it.
         """
@@ -154,11 +154,11 @@ class SiteChoice:
             return None
         of_site = [item for item in self._state.bindings.of(self._d_sid) if item.site == binding.site]
         is_empty = all(item.state is State.DOWN for item in of_site)
-        return self._addresses[binding.site] if is_empty else None
+        return self._addresses.get(binding.site) if is_empty else None
 
 
 def _nobody_is_barred(_: Address) -> bool:
-    return False  # the D-SID stays in the packet, so two of them are told apart on any way home
+    return False  # the D-SID stays in the packet, so their answers differ on any reverse path
 
 
 def summed(raws: Sequence[RawMetrics]) -> RawMetrics:
@@ -179,9 +179,9 @@ def summed(raws: Sequence[RawMetrics]) -> RawMetrics:
         queue_limit=total("queue_limit"),
         sessions=total("sessions"),
         sessions_started=total("sessions_started"),
-        utilisation=mean("utilisation", raws),
+        utilisation=min(1.0, mean("utilisation", raws)),
         service_time_s=mean("service_time_s", timed),
-        cpu_utilisation=mean("cpu_utilisation", raws),
+        cpu_utilisation=min(1.0, mean("cpu_utilisation", raws)),
         memory_bytes=total("memory_bytes"),
         memory_limit_bytes=total("memory_limit_bytes"),
         capacity_per_s=total("capacity_per_s"),

@@ -13,7 +13,7 @@ from testbed.net.addresses import Address
 class InstanceView:
     """The view of a node on one D-SID of a service. Holds no state of its own."""
 
-    current_for_s = math.inf  # who decides must look again after this long; reports say when else
+    current_for_s = math.inf  # a decision must look again after this long; reports say when else
 
     def __init__(self, state: NodeState, service: str, d_sid: Address) -> None:
         self.state = state

@@ -3,7 +3,7 @@
 The drafts' tables (figure 4 of the CFN-Dyncast, figure 3 of the Dyncast architecture), whoever bound the flow: flow
 entries of the D-Router, entries that the switch has learnt, or tracked connections. Reads only, and needs no control
 process. Owns how the lines of `ovs-ofctl dump-flows` are read; what the cookies and tables mean is said in
-`ryu_apps.dyncast.entries.flow_entries` and `ryu_apps.dyncast.entries.pool_entries`.
+`ryu_apps.dyncast.entries.flow_entries` and `ryu_apps.dyncast.entries.group_entries`.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from testbed.net.addresses import Address
 
 Stations = Mapping[str, tuple[Address, ...]]
 
-_FORWARD, _POOL, _LEARNT = 0xD1, 0xD3, 0xD6
+_FORWARD, _GROUP, _LEARNT = 0xD1, 0xD3, 0xD6
 _CLASSIFY, _AFFINITY, _LEARN = 0, 2, 8
 _PROTOCOLS = {"tcp": "tcp", "udp": "udp", "icmp": "icmp", "icmp6": "icmp", "tcp6": "tcp", "udp6": "udp"}
 _NUMBERED = {6: "tcp", 17: "udp", 1: "icmp", 58: "icmp"}
 _ZONE = re.compile(r"zone=(\d+)")
-_POOL_NUMBER = re.compile(r"set_field:0x([0-9a-f]+)->reg5|load:0x([0-9a-f]+)->NXM_NX_REG5\[\]")
+_GROUP_NUMBER = re.compile(r"set_field:0x([0-9a-f]+)->reg5|load:0x([0-9a-f]+)->NXM_NX_REG5\[\]")
 _SET_DESTINATION = re.compile(r"set_field:([0-9a-f.:]+)->(?:ip|ipv6)_dst|mod_nw_dst:([0-9.]+)")
 _SET_STATION = re.compile(r"set_field:([0-9a-f:]{17})->eth_dst")
 _LOAD = re.compile(r"load:(0x[0-9a-f]+|0)->NXM_NX_X*REG0\[(?:(\d+)\.\.\d+)?\]")
@@ -67,15 +67,16 @@ def bound_flows(
 ) -> Iterator[BoundFlow]:
     """Return the bindings of a bridge; `now_s` is of CLOCK_MONOTONIC, `stations` are those of the run.
 
-    A flow that was given to a site as such is bound to the address of its D-Router. Raises BridgeError, ConntrackError.
+    A flow that was assigned to a site as such is bound to the address of its D-Router. Raises BridgeError,
+    ConntrackError.
     """
     entries = [entry for line in dump_flows(bridge) if (entry := _entry(line))]
     yield from _of_the_d_router(entries, stations)
-    pools = dict(_pools(entries))
-    yield from _learnt(entries, {number: d_sid for d_sid, (number, _) in pools.items()})
+    groups = dict(_weighted_groups(entries))
+    yield from _learnt(entries, {number: d_sid for d_sid, (number, _) in groups.items()})
     # Where identifiers are learnt, connections are but parts of a flow.
-    learning = {int(entry.fields["reg5"], 16) for entry in entries if (entry.kind, entry.table) == (_POOL, _LEARN)}
-    for zone in sorted({zone for number, zone in pools.values() if number not in learning}):
+    learning = {int(entry.fields["reg5"], 16) for entry in entries if (entry.kind, entry.table) == (_GROUP, _LEARN)}
+    for zone in sorted({zone for number, zone in groups.values() if number not in learning}):
         yield from _tracked(conntrack, zone, now_s)
 
 
@@ -93,11 +94,11 @@ def _of_the_d_router(entries: Iterable[_Entry], stations: Stations) -> Iterator[
             yield _bound(entry, d_sid, d_bid, "entry")
 
 
-def _pools(entries: Iterable[_Entry]) -> Iterator[tuple[Address, tuple[int, int]]]:
+def _weighted_groups(entries: Iterable[_Entry]) -> Iterator[tuple[Address, tuple[int, int]]]:
     for entry in entries:
         d_sid = _address(entry.fields, "dst")
-        number, zone = _POOL_NUMBER.search(entry.actions), _ZONE.search(entry.actions)
-        to_d_sid = entry.kind == _POOL and entry.table == _CLASSIFY and entry.fields.get("priority") == "100"
+        number, zone = _GROUP_NUMBER.search(entry.actions), _ZONE.search(entry.actions)
+        to_d_sid = entry.kind == _GROUP and entry.table == _CLASSIFY and entry.fields.get("priority") == "100"
         if to_d_sid and d_sid is not None and number and zone:
             yield d_sid, (int(number[1] or number[2], 16), int(zone[1]))
 

@@ -8,12 +8,10 @@ the switch, by this process, when flows are asked for.
 from __future__ import annotations
 
 import json
-import os
 import socket
 import time
 from collections.abc import Iterator
 from itertools import chain, islice
-from struct import Struct
 from types import TracebackType
 from typing import Any
 
@@ -21,10 +19,10 @@ from testbed.emulation.inspection import binding_tables
 from testbed.emulation.switches import bridges
 from testbed.emulation.switches.bridges import RunningBridge
 from testbed.errors import TestbedError
+from testbed.linux.unix_peers import is_trusted, peer_user
 
 _TIMEOUT_S = 10.0
 _RESET_TIMEOUT_S = 300.0  # a million bindings
-_CREDENTIALS = Struct("=3i")  # pid, uid, gid
 
 Row = dict[str, Any]
 
@@ -48,14 +46,14 @@ class ControlProcess:
         self._socket.settimeout(_TIMEOUT_S)
         try:
             self._socket.connect(f"\0{socket_name(bridge.name)}")
-            owner = _CREDENTIALS.unpack(self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[1]
         except OSError as error:
             self._socket.close()
             raise InspectionError(
                 f"{self._where}: its control process does not answer ({error.strerror or error}); "
                 "did it end? the run's folder has its log"
             ) from error
-        if owner not in (0, os.geteuid()):
+        if not is_trusted(self._socket):
+            owner = peer_user(self._socket)
             self._socket.close()
             raise InspectionError(f"{self._where}: a process of user {owner} listens in its place")
         self._answers = self._socket.makefile("rb")

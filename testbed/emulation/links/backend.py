@@ -62,7 +62,13 @@ class LinkBackend(Protocol):
         """Make the links: on return both interfaces of each are up, with their MAC address and without offloads."""
 
     def statistics(self) -> dict[str, Any]:
-        """Return what each direction of each link carried and dropped, under the link's label."""
+        """Return what each direction of each link carried and dropped, by the link's label; after `close`, in the end.
+
+        `failed`: one line, if the links did not carry until then.
+        """
+
+    def pulse(self) -> Path | None:
+        """Return the pulse (`testbed.runtime.pulse`) of the process that carries packets, if there is one."""
 
     def forget_lateness(self) -> None:
         """Have statistics say of packets from now on how late they were, if they say it at all."""

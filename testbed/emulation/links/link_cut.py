@@ -1,7 +1,7 @@
 """Cut a link and restore it: while it is cut, both ends send into a void and nothing else about them changes.
 
 Owns the queueing discipline that swallows what leaves an interface. An interface that goes down would lose its routes
-and addresses, too, and a router that tells its neighbours so at once is a kinder fault than a cut somewhere on the way.
+and addresses, too, and a router that informs its neighbours at once is a kinder fault than a cut somewhere on the way.
 What is under way when a link is cut still arrives. Works alike for every backend of `links`.
 """
 

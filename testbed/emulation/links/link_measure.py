@@ -1,12 +1,14 @@
 """What one direction of a link did to frames sent for the purpose, held against its configuration.
 
-Owns how many frames it takes to measure a rate, and how far off a measurement is. Pure: frames are sent and timed in
-`link_probes`; who calls what how bad is decided elsewhere.
+Owns how many frames it takes to measure a rate, which rate their arrivals show, and how far off a measurement is. Pure:
+frames are sent and timed in `link_probes`; who calls what how bad is decided elsewhere.
 """
 
 from __future__ import annotations
 
 import math
+import statistics
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from topologies.spec import LinkSpec
@@ -24,8 +26,8 @@ _TRAIN_MOST_FRAMES = 65
 class MeasuredDirection:
     """One direction of a link (`a_to_b` or `b_to_a`), at rest.
 
-    `sent`, `received`: small frames, the fastest of which took `least_ms`. `rate_mbps`: of trains of frames sent at
-    once, the rate nearest to the configured one; None where it has none, or none that can be measured.
+    `sent`, `received`: small frames, the fastest of which took `least_ms`. `rate_mbps`: that of trains of frames; None
+    where it has none, or none that can be measured.
     """
 
     label: str
@@ -87,6 +89,22 @@ def train_frames(spec: LinkSpec) -> int:
         return 0
     gaps = min(max(1, math.ceil(_TRAIN_MS / each_ms)), _TRAIN_MOST_FRAMES - 1, spec.queue_packets - 1)
     return gaps + 1 if gaps and _TRAIN_LEAST_MS <= gaps * each_ms <= _TRAIN_MOST_MS else 0
+
+
+def train_rate_mbps(trains: Iterable[Sequence[float]]) -> float | None:
+    """Return the rate of a link from when frames arrived, in ms after the train that each belongs to was sent.
+
+    What a link loses takes none of its time: the frames that arrive are as far apart as if no other had been sent. A
+    busy machine makes frames late, never early: of those at one place in their trains, the soonest counts. The first
+    ones may be late in every train; hence the median of the spans of half a train, not the span of the whole.
+    """
+    measured = [sorted(train) for train in trains if len(train) > 1]
+    soonest: list[float] = [min(place) for place in zip(*measured, strict=False)]
+    if not soonest:
+        return None
+    half = len(soonest) // 2
+    span_ms = statistics.median(late - early for early, late in zip(soonest, soonest[half:], strict=False))
+    return half * TRAIN_FRAME_BYTES * 8 / 1e3 / max(span_ms, 1e-6)
 
 
 def chance_of_losses(packets: int, lost: int, probability: float) -> float:

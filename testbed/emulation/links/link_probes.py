@@ -25,6 +25,7 @@ from testbed.emulation.links.link_measure import (
     MeasuredDirection,
     frame_ms,
     train_frames,
+    train_rate_mbps,
 )
 from testbed.emulation.netns.namespaces import NamespaceError, entered
 from testbed.linux.packet_filter import JEQ, LDH, RET, attach
@@ -38,7 +39,7 @@ _ETH_P_ALL = 0x0003
 _SO_RCVBUFFORCE = 33
 _SOL_PACKET, _PACKET_IGNORE_OUTGOING = 263, 23
 _HEADER = bytes.fromhex("0180c200000e" + "020000000000") + _ETHERTYPE.to_bytes(2, "big")
-_BODY = struct.Struct("!8sIIQ")  # this measurement, direction, train (0: none, a frame by itself), when it was sent
+_BODY = struct.Struct("!8sIIQ")  # this measurement, direction, train (0: none, a frame by itself), when that was sent
 _ONLY_OURS = [(LDH, 0, 0, 12), (JEQ, 0, 1, _ETHERTYPE), (RET, 0, 0, 128), (RET, 0, 0, 0)]
 _BUFFER_BYTES = 1 << 23
 _GRACE_S = 0.25  # after the last frame should have arrived
@@ -46,7 +47,7 @@ _GRACE_S = 0.25  # after the last frame should have arrived
 
 @dataclass
 class _Direction:
-    """One direction that is being measured; `trains`: arrival times (ns) of the frames of each."""
+    """One direction that is being measured; `trains`: when frames of each arrived, in ms after it was sent."""
 
     request: LinkRequest
     name: str
@@ -54,11 +55,9 @@ class _Direction:
     sent: int = 0
     received: int = 0
     least_ns: int | None = None
-    trains: Mapping[int, list[int]] = field(default_factory=lambda: defaultdict(list))
+    trains: Mapping[int, list[float]] = field(default_factory=lambda: defaultdict(list))
 
     def measured(self) -> MeasuredDirection:
-        rates = [rate for arrivals in self.trains.values() if (rate := _rate_mbps(arrivals)) is not None]
-        wanted = self.request.spec.rate_mbps
         return MeasuredDirection(
             label=self.request.label,
             direction=self.name,
@@ -66,7 +65,7 @@ class _Direction:
             sent=self.sent,
             received=self.received,
             least_ms=None if self.least_ns is None else self.least_ns / 1e6,
-            rate_mbps=min(rates, key=lambda rate: abs(rate - wanted)) if wanted and rates else None,
+            rate_mbps=train_rate_mbps(self.trains.values()),
         )
 
 
@@ -129,9 +128,10 @@ class _Measurement:
         direction = self._directions[number]
         opened, interface = self._sockets[direction.sender.netns_pid], direction.sender.interface
         length_bytes, frames = (TRAIN_FRAME_BYTES, train_frames(direction.request.spec)) if train else (PROBE_BYTES, 1)
+        begun_ns = time.time_ns()
         try:
             for _ in range(frames):
-                body = _BODY.pack(self._token, number, train, time.time_ns())
+                body = _BODY.pack(self._token, number, train, begun_ns)
                 opened.sendto((_HEADER + body).ljust(length_bytes, b"\0"), (interface, 0))
         except OSError as error:
             raise LinkError(
@@ -152,11 +152,11 @@ class _Measurement:
         if token != self._token:  # somebody else measures, too
             return
         direction = self._directions[number]
+        took_ns = arrived_ns - sent_ns
         if train:
-            direction.trains[train].append(arrived_ns)
+            direction.trains[train].append(took_ns / 1e6)
             return
         direction.received += 1
-        took_ns = arrived_ns - sent_ns
         direction.least_ns = took_ns if direction.least_ns is None else min(took_ns, direction.least_ns)
 
 
@@ -172,14 +172,6 @@ def _packet_socket(pid: int | None) -> socket.socket:
     ask_for_arrivals(opened)
     attach(opened, _ONLY_OURS)
     return opened
-
-
-def _rate_mbps(arrivals_ns: Sequence[int]) -> float | None:
-    """Return the rate at which the frames of a train came out; what was lost of it took no time."""
-    if len(arrivals_ns) < 2:
-        return None
-    bits = 8 * TRAIN_FRAME_BYTES * (len(arrivals_ns) - 1)
-    return bits * 1e3 / max(1, max(arrivals_ns) - min(arrivals_ns))
 
 
 def _train_s(direction: _Direction) -> float:

@@ -6,7 +6,6 @@ backend; results record which one served. A new backend is one module and one li
 
 from __future__ import annotations
 
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -19,6 +18,7 @@ from testbed.emulation.links.link_measure import MeasuredDirection
 from testbed.emulation.links.netem_link import KernelLinks
 from testbed.emulation.links.relay_link import RelayLinks
 from testbed.emulation.links.veth import PlainLinks
+from testbed.emulation.temporary_folders import temporary_folder
 from testbed.linux.port_reader import PortSource
 
 __all__ = [
@@ -63,6 +63,10 @@ class Links:
     def measure(self) -> list[MeasuredDirection]:
         """Measure both directions of every impaired link, side by side; call it before there is traffic."""
         return link_probes.measure([item for item in self._requests.values() if not item.spec.is_plain])
+
+    def pulse(self) -> Path | None:
+        """Return the pulse (`testbed.runtime.pulse`) of the process that carries packets, if there is one."""
+        return self._impaired.pulse()
 
     def forget_lateness(self) -> None:
         """Have statistics say of packets from now on how late they were: what came before is not the traffic's."""
@@ -119,7 +123,7 @@ def create_links(
     with ExitStack() as undo:
         undo.callback(cleanup.close)
         if out_dir is None:
-            out_dir = Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="dyncast-links-")))
+            out_dir = cleanup.enter_context(temporary_folder("links"))
         context = LinkContext(out_dir=out_dir, seed=seed, environment=environment or {})
         plain, impaired = PlainLinks(), BACKENDS[backend](context)
         cleanup.callback(plain.close)

@@ -1,8 +1,8 @@
 """Links impaired by the kernel: a veth pair with one `netem` queueing discipline on each side.
 
 Owns the tc commands. Semantics follow `relay.impairment` as closely as netem allows: jitter is uniform, order is kept,
-and loss falls before the queue. What differs: netem's losses follow no seed, its statistics do not tell lost from
-overflown packets, and its limit counts packets under way as well as queued ones (see `tc_commands`).
+and loss falls before the queue. What differs: netem's losses follow no seed, its statistics do not distinguish lost
+from overflown packets, and its limit counts packets under way as well as queued ones (see `tc_commands`).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import json
 import math
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from testbed.emulation.links.backend import LinkContext, LinkEnd, LinkError, LinkRequest
@@ -31,6 +32,7 @@ class KernelLinks:
     def __init__(self, context: LinkContext) -> None:
         del context  # the kernel needs neither folder, seed nor process
         self._requests: tuple[LinkRequest, ...] = ()
+        self._final: dict[str, Any] | None = None
 
     def create(self, requests: Sequence[LinkRequest]) -> None:
         """Make the veth pairs and impair both directions of each."""
@@ -49,6 +51,8 @@ class KernelLinks:
         `in_place`: whether what leaves an interface still is impaired, or swallowed by a cut. Without a rate nothing
         waits, and all drops are losses.
         """
+        if self._final is not None:
+            return self._final
         shown: dict[int | None, dict[str, Any]] = {}
 
         def of(end: LinkEnd, spec: LinkSpec) -> dict[str, Any]:
@@ -71,6 +75,9 @@ class KernelLinks:
         }
         return {"backend": self.name, "links": links}
 
+    def pulse(self) -> None:
+        """Return nothing: the kernel carries packets."""
+
     def forget_lateness(self) -> None:
         """Do nothing: it is not known."""
 
@@ -79,6 +86,9 @@ class KernelLinks:
 
     def close(self) -> None:
         """Remove the pairs that end in the root namespace; the others go with their namespaces."""
+        if self._final is None:
+            with suppress(LinkError):  # of links that never were there is nothing to say
+                self._final = self.statistics()
         delete_pairs(self._requests)
         self._requests = ()
 

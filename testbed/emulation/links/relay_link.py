@@ -9,7 +9,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -19,6 +18,9 @@ from typing import Any
 from testbed.emulation.links.backend import LinkContext, LinkError, LinkRequest
 from testbed.emulation.relay.config import RelayConfig, RelayEnd, RelayLink, ports_path
 from testbed.emulation.relay.impairment import Impairment
+from testbed.runtime.caller import python_module
+from testbed.runtime.child_command import how_it_ended
+from testbed.runtime.pulse import pulse_path
 
 _NAME = "relay"
 _START_S = 30.0
@@ -35,6 +37,8 @@ class RelayLinks:
     def __init__(self, context: LinkContext) -> None:
         self._context = context
         self._process: subprocess.Popen[bytes] | None = None
+        self._has_links = False
+        self._failed: str | None = None
         self._queues: dict[str, int] = {}  # label → slot in the file of counters
 
     @property
@@ -46,6 +50,7 @@ class RelayLinks:
         """Start the relay and wait until all interfaces are up. Without requests, start nothing."""
         if not requests:
             return
+        self._has_links = True
         self._queues = {
             request.label: 2 * index for index, request in enumerate(requests) if request.spec.rate_mbps is not None
         }
@@ -60,7 +65,7 @@ class RelayLinks:
             config_path.write_text(json.dumps(document, indent=1) + "\n")
             with log_path.open("wb") as log:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-m", "testbed.emulation.relay", str(config_path)],
+                    python_module("testbed.emulation.relay", str(config_path)),
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
@@ -85,10 +90,14 @@ class RelayLinks:
         try:
             statistics: dict[str, Any] = json.loads(path.read_text())
         except FileNotFoundError:
-            return {}
+            statistics = {"backend": _NAME} if self._has_links else {}
         except (OSError, ValueError) as error:
             raise LinkError(f"cannot read the relay's statistics {path}: {error}") from error
-        return statistics
+        return {**statistics, "failed": self._failed} if self._failed else statistics
+
+    def pulse(self) -> Path | None:
+        """Return the relay's pulse; None if there is no relay."""
+        return pulse_path(self._context.out_dir, _NAME) if self._has_links else None
 
     def forget_lateness(self) -> None:
         """Record lateness from now on."""
@@ -105,10 +114,14 @@ class RelayLinks:
         process, self._process = self._process, None
         if process is None:
             return
+        if process.poll() is not None:
+            self._failed = f"the relay ended before the run did, {how_it_ended(process.returncode)}"
+            return
         process.terminate()
         try:
             process.wait(_END_S)
         except subprocess.TimeoutExpired:
+            self._failed = "the relay did not end when it was asked to"
             process.kill()
             process.wait()
 

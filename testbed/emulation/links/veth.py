@@ -33,6 +33,9 @@ class PlainLinks:
         """Return nothing: the kernel's interface counters say all there is."""
         return {}
 
+    def pulse(self) -> None:
+        """Return nothing: the kernel carries packets."""
+
     def forget_lateness(self) -> None:
         """Do nothing: it is not known."""
 

@@ -24,6 +24,7 @@ from typing import Any
 from testbed.emulation import run_tag
 from testbed.emulation.links.backend import LinkEnd, LinkError, LinkRequest
 from testbed.emulation.links.veth import create_pairs, delete_pairs
+from testbed.emulation.machine import limits
 from testbed.emulation.netns.interfaces import open_tap
 from testbed.emulation.netns.iproute import IprouteError
 from testbed.emulation.netns.namespaces import Namespace, NamespaceError, entered
@@ -32,6 +33,7 @@ from testbed.emulation.switches import bridges, tunnels
 from testbed.emulation.switches.bridges import UPLINK_PORT, Bridge, BridgeError
 from testbed.emulation.switches.tunnels import Tunnel
 from testbed.errors import TestbedError
+from testbed.linux import ovs_control
 from topologies.spec import LinkSpec
 
 DATAPATHS = ("system", "netdev")
@@ -39,23 +41,24 @@ LINK_BACKENDS = ("netem", "relay")
 
 _OVS_CTL = Path("/usr/share/openvswitch/scripts/ovs-ctl")
 _OVS_RUN = Path("/var/run/openvswitch")
+_DISABLE_IPV6 = "/proc/sys/net/ipv6/conf/all/disable_ipv6"
 _CAPABILITY_BITS = {"net_admin": 12, "sys_admin": 21}
 _QDISCS = {
     "netem": "netem delay 1ms",
     "tbf": "tbf rate 10mbit burst 10kb latency 10ms",
     "htb": "htb",
 }
-# With a kernel that has the module, loading it mends these; otherwise the fallback serves.
+# With a kernel that has the module, loading it remedies these; otherwise the fallback serves.
 _MODULES = {"netem": "sch_netem", "tbf": "sch_tbf", "htb": "sch_htb", "ifb": "ifb", "datapath_system": "openvswitch"}
 
 
 class CapabilityError(TestbedError):
-    """This machine lacks something that a run needs; one line that names it and the command that mends it."""
+    """This machine lacks something that a run needs; one line that names it and the command that remedies it."""
 
 
 @dataclass(frozen=True)
 class Capability:
-    """One thing the machine can do or not. `remedy`: the command that mends it; `needed`: no run without it."""
+    """One thing the machine can do or not. `remedy`: the command that remedies it; `needed`: no run without it."""
 
     name: str
     present: bool
@@ -79,7 +82,7 @@ class Capabilities:
         raise KeyError(name)
 
     def has(self, name: str) -> bool:
-        """Tell whether a capability is present."""
+        """Return whether a capability is present."""
         return any(row.present for row in self.rows if row.name == name)
 
     def as_dict(self) -> dict[str, Any]:
@@ -124,14 +127,12 @@ def _choose(
 
 
 def _missing(row: Capability) -> CapabilityError:
-    return CapabilityError(
-        f"{row.name} is missing: {row.detail}" + (f"; mend it with: {row.remedy}" if row.remedy else "")
-    )
+    return CapabilityError(f"{row.name} is missing: {row.detail}" + (f"; remedy: {row.remedy}" if row.remedy else ""))
 
 
 def probe() -> Capabilities:
-    """Find out what this machine can do; leaves nothing behind. Without root, tell that and what can be told."""
-    rows = [_root(), *_process_capabilities(), *_programs(), *_packages()]
+    """Find out what this machine can do; leaves nothing behind. Without root, report that and what can be found out."""
+    rows = [_root(), *_process_capabilities(), *_programs(), *_packages(), *_limits()]
     if rows[0].present:
         rows += _namespace_rows()
         rows += _open_vswitch_rows()
@@ -139,20 +140,25 @@ def probe() -> Capabilities:
 
 
 def open_vswitch_runs() -> bool:
-    """Tell whether both daemons of Open vSwitch are alive."""
-    return all(_daemon_is_alive(name) for name in ("ovsdb-server", "ovs-vswitchd"))
+    """Say whether both daemons of Open vSwitch are alive, here or where its sockets lead to, in another container."""
+    return all(_daemon_is_alive(name) for name in ("ovsdb-server", "ovs-vswitchd")) or (
+        _database_answers() and _answers(ovs_control.appctl(5, "version"))
+    )
 
 
 def start_open_vswitch() -> bool:
-    """Start Open vSwitch if it is not running; tell whether it had to. Raises CapabilityError."""
+    """Start Open vSwitch if it is not running; return whether it had to. Raises CapabilityError."""
     if open_vswitch_runs():
         return False
     if not _OVS_CTL.exists():
-        raise CapabilityError("Open vSwitch is not installed; mend it with: apt-get install -y openvswitch-switch")
+        raise CapabilityError("Open vSwitch is not installed; remedy: apt-get install -y openvswitch-switch")
     # The daemons serve the whole machine: they must not carry the tag of a run, or its clean-up would end them.
-    environment = {key: value for key, value in os.environ.items() if key != run_tag.ENVIRONMENT_KEY}
+    ours = (run_tag.ENVIRONMENT_KEY, run_tag.OWNER_KEY)
+    environment = {key: value for key, value in os.environ.items() if key not in ours}
+    # A second database would take the place of a living one (of another container), and all bridges with it.
+    alone = ["--no-ovsdb-server"] if _database_answers() else []
     done = subprocess.run(
-        [str(_OVS_CTL), "start", "--system-id=random"],
+        [str(_OVS_CTL), *alone, "start", "--system-id=random"],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -165,6 +171,14 @@ def start_open_vswitch() -> bool:
         said = " ".join((done.stderr.strip() or done.stdout.strip()).split())
         raise CapabilityError(f"Open vSwitch does not start: {said or 'no reason given'}; see /var/log/openvswitch/")
     return True
+
+
+def _database_answers() -> bool:
+    return Path("/run/openvswitch/db.sock").is_socket() and _answers(["ovs-vsctl", "--timeout=20", "--no-wait", "show"])
+
+
+def _answers(command: list[str]) -> bool:
+    return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode == 0
 
 
 def _daemon_is_alive(name: str) -> bool:
@@ -214,6 +228,14 @@ def _packages() -> Iterator[Capability]:
         yield Capability(name, found is not None, found or "not installed", f"pip install {distribution}", needed=True)
 
 
+def _limits() -> Iterator[Capability]:
+    for name, limit, least in (
+        ("processes", limits.processes(), limits.LEAST_PROCESSES),
+        ("files", limits.files(), limits.LEAST_FILES),
+    ):
+        yield Capability(name, limit.left >= least, str(limit), limit.remedy, needed=True)
+
+
 def _machine() -> dict[str, Any]:
     return {
         "cores": len(os.sched_getaffinity(0)),
@@ -237,6 +259,8 @@ def _namespace_rows() -> Iterator[Capability]:
         return
     with namespace:
         yield Capability("namespaces", True, "made and entered one", needed=True)
+        ipv6 = _attempt("ipv6", partial(probe_ipv6, namespace), "switched it on in one", _ipv6_remedy())
+        yield replace(ipv6, needed=True)
         veth = _attempt("veth", partial(_probe_veth, namespace), "a pair, its offloads switched off", "modprobe veth")
         yield replace(veth, needed=True)
         yield _attempt(
@@ -257,6 +281,19 @@ def _attempt(name: str, action: Callable[[], object], success: str, remedy: str)
         reason = str(getattr(error, "strerror", None) or error)
         return Capability(name, False, reason.rpartition("Error: ")[2], remedy)
     return Capability(name, True, success, remedy="")
+
+
+def probe_ipv6(namespace: Namespace) -> None:
+    """Have an IPv6 address as nodes have them, where the machine may have switched IPv6 off in new namespaces."""
+    with entered(namespace.pid):
+        Path(_DISABLE_IPV6).write_text("0")
+    namespace.run(["ip", "address", "add", "2001:db8::1/128", "dev", "lo"])
+
+
+def _ipv6_remedy() -> str:
+    if not Path(_DISABLE_IPV6).exists():
+        return "start the kernel without ipv6.disable=1"
+    return "docker run --privileged, or --sysctl net.ipv6.conf.default.disable_ipv6=0"
 
 
 def _probe_veth(namespace: Namespace) -> None:

@@ -1,21 +1,22 @@
-"""`dyncast doctor`: can this machine run the testbed, with what, and what mends it if not?
+"""`dyncast doctor`: can this machine run the testbed, with what, and what is the remedy if not?
 
 Owns the order of the examination and how it is shown. What is probed is in `capabilities`, what is measured in
-`self_test`. Without root it tells what can be told, and that root is missing.
+`self_test`. Without root it reports what can be found out, and that root is missing.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from testbed.emulation.links.link_measure import MeasuredDirection
+from testbed.emulation.machine import sandboxes
 from testbed.emulation.machine.capabilities import (
     Backends,
     Capabilities,
@@ -25,6 +26,7 @@ from testbed.emulation.machine.capabilities import (
     probe,
 )
 from testbed.emulation.machine.self_test import SelfTest, self_test
+from testbed.terminal import console as terminal
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Examination:
 
     @property
     def ok(self) -> bool:
-        """Tell whether a run can be made and trusted here."""
+        """Return whether a run can be made and trusted here."""
         return self.self_test is not None and self.self_test.ok
 
     def as_dict(self) -> dict[str, Any]:
@@ -62,7 +64,8 @@ def examine() -> list[Capability]:
 def examination(progress: Callable[[str], None] = lambda _message: None) -> Examination:
     """Probe, choose the backends a run would take, and try them out."""
     progress("probing")
-    capabilities = probe()
+    found = probe()
+    capabilities = replace(found, rows=(*found.rows, *sandboxes.rows()))
     try:
         backends = choose_backends(capabilities)
     except CapabilityError as error:
@@ -74,11 +77,11 @@ def run(as_json: bool) -> int:
     """Examine this machine and print what was found; return the exit code, 0 if runs can be made and trusted."""
     if as_json:
         found = examination()
-        print(json.dumps(found.as_dict(), indent=1))
+        terminal.document(json.dumps(found.as_dict(), indent=1) + "\n")
     else:
-        console = Console()
+        console = terminal.output()
         with console.status("examining") as status:
-            found = examination(lambda message: status.update(escape(message)))
+            found = examination(lambda message: status.update(Text(message)))
         show(found, console)
     return 0 if found.ok else 1
 
@@ -86,14 +89,15 @@ def run(as_json: bool) -> int:
 def show(found: Examination, console: Console) -> None:
     """Print an examination as a table and a verdict."""
     table = Table(box=None, pad_edge=False)
-    for heading in ("capability", "", "found", "mend it with"):
+    for heading in ("capability", "", "found", "remedy"):
         table.add_column(heading, overflow="fold")  # commands must stay whole, to be copied
     for row in found.capabilities.rows:
-        mark = "[green]yes[/]" if row.present else "[red]no[/]" if row.needed else "[yellow]no[/]"
-        table.add_row(row.name, mark, escape(row.detail), "" if row.present else escape(row.remedy))
-    console.print(table)
+        mark = ("yes", "green") if row.present else ("no", "red" if row.needed else "yellow")
+        remedy = "" if row.present else row.remedy
+        table.add_row(Text(row.name), Text(*mark), Text(row.detail), Text(remedy))
+    console.print(table, soft_wrap=False)
     machine = found.capabilities.machine
-    console.print(f"\n{machine['cores']} cores, {machine['memory_mb']} MB, kernel {escape(machine['kernel'])}")
+    console.print(f"\n{machine['cores']} cores, {machine['memory_mb']} MB, kernel {machine['kernel']}")
     if found.backends is not None:
         console.print(
             f"a run takes: Open vSwitch datapath {found.backends.datapath}, link backend {found.backends.link}"
@@ -101,9 +105,13 @@ def show(found: Examination, console: Console) -> None:
     if found.self_test is not None:
         _show_self_test(found.self_test, console)
     if found.missing:
-        console.print(f"[red]not ready:[/] {escape(found.missing)}", soft_wrap=True)
+        console.print(_not_ready(found.missing), soft_wrap=True)
     elif found.ok:
-        console.print("[green]ready[/]")
+        console.print(Text("ready", "green"))
+
+
+def _not_ready(why: str) -> Text:
+    return Text.assemble(("not ready:", "red"), f" {why}")
 
 
 def _show_self_test(result: SelfTest, console: Console) -> None:
@@ -116,7 +124,7 @@ def _show_self_test(result: SelfTest, console: Console) -> None:
     if result.links and all(link.received for link in result.links):
         _show_links(result.links, console)
     for problem in result.problems:
-        console.print(f"[red]not ready:[/] {escape(problem)}", soft_wrap=True)
+        console.print(_not_ready(problem), soft_wrap=True)
 
 
 def _show_links(links: Sequence[MeasuredDirection], console: Console) -> None:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import socket
 import statistics
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -32,6 +31,7 @@ from testbed.emulation.netns.namespaces import Namespace, socket_in
 from testbed.emulation.run_tag import RunTagError
 from testbed.emulation.switches import bridges
 from testbed.emulation.switches.bridges import Bridge, BridgeError
+from testbed.emulation.temporary_folders import temporary_folder
 from topologies.spec import LinkSpec
 
 _CLIENT = "198.18.0.1"  # RFC 2544: for measurements
@@ -46,7 +46,7 @@ _FIRST_ANSWER_S = 5.0
 # median whether the machine has the time for it; below that limit, each run's own verdict says how well it did.
 _RTT_TOLERANCE_MS, _BUSY_MS = 2.0, 10.0
 _IMPAIRED = LinkSpec(delay_ms=_DELAY_MS, loss_percent=3, rate_mbps=5)
-_FRAMES, _FRAME_INTERVAL_S = 400, 0.003  # enough to tell this loss from none
+_FRAMES, _FRAME_INTERVAL_S = 400, 0.003  # enough to distinguish this loss from none
 _EARLY_TOLERANCE_MS, _RATE_TOLERANCE, _LOSS_CHANCE = 0.1, 0.1, 0.001
 
 Progress = Callable[[str], None]
@@ -69,7 +69,7 @@ class SelfTest:
 
     @property
     def ok(self) -> bool:
-        """Tell whether runs can be trusted here."""
+        """Return whether runs can be trusted here."""
         return not self.problems
 
     @property
@@ -83,7 +83,7 @@ class SelfTest:
 
 
 def self_test(backends: Backends, progress: Progress = lambda _message: None) -> SelfTest:
-    """Build the network, measure, remove it. What goes wrong is told in the result, never raised."""
+    """Build the network, measure, remove it. What goes wrong is in the result, never raised."""
     try:
         with _network(backends, progress) as (client, server, impaired):
             progress(f"{_PROBES} UDP probes")
@@ -108,11 +108,11 @@ def self_test(backends: Backends, progress: Progress = lambda _message: None) ->
         udp_received=len(round_trips_ms),
         tcp_mbps=tcp_mbps,
         links=tuple(measured),
-        problems=(*judge(least_ms, median_ms, sent, len(round_trips_ms), tcp_mbps), *link_problems(measured)),
+        problems=(*assess(least_ms, median_ms, sent, len(round_trips_ms), tcp_mbps), *link_problems(measured)),
     )
 
 
-def judge(
+def assess(
     rtt_least_ms: float | None, rtt_median_ms: float | None, sent: int, received: int, tcp_mbps: float
 ) -> Iterator[str]:
     """Say, one line each, what is wrong with these measurements."""
@@ -159,7 +159,7 @@ def _network(backends: Backends, progress: Progress) -> Iterator[tuple[int, int,
         server = stack.enter_context(Namespace(tag.environment))
         # Of their own: a host with two links to one bridge would answer ARP on both.
         near, far = (stack.enter_context(Namespace(tag.environment)) for _ in range(2))
-        out_dir = stack.enter_context(tempfile.TemporaryDirectory(prefix="dyncast-doctor-"))
+        out_dir = stack.enter_context(temporary_folder("doctor"))
         requests = [
             LinkRequest(
                 LinkEnd(client.pid, "eth0"), LinkEnd(None, tag.port(0)), LinkSpec(delay_ms=_DELAY_MS), "client"
@@ -234,7 +234,7 @@ def _transfer(client: int, server: int) -> float:
         sending.settimeout(3 * _PATIENCE_S)
         with (
             _beside(lambda: _receive(listening, arrivals), stop=lambda: listening.shutdown(socket.SHUT_RDWR)),
-            suppress(OSError),  # no connection, or a connection that hangs: what arrived tells
+            suppress(OSError),  # no connection, or a connection that hangs: what arrived counts
         ):
             sending.connect((_SERVER, _PORT))
             block = bytes(64 * 1024)

@@ -14,7 +14,7 @@ from testbed.errors import TestbedError
 class IprouteError(TestbedError):
     """A batch that failed; one line that says where and why.
 
-    `line`: the number of the command that failed, from 1, if the program told it; `reason`: the program and its words.
+    `line`: the number of the command that failed, from 1, if the program said it; `reason`: the program and its words.
     """
 
     def __init__(self, where: str, reason: str, line: int | None = None) -> None:

@@ -12,7 +12,6 @@ import socket
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from types import TracebackType
 
 from testbed.errors import TestbedError
@@ -58,11 +57,6 @@ def socket_in(pid: int | None, family: socket.AddressFamily, kind: socket.Socket
     """Return a socket that lives in the network namespace of process `pid`."""
     with entered(pid):
         return socket.socket(family, kind)
-
-
-def with_resolver(path: Path) -> list[str]:
-    """Return what starts a command so that it looks names up as a resolv.conf says, as `ip netns exec` does it."""
-    return ["unshare", "--mount", "--", "sh", "-c", 'mount --bind "$0" /etc/resolv.conf && exec "$@"', str(path)]
 
 
 def _set(descriptor: int, what: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 from testbed.emulation.relay.impairment import Impairment
+from testbed.records.file_names import file_name
 from testbed.runtime.config import ConfigError
 from testbed.runtime.document import Document, Merged, ProcessConfig, Section
 from testbed.runtime.forms import Count, Integer, Nullable, Number
@@ -67,4 +68,4 @@ class RelayConfig(ProcessConfig):
 
 def ports_path(out_dir: Path, name: str) -> Path:
     """Return the file of the counters that a relay publishes; the slots are a_to_b and b_to_a of each link in turn."""
-    return out_dir / f"{name}.ports"
+    return out_dir / f"{file_name(name)}.ports"

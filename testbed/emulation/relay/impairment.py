@@ -110,7 +110,7 @@ class LinkDirection:
         return self._delay_s + self._jitter_s
 
     def was_busy(self, since_s: float, until_s: float) -> bool:
-        """Tell whether there was something to send all this time, of late."""
+        """Return whether there was something to send all this recent time."""
         return self._busy_since_s <= since_s and bool(self._departures) and self._departures[-1] >= until_s
 
     def port_counters(self) -> PortCounters:

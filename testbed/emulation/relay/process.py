@@ -36,7 +36,9 @@ from testbed.emulation.relay.impairment import Lateness, LinkDirection
 from testbed.linux.cpu_priority import raise_priority
 from testbed.linux.port_reader import relayed
 from testbed.linux.timerfd import DeadlineTimer
+from testbed.records.file_names import file_name
 from testbed.runtime.lifecycle import ProcessFailure, announce_ready
+from testbed.runtime.pulse import Pulse
 
 _FRAME_BYTES = 2048  # an Ethernet frame of MTU 1500 with room for tags
 _BURST_FRAMES = 64  # read from one interface before the others and the due frames have their turn
@@ -75,6 +77,7 @@ class Relay:
         self._directions: list[Direction] = []
         self._descriptors: list[int] = []
         self._busy = Lateness()
+        self._pulse = Pulse(config.out_dir, config.name, time.monotonic())
         self._scheduling = "as started"
         self._ports: int | None = None  # the file in which the queues of links with a rate are published
         self._queues: list[tuple[int, LinkDirection]] = []
@@ -92,6 +95,7 @@ class Relay:
             path = ports_path(self._config.out_dir, self._config.name)
             self._ports = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
             self._publish(time.monotonic())
+        self._pulse.leave_out(time.monotonic())
 
     def close(self) -> None:
         """Remove all interfaces."""
@@ -102,6 +106,7 @@ class Relay:
         if self._ports is not None:
             os.close(self._ports)
             self._ports = None
+        self._pulse.close(time.monotonic())
 
     def take_precedence(self) -> None:
         """Ask the scheduler to run this process soon after a frame arrives or is due."""
@@ -112,7 +117,7 @@ class Relay:
 
         On SIGUSR2, lateness is recorded from now on.
         """
-        monotonic, write = time.monotonic, os.write
+        monotonic, write, pulse = time.monotonic, os.write, self._pulse
         due: list[
             tuple[float, int]
         ] = []  # a heap of (release of its first frame, direction), one for each busy direction
@@ -148,12 +153,13 @@ class Relay:
                     self._publish(now_s)
                     publish_s = now_s + _PUBLISH_INTERVAL_S
                 if due and due[0][0] <= now_s:
-                    events = epoll.poll(0)
+                    next_s, events = now_s, epoll.poll(0)
                 else:
-                    next_s = min(due[0][0], publish_s) if due else publish_s
-                    timer.set(None if next_s == math.inf else next_s)
+                    next_s = min(due[0][0] if due else math.inf, publish_s, pulse.next_s())
+                    timer.set(next_s)
                     events = epoll.poll()
                 woken_s = monotonic()
+                pulse.look(woken_s, next_s)
                 for descriptor, _ in events:
                     index = by_source.get(descriptor, -1)
                     if index >= 0:
@@ -168,7 +174,7 @@ class Relay:
             timer.close()
 
     def _take_in(self, index: int, due: list[tuple[float, int]]) -> bool:
-        """Read a burst of frames; tell whether the interface is still there."""
+        """Read a burst of frames; return whether the interface is still there."""
         direction = self._directions[index]
         queue, arrive, source, rng = direction.queue, direction.core.arrive, direction.source, direction.rng
         was_empty = not queue
@@ -215,7 +221,7 @@ class Relay:
 
     def write_statistics(self) -> None:
         """Write what was carried, dropped and late; readers see the former file or this one, never a part."""
-        path = self._config.out_dir / f"{self._config.name}.json"
+        path = self._config.out_dir / f"{file_name(self._config.name)}.json"
         partial = path.with_name(f".{path.name}.partial")
         try:
             partial.write_text(json.dumps(self.statistics(), indent=1) + "\n")

@@ -9,26 +9,31 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 
+from testbed.emulation.run_owner import RunOwner
 from testbed.emulation.run_tag import RunTag
 from testbed.emulation.switches import switch_sockets
+from testbed.emulation.switches.shared_lock import locked
 from testbed.errors import TestbedError
+from testbed.linux import ovs_control
 from testbed.net.addresses import Address
 
 UPLINK_PORT = 1
 
-_RUN_KEY, _D_ROUTER_KEY, _PREFIXES_KEY = "dyncast-run", "dyncast-d-router", "dyncast-prefixes"
+RUN_KEY, OWNER_KEY = "dyncast-run", "dyncast-run-owner"
+_D_ROUTER_KEY, _PREFIXES_KEY = "dyncast-d-router", "dyncast-prefixes"
 _STATIONS_KEY, _BRIDGE_KEY = "dyncast-stations", "dyncast-bridge"
 _TUNNEL_VLAN = 4094
 _PROTOCOLS = "OpenFlow10,OpenFlow13,OpenFlow15"  # for ovs-ofctl by hand, controllers, select groups
 _TIMEOUT_S = 60
+_LOCK = "bridges"
 _MANAGEMENT = Path("/var/run/openvswitch")
-_MAX_BACKOFF_MS = 1000  # by default a bridge waits up to 8 s before it tries its controller again
+_MAX_BACKOFF_MS = 1000
 # By default Open vSwitch remembers for 10 s what it did with a flow, and thinks all that over whenever an entry changes
 # (docs/decisions/0021). Not 1000, so that nobody else's setting is taken for this one.
 _MAX_IDLE = "max-idle=999"
@@ -44,7 +49,7 @@ class Bridge:
 
     `uplink_port` leads to the D-Router's namespace, `ports` maps each host of the site to its OpenFlow port
     number; `interfaces` maps port numbers to root-namespace interfaces. `prefixes` are the networks of the site.
-    `controller`: (address, TCP port), once set. `tunnel_port` leads to the other D-Routers; `stations` are those here
+    `tunnel_port` leads to the other D-Routers; `stations` are those here
     that are reached by MAC address, with their addresses.
     """
 
@@ -55,13 +60,12 @@ class Bridge:
     interfaces: Mapping[int, str]
     d_router: str = ""
     prefixes: tuple[str, ...] = ()
-    controller: tuple[str, int] | None = field(default=None)
     tunnel_port: int | None = None
     stations: Mapping[str, tuple[Address, ...]] = field(default_factory=dict)
 
     @property
     def management_socket(self) -> Path:
-        """Return the socket at which the bridge takes OpenFlow sessions without being told of a controller."""
+        """Return the socket at which the bridge takes OpenFlow sessions without a configured controller."""
         return _MANAGEMENT / f"{self.name}.mgmt"
 
 
@@ -73,7 +77,7 @@ def create_bridges(bridges: Iterable[Bridge], tag: RunTag, *, datapath_type: str
     bridges = list(bridges)
     if not bridges:
         return
-    with switch_sockets.roomy():
+    with switch_sockets.roomy(), locked(_LOCK):
         vsctl(*creation(bridges, tag, datapath_type=datapath_type), *_forget_soon())
     _check_ports(bridges)
     _switch_ordinary_traffic(bridge.name for bridge in bridges)
@@ -96,7 +100,7 @@ def creation(bridges: Iterable[Bridge], tag: RunTag, *, datapath_type: str) -> l
             "protocols=OpenFlow10,OpenFlow13,OpenFlow15",
         ]
         arguments += [f"other_config:datapath-id={bridge.datapath_id:016x}", "other_config:disable-in-band=true"]
-        arguments += [f"external_ids:{_RUN_KEY}={tag}", f"external_ids:{_D_ROUTER_KEY}={json.dumps(bridge.d_router)}"]
+        arguments += [*belonging(tag), f"external_ids:{_D_ROUTER_KEY}={json.dumps(bridge.d_router)}"]
         arguments += [f"external_ids:{_PREFIXES_KEY}={json.dumps(' '.join(bridge.prefixes))}"]
         stations = (f"{mac}={','.join(map(str, addresses))}" for mac, addresses in bridge.stations.items())
         arguments += [f"external_ids:{_STATIONS_KEY}={json.dumps(' '.join(stations))}"] if bridge.stations else []
@@ -110,12 +114,17 @@ def creation(bridges: Iterable[Bridge], tag: RunTag, *, datapath_type: str) -> l
     return arguments
 
 
-def set_controllers(ports: Mapping[str, int]) -> None:
-    """Give each bridge (by name) its controller at a TCP port of 127.0.0.1, in one transaction."""
+def belonging(tag: RunTag) -> list[str]:
+    """Return the ovs-vsctl arguments that say of a new row that it is of run `tag` of this process."""
+    return [f"external_ids:{RUN_KEY}={tag}", f"external_ids:{OWNER_KEY}={json.dumps(str(RunOwner.this_process()))}"]
+
+
+def connect_controllers(ports: Mapping[str, int]) -> None:
+    """Connect each bridge (by name) to its controller at a TCP port of 127.0.0.1, in one transaction."""
     arguments: list[str] = []
     for number, (bridge, port) in enumerate(sorted(ports.items())):
         arguments += ["--", f"--id=@c{number}", "create", "Controller", f'target="tcp:127.0.0.1:{port}"']
-        arguments += ["connection_mode=out-of-band", f"max_backoff={_MAX_BACKOFF_MS}"]
+        arguments += ["connection_mode=out-of-band"]
         arguments += ["--", "set", "Bridge", bridge, f"controller=@c{number}"]
     if arguments:
         vsctl(*arguments)
@@ -123,9 +132,27 @@ def set_controllers(ports: Mapping[str, int]) -> None:
         _switch_ordinary_traffic(ports)
 
 
+def reconnect_soon(connected: Iterable[str]) -> None:
+    """Have bridges that will lose their controller try it again every second, and not only after up to 8 s.
+
+    They must be connected: Open vSwitch applies the interval when it changes, and only to a session that there is.
+    Raises BridgeError.
+    """
+    arguments: list[str] = []
+    for bridge in sorted(connected):
+        arguments += ["--", "set", "Controller", bridge, f"max_backoff={_MAX_BACKOFF_MS}"]
+    if arguments:
+        vsctl(*arguments)
+
+
+def has_controller(bridge: str) -> bool:
+    """Return whether a bridge has a session with its controller, as of some seconds ago. Raises BridgeError."""
+    return vsctl("get", "Controller", bridge, "is_connected").strip() == "true"
+
+
 @dataclass(frozen=True)
 class RunningBridge:
-    """A bridge of some run as Open vSwitch tells of it."""
+    """A bridge of some run as Open vSwitch describes it."""
 
     tag: RunTag
     name: str
@@ -133,6 +160,7 @@ class RunningBridge:
     d_router: str
     prefixes: tuple[str, ...]
     stations: Mapping[str, tuple[Address, ...]] = field(default_factory=dict)
+    owner: RunOwner | None = None
 
 
 def running_bridges() -> list[RunningBridge]:
@@ -141,23 +169,16 @@ def running_bridges() -> list[RunningBridge]:
     found = []
     for name, datapath_type, (_, external_ids) in table["data"]:
         said = dict(external_ids)
-        tag = RunTag.parse(said.get(_RUN_KEY, ""))
+        tag = RunTag.parse(said.get(RUN_KEY, ""))
         if tag is not None:
+            owner = RunOwner.parse(said.get(OWNER_KEY, ""))
             prefixes = tuple(said.get(_PREFIXES_KEY, "").split())
             stations = {
                 mac: tuple(map(ip_address, addresses.split(",")))
                 for mac, _, addresses in (word.partition("=") for word in said.get(_STATIONS_KEY, "").split())
             }
             d_router = said.get(_D_ROUTER_KEY, "")
-            found.append(RunningBridge(tag, name, datapath_type or "system", d_router, prefixes, stations))
-    return found
-
-
-def tagged_bridges() -> dict[RunTag, list[str]]:
-    """Return the names of the bridges of every run. Raises BridgeError if Open vSwitch does not answer."""
-    found: dict[RunTag, list[str]] = {}
-    for bridge in running_bridges():
-        found.setdefault(bridge.tag, []).append(bridge.name)
+            found.append(RunningBridge(tag, name, datapath_type or "system", d_router, prefixes, stations, owner))
     return found
 
 
@@ -171,33 +192,40 @@ def wait_until_heeded() -> None:
 
     Open vSwitch remembers what it did with a packet, and goes by that until it has looked at its entries again.
     """
-    _call(["ovs-appctl", f"--timeout={_TIMEOUT_S}", "revalidator/wait"])
+    _call(ovs_control.appctl(_TIMEOUT_S, "revalidator/wait"))
 
 
 def delete_bridges(names: Iterable[str]) -> None:
-    """Delete bridges in one transaction, then what belonged to them; those already gone are no error."""
-    arguments: list[str] = []
-    for name in names:
-        arguments += ["--", "--if-exists", "del-br", name]
-    if not arguments:
+    """Delete bridges and what belongs to them; those already gone are no error.
+
+    The bridges go last, and the setting of Open vSwitch with them: who is killed here leaves the next one to find them.
+    """
+    deleted = set(names)
+    if not deleted:
         return
-    vsctl(*arguments)
-    _delete_port_queues()
-    if not running_bridges():
-        vsctl("remove", "Open_vSwitch", ".", "other_config", _MAX_IDLE)
-        if running_bridges() and (setting := _forget_soon()):  # a run has begun meanwhile
-            vsctl(*setting)
+    with locked(_LOCK):  # a run that begins must find the setting of Open vSwitch, or know that it is gone
+        _delete_port_queues(deleted)
+        arguments: list[str] = []
+        for name in sorted(deleted):
+            arguments += ["--", "--if-exists", "del-br", name]
+        if {bridge.name for bridge in running_bridges()} <= deleted:
+            arguments += ["--", "remove", "Open_vSwitch", ".", "other_config", _MAX_IDLE]
+        vsctl_removing(*arguments)
 
 
-def _delete_port_queues() -> None:
-    """Delete the rows of table QoS whose bridge is gone."""
+def _delete_port_queues(deleted: Collection[str]) -> None:
+    """Delete the rows of table QoS whose bridge is one of these, or gone."""
     rows = json.loads(vsctl("--format=json", "--columns=_uuid,external_ids", "list", "QoS"))["data"]
-    bridges = set(vsctl("list-br").split())
+    left = set(vsctl("list-br").split()) - set(deleted)
+    of_bridges = ((uuid, dict(external_ids).get(_BRIDGE_KEY)) for (_, uuid), (_, external_ids) in rows)
+    removed = [uuid for uuid, bridge in of_bridges if bridge is not None and bridge not in left]
     arguments: list[str] = []
-    for (_, uuid), (_, external_ids) in rows:
-        bridge = dict(external_ids).get(_BRIDGE_KEY)
-        if bridge is not None and bridge not in bridges:
-            arguments += ["--", "--if-exists", "destroy", "QoS", uuid]
+    # Not together with the bridge: to the database, its ports have these rows until that transaction is over.
+    for port, qos in json.loads(vsctl("--format=json", "--columns=name,qos", "list", "Port"))["data"]:
+        if qos[1] in removed:
+            arguments += ["--", "--if-exists", "clear", "Port", port, "qos"]
+    for uuid in removed:
+        arguments += ["--", "--if-exists", "destroy", "QoS", uuid]
     if arguments:
         vsctl("--no-wait", *arguments)
 
@@ -211,12 +239,10 @@ def _forget_soon() -> list[str]:
 def _check_ports(bridges: Sequence[Bridge]) -> None:
     wanted = {interface: number for bridge in bridges for number, interface in bridge.interfaces.items()}
     table = json.loads(vsctl("--format=json", "--columns=name,ofport,error", "list", "Interface", *wanted))
-    for name, given, error in table["data"]:
-        if given != wanted[name]:
+    for name, port, error in table["data"]:
+        if port != wanted[name]:
             # An empty set stands for a column without a value.
-            reason = (
-                error if isinstance(error, str) else f"it became port {given}" if given != ["set", []] else "no port"
-            )
+            reason = error if isinstance(error, str) else f"it became port {port}" if port != ["set", []] else "no port"
             raise BridgeError(f"Open vSwitch did not take interface {name} as port {wanted[name]}: {reason}")
 
 
@@ -234,6 +260,17 @@ def vsctl(*arguments: str) -> str:
     return _call(["ovs-vsctl", f"--timeout={_TIMEOUT_S}", *arguments])
 
 
+def vsctl_removing(*arguments: str) -> str:
+    """Run ovs-vsctl for what is to go: it waits for the switch only where there is one. Raises BridgeError."""
+    return vsctl(*([] if _switch_answers() else ["--no-wait"]), *arguments)
+
+
+def _switch_answers() -> bool:
+    command = ovs_control.appctl(5, "version")
+    done = subprocess.run(command, capture_output=True, start_new_session=True, stdin=subprocess.DEVNULL, check=False)
+    return done.returncode == 0
+
+
 def _call(command: list[str]) -> str:
     # A session of its own: Ctrl-C at the terminal must not cut a clean-up transaction short.
     try:
@@ -244,6 +281,7 @@ def _call(command: list[str]) -> str:
         raise BridgeError(f"{command[0]} is not installed; install the package openvswitch-switch") from error
     if done.returncode != 0:
         reason = (done.stderr.strip() or f"exit code {done.returncode}").splitlines()[-1]
+        reason = reason.removeprefix(f"{command[0]}: ")  # it names itself
         way_out = "" if _daemon_answers() else "; start Open vSwitch: /usr/share/openvswitch/scripts/ovs-ctl start"
         raise BridgeError(f"{command[0]} failed: {reason}{way_out}")
     return done.stdout

@@ -43,7 +43,7 @@ class _Capture:
 
 def check_machine(plan: Plan, source: Path) -> None:
     """Raise ScenarioError, naming the scenario's source, if captures cannot be taken on this machine."""
-    if plan.scenario.captures and shutil.which("tcpdump") is None:
+    if plan.scenario.captures and not _program():
         raise ScenarioError(f"{source}: captures: tcpdump is not on PATH; install it: apt-get install tcpdump")
 
 
@@ -72,11 +72,16 @@ def _start(keys: CaptureKeys, network: EmulatedNetwork, folder: Path) -> _Captur
     path = folder / f"{keys.name}.pcap"
     node, interface = network.interface(*keys.place)
     # Immediately: else it is handed packets by the second, and those of the last one are lost when it is ended.
-    command = ["tcpdump", "--immediate-mode", "-n", "-Z", "root", "-B", str(_BUFFER_KIB), "-s", str(keys.snap_bytes)]
-    command += ["-i", interface, "-w", str(path), *([keys.filter] if keys.filter else [])]
+    command = [_program(), "--immediate-mode", "-n", "-Z", "root", "-B", str(_BUFFER_KIB), "-s", str(keys.snap_bytes)]
+    command += ["-i", interface, "-w", str(path), *(["--", keys.filter] if keys.filter else [])]
     log_path = folder / f"{keys.name}.log"
     popen = network.popen(node, command, name=f"capture {keys.name}", log_path=log_path)
     return _Capture(keys, path, log_path, popen)
+
+
+def _program() -> str:
+    """Return tcpdump by its path, which need not be on that of whoever called; empty if there is none."""
+    return shutil.which("tcpdump") or ""
 
 
 def _wait_until_it_listens(capture: _Capture) -> None:

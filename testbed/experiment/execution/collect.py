@@ -6,11 +6,13 @@ Reads and writes files only.
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from testbed.experiment.plan.plan import Plan
 from testbed.experiment.system import systems
+from testbed.records import result_files
 from testbed.records.parts import whole_rows
 from testbed.records.tables import catalogue
 
@@ -37,7 +39,7 @@ def parts(work: Path, table: str) -> Iterator[Row]:
 
 def _write(path: Path, columns: Sequence[str], rows: Iterable[Row]) -> int:
     count = 0
-    with path.open("w", newline="", encoding="utf-8") as stream:
+    with result_files.replacing(path) as file, io.TextIOWrapper(file, "utf-8", newline="") as stream:
         writer = csv.DictWriter(stream, columns, extrasaction="ignore")
         writer.writeheader()
         for row in rows:

@@ -62,10 +62,15 @@ def _version(package: str) -> str | None:
 
 def _first_line(command: list[str]) -> str:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+        done = subprocess.run(command, env=_without_git(), capture_output=True, text=True, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout.strip().split("\n", 1)[0] if done.returncode == 0 else ""
+
+
+def _without_git() -> dict[str, str]:
+    """Return the environment without what would have git look at another repository than that of the testbed."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
 
 
 def _distribution() -> str:

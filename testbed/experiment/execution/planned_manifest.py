@@ -52,8 +52,18 @@ def planned(plan: Plan, case: Mapping[str, Any] | None, begun_at: str, environme
         environment=environment,
     )
     for system in systems():
-        manifest = replace(manifest, **system.manifest(plan))
+        more = system.manifest(plan)
+        manifest = replace(manifest, **{key: _joined(getattr(manifest, key), value) for key, value in more.items()})
     return manifest
+
+
+def _joined(before: Any, more: Any) -> Any:
+    """Return what two systems say under one key: entries one after another, mappings key by key."""
+    if isinstance(before, tuple) and isinstance(more, tuple):
+        return before + more
+    if isinstance(before, Mapping) and isinstance(more, Mapping):
+        return {**before, **{key: _joined(before.get(key), value) for key, value in more.items()}}
+    return more
 
 
 def _clients(plan: Plan) -> tuple[ClientEntry, ...]:

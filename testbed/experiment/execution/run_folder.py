@@ -5,6 +5,8 @@ Owns that layout, and that a manifest always says how the run ended.
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -13,12 +15,14 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
-from testbed.experiment.execution.ownership import change_owner_of_run
+from testbed.experiment.execution.ownership import hand_over, make_folder
 from testbed.experiment.launch.processes import RunError
 from testbed.records import manifest as manifests
 from testbed.records.manifest import FAILED, INTERRUPTED, Manifest
 
 _LEAST_FREE_BYTES = 200 * 2**20
+_RESERVE = ".reserve"  # what the last manifest takes, when the disk is full
+_RESERVED_BYTES = 2**20
 
 
 class NoRoomError(RunError):
@@ -47,25 +51,44 @@ class RunFolder:
     def until_the_end(self) -> Iterator[None]:
         """Write the manifest now and after the block, with how that ended; the files belong to who called sudo then."""
         begun_s = time.monotonic()
-        self.work.mkdir()
-        self.write_manifest()
+        made = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        reserve = self.path / _RESERVE
         try:
+            self.work.mkdir()
+            reserve.write_bytes(os.urandom(_RESERVED_BYTES))
+            self.write_manifest()
             yield
         except BaseException as error:
             status = INTERRUPTED if isinstance(error, KeyboardInterrupt | SystemExit) else FAILED
-            self.manifest = replace(self.manifest, status=status, error=str(error) or type(error).__name__)
+            cause = "" if status == INTERRUPTED else _full_disk(error, self.path)
+            said = f"{cause}{str(error) or type(error).__name__}"
+            self.manifest = replace(self.manifest, status=status, error=said)
+            if cause:
+                raise NoRoomError(said) from error
             raise
         finally:
+            reserve.unlink(missing_ok=True)
             self.manifest = self.manifest.with_durations(whole=round(time.monotonic() - begun_s, 3))
             with suppress(OSError):  # a full disk must not hide why the run failed
                 self.write_manifest()
-                change_owner_of_run(self.path)
+                hand_over(made)
+            os.close(made)
+
+
+def _full_disk(error: BaseException, folder: Path) -> str:
+    """Return that the disk is full, if that is why something went wrong, maybe in a process that could not say so."""
+    disk = os.statvfs(folder)
+    free_bytes = disk.f_bfree * disk.f_frsize
+    has_said = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    if has_said or free_bytes < _RESERVED_BYTES or (disk.f_files and not disk.f_ffree):
+        return f"the disk of {folder} is full: make room, or use --out: "
+    return ""
 
 
 def create(parent: Path, manifest: Manifest) -> RunFolder:
     """Make a folder of a run's own below `parent`, named by the time. Raises RunError, NoRoomError."""
     try:
-        parent.mkdir(parents=True, exist_ok=True)
+        make_folder(parent)
         free = shutil.disk_usage(parent).free
         if free < _LEAST_FREE_BYTES:
             raise NoRoomError(

@@ -12,7 +12,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from testbed.experiment.execution import captures, collect, environment, run_folder
+from testbed.experiment.execution import captures, collect, environment, rehearsal, run_folder
 from testbed.experiment.execution.assessment import assess, end_processes
 from testbed.experiment.execution.load import offer_load, start_load
 from testbed.experiment.execution.planned_manifest import planned
@@ -42,9 +42,7 @@ def run(
     `case`: what the manifest says of the study that the run belongs to. Raises RunError, NoRoomError if the disk is too
     full, or the adapters' errors, each in one line.
     """
-    captures.check_machine(plan, source)
-    for system in systems():
-        system.check_machine(plan, source)
+    rehearsal.check(plan, source, with_load=False)  # arrivals are drawn before the network is built anyway
     begun_at = datetime.now(timezone.utc).isoformat(timespec="seconds")
     manifest = planned(plan, case, begun_at, environment.describe())
     run_dir = run_folder.create(results / (folder or plan.scenario.name), manifest)
@@ -68,9 +66,11 @@ def _carry_out(plan: Plan, source: Path, folder: RunFolder, progress: Progress) 
         progress.phase("ending the run")
         counted = end_processes(testbed, load, cpu_before)
     links = testbed.network.links.statistics()  # the final ones, now that the links are closed
+    fidelity, gaps_ms = assess(testbed, load, counted, links)
     folder.manifest = replace(
         folder.manifest,
-        fidelity=assess(testbed, load, counted, links).as_entry(),
+        fidelity=fidelity.as_entry(),
+        process_gaps_ms=gaps_ms,
         switch_lost_packets=counted.switch_lost,
         stray_drops=dict(+counted.host_drops.dropped),
         links=links,

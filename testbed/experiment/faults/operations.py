@@ -30,7 +30,7 @@ class Operations(Protocol):
         """Undo a cut."""
 
     def is_running(self, process: str) -> bool:
-        """Tell whether a process runs and was not told to end."""
+        """Return whether a process runs and was not asked to end."""
 
 
 class TestbedOperations:
@@ -82,5 +82,5 @@ class TestbedOperations:
         return ""
 
     def is_running(self, process: str) -> bool:
-        """Tell whether a process runs and was not told to end."""
+        """Return whether a process runs and was not asked to end."""
         return self._processes.is_running(process)

@@ -113,7 +113,7 @@ def _assess_probes(fidelity: Fidelity, measured: Sequence[MeasuredDirection]) ->
 
 
 def assess_links(fidelity: Fidelity, links: Mapping[str, Any], specs: Mapping[str, LinkSpec]) -> None:
-    """Judge the statistics of the link backend against what each link was told to do, by label."""
+    """Assess the statistics of the link backend against what each link was configured to do, by label."""
     directions = list(_directions(links, specs))
     for name, _, counted in directions:
         if counted.get("in_place") is False:

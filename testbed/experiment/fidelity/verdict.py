@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
 from testbed.records.manifest import FidelityEntry
+
+_NAMED = 3  # processes or links that a reason names
 
 
 @dataclass
@@ -33,6 +36,12 @@ class Fidelity:
     def fail(self, reason: str) -> None:
         """Take note of something that makes the run invalid."""
         self.say("invalid", reason)
+
+    def miss(self, what: str, of: Collection[str]) -> None:
+        """Doubt a run for figures that should be there; `of`: the processes or links that nothing is known of."""
+        if of:
+            more = f" and {len(of) - _NAMED} more" if len(of) > _NAMED else ""
+            self.say("suspect", f"nothing says {what}: {', '.join(sorted(of)[:_NAMED])}{more}")
 
     def say(self, verdict: str, reason: str) -> None:
         """Give a reason; the verdict only gets worse."""

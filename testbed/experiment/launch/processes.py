@@ -18,6 +18,7 @@ from pathlib import Path
 
 from testbed.emulation.network import EmulatedNetwork
 from testbed.errors import TestbedError
+from testbed.records.file_names import file_name
 from testbed.records.parts import archive_parts
 from testbed.runtime.child_command import descendants, has_ended
 from testbed.runtime.document import ProcessConfig
@@ -37,17 +38,24 @@ class _Process:
     child: ForkedProcess
     log_path: Path
     may_end: bool
-    is_leaving: bool = False  # it was told to end, in the middle of the run
+    is_leaving: bool = False  # it was asked to end, in the middle of the run
 
 
 class Processes:
-    """The processes of one run. `folder` takes configurations, parts and ready files; `logs` their output."""
+    """The processes of one run. `folder` takes configurations, parts and ready files; `logs` their output.
 
-    def __init__(self, network: EmulatedNetwork, folder: Path, logs: Path) -> None:
+    `look` is called again and again while processes are waited for.
+    """
+
+    def __init__(
+        self, network: EmulatedNetwork, folder: Path, logs: Path, look: Callable[[], None] = lambda: None
+    ) -> None:
         self._network = network
         self._folder = folder
         self._logs = logs
+        self._look = look
         self._processes: dict[str, _Process] = {}
+        self.started: set[str] = set()  # the names of all that ever ran
 
     def start(
         self,
@@ -60,18 +68,19 @@ class Processes:
     ) -> None:
         """Start `python -m module CONFIG` in a node's namespace. `may_end`: it ends by itself when done."""
         name = config.name
-        config_path = self._folder / f"{name}.json"
+        config_path = self._folder / f"{file_name(name)}.json"
         config_path.write_text(json.dumps(config.to_document(), indent=1), encoding="utf-8")
         self._forget_former(name)
-        log_path = self._logs / f"{name}.log"
+        log_path = self._logs / f"{file_name(name)}.log"
         child = self._network.start_module(
             node, module, [str(config_path)], name=name, log_path=log_path, pass_fds=pass_fds
         )
         self._processes[name] = _Process(name, child, log_path, may_end)
+        self.started.add(name)
 
     def _forget_former(self, name: str) -> None:
         """Make way for a process of the same name: wait for one that is leaving, keep what it wrote."""
-        (self._folder / f"{name}.ready").unlink(missing_ok=True)
+        (self._folder / f"{file_name(name)}.ready").unlink(missing_ok=True)
         former = self._processes.pop(name, None)
         if former is None:
             return
@@ -79,7 +88,7 @@ class Processes:
             raise RunError(f"{name} runs already")
         code = _wait_or_kill(former, time.monotonic() + _GRACE_S)
         if code != 0:
-            raise RunError(f"{name} ended with code {code}: {_last_line(former.log_path)}")
+            raise RunError(f"{name} ended with code {code}: {_last_line(name, former.log_path)}")
         archive_parts(self._folder, name)
 
     def wait_ready(self, names: Collection[str], timeout_s: float) -> None:
@@ -87,7 +96,9 @@ class Processes:
         waiting = set(names)
 
         def all_ready() -> bool:
-            waiting.difference_update({name for name in waiting if (self._folder / f"{name}.ready").exists()})
+            waiting.difference_update(
+                {name for name in waiting if (self._folder / f"{file_name(name)}.ready").exists()}
+            )
             return not waiting
 
         if not self.wait_until(all_ready, timeout_s):
@@ -99,6 +110,7 @@ class Processes:
         deadline_s = time.monotonic() + timeout_s
         while not condition():
             self.check()
+            self._look()
             if time.monotonic() > deadline_s:
                 return False
             time.sleep(_POLL_S)
@@ -109,10 +121,10 @@ class Processes:
         for process in self._processes.values():
             code = process.child.poll()
             if code is not None and (code != 0 or not process.may_end):
-                raise RunError(f"{process.name} ended with code {code}: {_last_line(process.log_path)}")
+                raise RunError(f"{process.name} ended with code {code}: {_last_line(process.name, process.log_path)}")
 
     def have_ended(self, names: Collection[str]) -> bool:
-        """Tell whether all of these have ended."""
+        """Return whether all of these have ended."""
         return all(self._processes[name].child.poll() is not None for name in names)
 
     def end(self, names: Collection[str]) -> list[str]:
@@ -130,7 +142,7 @@ class Processes:
         return unclean
 
     def is_running(self, name: str) -> bool:
-        """Tell whether a process runs and was not told to end."""
+        """Return whether a process runs and was not asked to end."""
         process = self._processes.get(name)
         return process is not None and not process.is_leaving and process.child.poll() is None
 
@@ -158,7 +170,7 @@ class Processes:
 
 
 def _kill_with_children(child: ForkedProcess) -> None:
-    """Kill a process and all that descends from it; halted first, it cannot tell what happens to them."""
+    """Kill a process and all that descends from it; halted first, it cannot report what happens to them."""
     child.send_signal(signal.SIGSTOP)
     deadline_s = time.monotonic() + _GRACE_S
     while (children := descendants(child.pid)) and time.monotonic() < deadline_s:
@@ -180,6 +192,7 @@ def _wait_or_kill(process: _Process, deadline_s: float) -> int:
         return process.child.wait()
 
 
-def _last_line(log_path: Path) -> str:
+def _last_line(name: str, log_path: Path) -> str:
+    """Return the last words of a process, which may begin with its name."""
     lines = log_path.read_text(encoding="utf-8", errors="replace").strip().splitlines() if log_path.exists() else []
-    return f"{lines[-1]} (all of it in {log_path})" if lines else f"nothing in {log_path}"
+    return f"{lines[-1].removeprefix(f'{name}: ')} (all of it in {log_path})" if lines else f"nothing in {log_path}"

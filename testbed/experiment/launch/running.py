@@ -5,14 +5,15 @@ A system makes one for each testbed (`System.running`). What it leaves out adds 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from typing_extensions import Self
 
 if TYPE_CHECKING:
     from testbed.experiment.faults.steps import Happening, Step
+    from testbed.experiment.fidelity.process_gaps import Windows
     from testbed.experiment.fidelity.verdict import Fidelity
     from testbed.experiment.launch.testbed import Testbed
     from testbed.experiment.progress import InstanceLoad
@@ -49,6 +50,9 @@ class Running:
         """Write what the load needs; return how many processes will offer it. `base`: what paths are relative to."""
         return 0
 
+    def settle(self) -> None:
+        """Do what takes the network itself before the load, once its links were measured at rest. Raises RunError."""
+
     def start_load(self, start_s: float) -> Sequence[str]:
         """Start the processes that offer its load from `start_s` on, and end by themselves; return their names."""
         return ()
@@ -79,7 +83,18 @@ class Running:
         """Let nothing of a fault keep a process from its end; say what is unfinished."""
         return ()
 
+    def planned_windows(self, start_s: float) -> Windows:
+        """Return when planned faults end or halt which of its processes; the load starts at `start_s`."""
+        return {}
+
+    def stop(self) -> None:
+        """Let go of what it holds in the network, which is removed next; also where it did not start."""
+
     # -- after the load --------------------------------------------------------------------------------------------
+
+    def sending(self) -> Mapping[str, Mapping[str, Any]]:
+        """Return how its generators kept to their schedules, as `generators.sending` yields it."""
+        return {}
 
     def assess(self, fidelity: Fidelity, start_s: float) -> None:
         """Add its figures and doubts to the verdict on the run, from what its processes wrote since `start_s`."""

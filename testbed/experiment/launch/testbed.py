@@ -17,9 +17,10 @@ from types import TracebackType
 
 from testbed.emulation import run_tag
 from testbed.emulation.links.link_measure import MeasuredDirection
-from testbed.emulation.machine import capabilities
+from testbed.emulation.machine import capabilities, limits
 from testbed.emulation.machine.capabilities import Backends
 from testbed.emulation.network import EmulatedNetwork
+from testbed.emulation.switches.daemons import Daemons
 from testbed.experiment.launch.processes import Processes, RunError
 from testbed.experiment.launch.running import Running
 from testbed.experiment.plan.plan import Plan
@@ -40,6 +41,7 @@ class Testbed:
         self.progress.phase("looking at the machine")
         tunnels = any(system.needs_tunnels(plan) for system in systems())
         self.backends = _backends(plan, tunnels=tunnels)
+        limits.check(len(plan.topology.nodes))
         self.tag = run_tag.claim(plan.scenario.name)
         with run_tag.released_on_error(self.tag):
             self.network = EmulatedNetwork(
@@ -51,7 +53,8 @@ class Testbed:
                 seed=plan.scenario.seed,
                 tunnels=tunnels,
             )
-            self.processes = Processes(self.network, folder, logs)
+            self.daemons = Daemons()
+            self.processes = Processes(self.network, folder, logs, lambda: self.daemons.look(time.monotonic()))
             self.running: dict[str, Running] = {system.name: system.running(self) for system in systems()}
         self.durations_s: dict[str, float] = {}
         self.measured_links: list[MeasuredDirection] = []  # at rest, before there is traffic
@@ -71,14 +74,19 @@ class Testbed:
                 self.measured_links = measuring.result()
             self.durations_s["processes"] = round(time.monotonic() - begun_s, 3)
         except BaseException as error:
-            self.network.__exit__(type(error), error, error.__traceback__)
+            self.__exit__(type(error), error, error.__traceback__)
             raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.network.__exit__(kind, error, trace)
+        self.daemons.close()
+        try:
+            for running in self.running.values():
+                running.stop()
+        finally:
+            self.network.__exit__(kind, error, trace)
 
     def end_processes(self) -> list[str]:
         """End those that speak before those that listen; return who did not end well."""

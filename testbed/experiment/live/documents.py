@@ -1,4 +1,4 @@
-"""What the live page is told, as JSON: the network once, and the state of the run again and again.
+"""What the live page receives, as JSON: the network once, and the state of the run again and again.
 
 Owns the keys, which the page's script reads. Each state is whole, so that whoever misses some has lost nothing.
 """

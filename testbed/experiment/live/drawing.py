@@ -46,7 +46,7 @@ def drawn(topology: Topology) -> dict[str, Drawn]:
     found = {}
     for node in sorted(topology.nodes, key=lambda node: (node.role.kind is not Kind.EDGE, node.role.is_host)):
         x, y = places[node.name]
-        label = node.name.partition("@")[0] if node.role.is_host else node.name
+        label = topology.short_name(node)
         if node.role.kind is not Kind.EDGE and len(topology.nodes) > _MOST_LABELLED:
             label = ""
         at_x, at_y = labels.beside((x, y), label, _SIZES_PT.get(node.role.kind, _SIZE_PT)) if label else (x, y)

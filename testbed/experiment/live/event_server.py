@@ -9,9 +9,11 @@ its name resolve to here (DNS rebinding). Knows nothing of what the events say.
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
+from typing import Any
 from urllib.parse import urlsplit
 
 from testbed.experiment.launch.processes import RunError
@@ -22,6 +24,8 @@ _ADDRESS = "127.0.0.1"
 _OWN_NAMES = ("127.0.0.1", "localhost", "::1")
 _SEND_TIMEOUT_S = 10.0  # who takes in nothing for so long is gone
 _FAREWELL_S = 2.0
+_MOST_CONNECTIONS = 64  # each has a thread
+_NO_ROOM = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
 class Broadcast:
@@ -101,13 +105,31 @@ class EventServer:
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = _MOST_CONNECTIONS
     block_on_close = False  # a browser that is gone must not keep the command
 
     def __init__(self, broadcast: Broadcast, port: int, heartbeat_s: float) -> None:
         self.broadcast = broadcast
         self.heartbeat_s = heartbeat_s
         self.page = page.assembled()
+        self._room = threading.Semaphore(_MOST_CONNECTIONS)
         super().__init__((_ADDRESS, port), _Handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Serve a connection from a thread; refuse it if there are many."""
+        if self._room.acquire(blocking=False):
+            super().process_request(request, client_address)
+            return
+        with suppress(OSError):
+            request.sendall(_NO_ROOM)
+        self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Serve a connection to its end."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._room.release()
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Keep quiet: a browser that closes its connection is no news."""

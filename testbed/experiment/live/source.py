@@ -16,7 +16,7 @@ class ShownInstance:
 
 
 class LiveFlows:
-    """Reads what processes of a system write as it grows, and tells `FlowRates` of it; asks nobody anything."""
+    """Reads what processes of a system write as it grows, and adds it to `FlowRates`; asks nobody anything."""
 
     def read(self) -> None:
         """Take in what was written since the last time."""

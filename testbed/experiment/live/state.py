@@ -86,12 +86,12 @@ class LiveReader:
         window = self._rates.window(now_s)
         cpu_share = self._cpu_share(now_s)
         known = {load.name: load for load in loads}
-        heard = {name for name, load in known.items() if now_s - load.time_s < _SILENT_S}
+        reporting = {name for name, load in known.items() if now_s - load.time_s < _SILENT_S}
         return LiveState(
             elapsed_s=now_s - self._start_s,
             duration_s=self._plan.scenario.duration_s,
             loads=known,
-            silent=frozenset(self._instances - heard),
+            silent=frozenset(self._instances - reporting),
             window=window,
             outcomes=dict(self._rates.outcomes),
             history=self._rates.history(now_s),

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
+from testbed.records.file_names import part_path
 from testbed.records.tables import columns_of
 
 MOST_BYTES = 2**20  # per look: a busy client writes a third of it in half a second
@@ -21,7 +22,7 @@ class Tail:
     """Follow one process's part of a table (`testbed.records.tables`), over restarts of that process."""
 
     def __init__(self, folder: Path, table: str, process: str, most_bytes: int = MOST_BYTES) -> None:
-        self._path = folder / f"{table}.{process}.part.csv"
+        self._path = part_path(folder, table, process)
         self._columns = list(columns_of(table))
         self._most_bytes = most_bytes
         self._stream: BinaryIO | None = None

@@ -11,14 +11,14 @@ from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from testbed.experiment.live.state import LiveFault, LiveState
 from testbed.experiment.plan.plan import Plan
-from testbed.experiment.progress import InstanceLoad
+from testbed.experiment.progress import InstanceLoad, traffic_time
 from testbed.experiment.system import systems
+from testbed.terminal.console import step
 
 _PLAIN_EVERY_S = 10.0
 _BAR = 16
@@ -53,15 +53,15 @@ class LiveTerminal:
         """Print a line above what goes on; beneath it, when no more flows arrive."""
         if self._is_over:
             self._end_display()
-        self._console.print(f"[dim]·[/dim] {escape(text)}", highlight=False)
+        self._console.print(step(text))
 
     def show(self, state: LiveState) -> None:
         """Redraw, or print a line every ten seconds."""
         self._is_over = state.elapsed_s >= state.duration_s
-        if not self._console.is_terminal:
+        if not self._console.is_interactive:
             if state.elapsed_s >= self._next_plain_s:
                 self._next_plain_s = state.elapsed_s + _PLAIN_EVERY_S
-                self._console.print(_line(state), highlight=False, markup=False)
+                self._console.print(Text(_line(state)))
             return
         if self._display is None:
             self._display = Live(console=self._console, auto_refresh=False, vertical_overflow="crop")
@@ -151,7 +151,7 @@ def _rates_from(state: LiveState, ingress: str) -> dict[str, float]:
 
 
 def _pressure(load: InstanceLoad | None) -> float:
-    """Tell how much an instance is worth looking at: one that does not run, most."""
+    """Return how much an instance is worth looking at: one that does not run, most."""
     return float("inf") if load is None else (load.busy_workers + load.queue_length) / load.workers + load.utilisation
 
 
@@ -234,4 +234,4 @@ def _line(state: LiveState) -> str:
         if item.name not in state.silent
     )
     on = "".join(f"; {fault.planned.kind} {fault.planned.target}" for fault in state.faults if fault.is_on)
-    return f"  {state.elapsed_s:5.0f}/{state.duration_s:.0f} s  {_fares(state)}{on}\n           {loads}"
+    return f"  {traffic_time(state.elapsed_s, state.duration_s)}  {_fares(state)}{on}\n           {loads}"

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from rich.console import Console
+from rich.text import Text
 
 from testbed.experiment.live import documents
 from testbed.experiment.live.event_server import Broadcast, EventServer
@@ -40,7 +41,7 @@ class View(Protocol):
 
 
 class Watched:
-    """A progress that passes on what it is told, reads what the run writes, and has views show it."""
+    """A progress that passes on its messages, reads what the run writes, and has views show it."""
 
     def __init__(self, progress: Progress, plan: Plan, views: Sequence[View]) -> None:
         self._progress = progress
@@ -74,7 +75,7 @@ class Watched:
             self._look(self._last_load_s)
 
     def ended(self, status: str, error: str = "") -> None:
-        """Stop reading; tell the views how the run ended, and what its manifest says of it."""
+        """Stop reading; show in the views how the run ended, and what its manifest says of it."""
         if self._reader is not None:
             self._reader.close()
         end = {"status": status, "error": error, "run_dir": str(self._run_dir or ""), **self._verdict()}
@@ -142,7 +143,7 @@ def shown(plan: Plan, console: Console, *, live: bool = False, port: int | None 
             broadcast = Broadcast()
             views.append(_Page(plan, broadcast))
             server = stack.enter_context(EventServer(broadcast, port))
-            console.print(f"watch it at [bold]{server.url}[/bold]")
+            console.print(Text.assemble("watch it at ", (server.url, "bold")))
         watched = Watched(progress, plan, views)
         try:
             yield watched

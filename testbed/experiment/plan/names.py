@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 
 
-def fresh_names(stem: str, count: int, taken: Collection[str]) -> list[str]:
+def fresh_names(kind: str, site: str, count: int, taken: Collection[str]) -> list[str]:
     """Return `count` names like client-1@berlin that nothing else bears."""
-    kind, _, site = stem.partition("@")
     names: list[str] = []
     number = 0
     while len(names) < count:

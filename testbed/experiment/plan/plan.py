@@ -96,7 +96,7 @@ def _client_hosts(scenario: Scenario, topology: Topology) -> list[Host]:
         taken = {host.name for host in hosts} | {node.name for node in topology.nodes}
         hosts += [
             Host(name, CLIENT, keys.site, keys.link.spec(), keys.behind)
-            for name in fresh_names(f"client@{keys.site}", keys.count, taken)
+            for name in fresh_names("client", keys.site, keys.count, taken)
         ]
     return hosts
 

@@ -22,7 +22,7 @@ class CaptureKeys(Part):
     link: tuple[str, str] | None = None
     """Or: the two nodes of a link; listened at is the first one's end."""
     filter: str = ""
-    """What to keep, as tcpdump is told: udp portrange 5004-5005. Default: everything."""
+    """What to keep, as a filter of tcpdump: udp portrange 5004-5005. Default: everything."""
     snap_bytes: int = Field(0, ge=0, le=262144)
     """Bytes to keep of each packet; 0: all."""
 

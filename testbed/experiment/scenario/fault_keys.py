@@ -1,4 +1,4 @@
-"""The scenario's `faults:`: what breaks, when, and when it is mended.
+"""The scenario's `faults:`: what breaks, when, and when it is repaired.
 
 Owns the keys, the kinds of fault of links, and the check that a fault has the keys of its kind. Systems add kinds and
 keys. Whether the names exist is `plan`'s business.
@@ -58,12 +58,12 @@ class FaultKeys(Part):
     @model_validator(mode="after")
     def _keys_fit(self) -> FaultKeys:
         kind = self.kinds[self.kind]
-        given = {key for key in type(self).model_fields if key not in _OF_ALL and getattr(self, key) is not None}
+        stated = {key for key in type(self).model_fields if key not in _OF_ALL and getattr(self, key) is not None}
         optional = {key for other in self.kinds.values() for key in other.takes}
-        if given - optional != kind.needs:
-            listed = ", ".join(sorted(given - optional)) or "nothing"
-            raise ValueError(f"{self.kind} takes {' and '.join(sorted(kind.needs))}; given: {listed}")
-        for key in sorted(given & optional - kind.takes):
+        if stated - optional != kind.needs:
+            listed = ", ".join(sorted(stated - optional)) or "nothing"
+            raise ValueError(f"{self.kind} takes {' and '.join(sorted(kind.needs))}; it has: {listed}")
+        for key in sorted(stated & optional - kind.takes):
             takers = " and ".join(name for name, other in self.kinds.items() if key in other.takes)
             raise ValueError(f"{self.kind} takes no {key}; {takers} does")
         if self.until_s is not None and self.until_s <= self.at_s:

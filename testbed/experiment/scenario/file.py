@@ -6,16 +6,19 @@ Owns the wording of errors. Touches no machine.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
+from testbed import yaml_documents
 from testbed.errors import InputError
 from testbed.experiment.scenario import composition, rules
 from testbed.experiment.scenario.scenario import Scenario
+from testbed.yaml_documents import YamlError
+
+_SHOWN_CHARACTERS = 100  # of a wrong value
 
 _Keys = TypeVar("_Keys", bound=BaseModel)
 
@@ -35,17 +38,11 @@ def load(path: Path, overrides: dict[str, Any] | None = None) -> Scenario:
 def read(path: Path) -> dict[str, Any]:
     """Return the document in a YAML file, unchecked. Raises ScenarioError in one line."""
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document = yaml_documents.read(path)
     except OSError as error:
         raise ScenarioError(f"{path}: {error.strerror or error}; is the path right?") from error
-    except UnicodeDecodeError as error:
-        raise ScenarioError(f"{path}: is no text file: {error}") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" line {mark.line + 1}" if mark else ""
-        raise ScenarioError(f"{path}{where}: is no YAML: {getattr(error, 'problem', error)}") from error
-    except (ValueError, RecursionError) as error:  # a date that does not exist, nesting without end
-        raise ScenarioError(f"{path}: is no YAML: {error}") from error
+    except YamlError as error:
+        raise ScenarioError(str(error)) from error
     if not isinstance(document, dict):
         raise ScenarioError(f"{path}: must hold keys and values, such as 'name: my-first'")
     return document
@@ -69,20 +66,30 @@ def checked(keys: type[_Keys], document: dict[str, Any], source: str) -> _Keys:
         raise ScenarioError(f"{source}: {_worded(error, keys)}") from error
 
 
+def parse_settings(texts: Iterable[str]) -> dict[str, Any]:
+    """Read all `key.sub=value` of `--set`, each key once. Raises ScenarioError."""
+    settings: dict[str, Any] = {}
+    for key, value in map(parse_setting, texts):
+        if key in settings:
+            raise ScenarioError(f"--set {key}: is set twice; say it once")
+        settings[key] = value
+    return settings
+
+
 def parse_setting(text: str) -> tuple[str, Any]:
     """Read `key.sub=value` of `--set`. Raises ScenarioError."""
     key, separator, value = text.partition("=")
     if not separator or not key:
         raise ScenarioError(f"--set {text}: write key=value, such as --set metrics.interval_s=0.5")
     try:
-        return key.strip(), yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise ScenarioError(f"--set {text}: the value is no YAML") from error
+        return key.strip(), yaml_documents.parse(value, f"--set {key.strip()}")
+    except YamlError as error:
+        raise ScenarioError(str(error)) from error
 
 
 def dump(scenario: Scenario) -> str:
     """Return the scenario with every default written out, as YAML."""
-    return yaml.safe_dump(scenario.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    return yaml_documents.dump(scenario.model_dump(mode="json"))
 
 
 def override(document: dict[str, Any], key: str, value: Any, said: str, source: Path) -> None:
@@ -121,8 +128,16 @@ def _worded(error: ValidationError, keys: type[BaseModel]) -> str:
         return f"{place}: unknown key; {hint}{more}"
     message = problem["msg"].removeprefix("Value error, ")
     got = problem.get("input")
-    shown = f", not {got!r}" if isinstance(got, str | int | float) and problem["type"] != "value_error" else ""
+    if problem["type"] == "string_type" and isinstance(got, int | float | None):
+        message = f"must be a word, and {'nothing is there' if got is None else f'{got!r} is none to YAML'}"
+        return f"{place}: {message}; put it in quotes{more}"
+    is_shown = isinstance(got, str | int | float) and problem["type"] != "value_error"
+    shown = f", not {_shortened(repr(got))}" if is_shown else ""
     return f"{place}: {message}{shown}{more}" if place else f"{message}{more}"
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
 
 
 def _place(location: Sequence[Any]) -> str:

@@ -17,6 +17,7 @@ from testbed.experiment.scenario.fault_keys import FaultKeys
 from testbed.experiment.scenario.host_keys import ClientKeys, SiteKeys
 from testbed.experiment.scenario.workload_keys import WorkloadKeys
 from testbed.experiment.schema_parts import Name, Part
+from testbed.records.manifest import LONGEST_S
 
 
 class EmulationKeys(Part):
@@ -49,7 +50,7 @@ class Scenario(Part):
     """What breaks meanwhile."""
     captures: tuple[CaptureKeys, ...] = ()
     """Packets to keep, each capture in a pcap file of its own."""
-    duration_s: float = Field(30.0, gt=0, le=86_400)
+    duration_s: float = Field(30.0, gt=0, le=LONGEST_S)
     """How long flows arrive."""
     warm_up_s: float = Field(0.0, ge=0)
     """Time at the begin until queues are what they stay: what is due in it does not count in means, shares and

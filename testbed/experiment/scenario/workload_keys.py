@@ -34,10 +34,10 @@ class ArrivalKeys(Part):
     def _parameters_fit(self) -> ArrivalKeys:
         special = {"on_off": {"rate_per_s", "on_s", "off_s"}, "trace": {"path"}, "once": set()}
         wanted = special.get(self.process, {"rate_per_s"})
-        given = {key for key in ("rate_per_s", "on_s", "off_s", "path") if getattr(self, key) is not None}
-        if given != wanted:
+        stated = {key for key in ("rate_per_s", "on_s", "off_s", "path") if getattr(self, key) is not None}
+        if stated != wanted:
             takes = ", ".join(sorted(wanted)) or "start_s and end_s"
-            raise ValueError(f"{self.process} takes {takes}; given: {', '.join(sorted(given))}")
+            raise ValueError(f"{self.process} takes {takes}; it has: {', '.join(sorted(stated))}")
         return self
 
     def process_config(self) -> dict[str, Any]:

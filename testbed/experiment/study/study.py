@@ -62,7 +62,7 @@ def load(path: Path) -> Study:
     digest_of = _Digests()
     by_setting = []
     for steps in _combinations(keys):
-        varied = {key: value for step in steps for key, value in step.told.items()}
+        varied = {key: value for step in steps for key, value in step.factors.items()}
         scenario = _scenario(document, keys, steps, _named(varied, path, source), path, source)
         for key in varied:
             for why in filter(None, (system.unheeded(scenario, key) for system in systems())):
@@ -217,11 +217,22 @@ def _references(scenario: Scenario, folder: Path) -> Iterator[tuple[str, Path]]:
     for workload in scenario.workloads:
         if workload.arrivals.path is not None:
             yield workload.arrivals.path, folder / workload.arrivals.path
+    for system in systems():
+        for name in system.references(scenario):
+            yield from _files(name, folder / name)
     # Whatever else names a file beside the scenario, so that none is forgotten that a key to come refers to.
     for text in _texts(scenario.model_dump(mode="json", exclude={"name", "description"})):
         for word in text.split():
             if ("." in word or "/" in word) and not word.startswith("/"):
                 yield word, folder / word
+
+
+def _files(name: str, path: Path) -> Iterator[tuple[str, Path]]:
+    """Yield a file, or all files of a folder, by their names."""
+    yield name, path
+    if path.is_dir():
+        for inner in sorted(path.rglob("*")):
+            yield f"{name}/{inner.relative_to(path)}", inner
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -14,17 +14,18 @@ import fcntl
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 import testbed
+from testbed import yaml_documents
 from testbed.errors import TestbedError
+from testbed.experiment.execution import ownership
 from testbed.experiment.study.study import Case, Study
 from testbed.records import manifest as manifests
+from testbed.records import result_files
 from testbed.records.manifest import FAILED, FINISHED, INTERRUPTED, Manifest, ManifestError
 
 MACHINE_LOCK = Path("/run/dyncast-sweep.lock")
@@ -51,7 +52,7 @@ class CaseRun:
 
     @property
     def is_finished(self) -> bool:
-        """Tell whether it need not be run again."""
+        """Return whether it need not be run again."""
         return self.status == "finished"
 
 
@@ -74,7 +75,7 @@ class StudyFolder:
     def make(self) -> None:
         """Make the folder and describe the study in it. Raises SweepError."""
         with _naming(self.path):
-            self.runs.mkdir(parents=True, exist_ok=True)
+            ownership.make_folder(self.runs)
 
     def describe(self) -> None:
         """Write study.yaml: a study that runs again as it is. Raises SweepError."""
@@ -82,12 +83,12 @@ class StudyFolder:
         if isinstance(document["scenario"], str):
             scenario = self._study.path.parent / document["scenario"]
             document["scenario"] = os.path.relpath(scenario.resolve(), self.path.resolve())
-        self._write("study.yaml", yaml.safe_dump(document, sort_keys=False, allow_unicode=True))
+        self._write("study.yaml", yaml_documents.dump(document))
 
     def register(self, runs: Mapping[str, CaseRun], errors: Mapping[str, str], running: str | None = None) -> None:
         """Write sweep.json. Raises SweepError.
 
-        `runs` that count, `errors` of this sweep and the case that is `running` are told by fingerprint.
+        `runs` that count, `errors` of this sweep and the case that is `running` are identified by fingerprint.
         """
         document = {
             "format": _FORMAT,
@@ -114,10 +115,6 @@ class StudyFolder:
             "fingerprint": case.fingerprint,
         }
 
-    def made(self) -> Iterable[Path]:
-        """Return what belongs to the study itself; run folders are handed over by those who make them."""
-        return (self.path, self.runs, self.path / "study.yaml", self.path / "sweep.json")
-
     def _entry(self, case: Case, run: CaseRun | None, error: str | None, is_running: bool) -> dict[str, Any]:
         status = run.status if run else "waiting"
         if error and status != "finished":
@@ -136,18 +133,11 @@ class StudyFolder:
 
     def _write(self, name: str, text: str) -> None:
         """Replace a file as a whole or not at all."""
-        partial = self.path / f"{name}.part"
-        with _naming(self.path / name):
-            try:
-                with partial.open("w", encoding="utf-8") as stream:
-                    stream.write(text)
-                    stream.flush()
-                    os.fsync(stream.fileno())
-                partial.replace(self.path / name)
-            except BaseException:
-                with suppress(OSError):
-                    partial.unlink(missing_ok=True)
-                raise
+        path = self.path / name
+        with _naming(path), result_files.replacing(path) as stream:
+            stream.write(text.encode())
+            stream.flush()
+            os.fsync(stream.fileno())
 
     @contextmanager
     def locked(self, machine_lock: Path = MACHINE_LOCK) -> Iterator[None]:

@@ -22,19 +22,19 @@ OWN_KEYS = {"policy": "policies", "seed": "seeds", "name": "name", "description"
 
 
 class Step(NamedTuple):
-    """Scenario settings, by dotted key, that are made together; a named variant is told of by its name alone."""
+    """Scenario settings, by dotted key, that are made together; results name a variant by its name alone."""
 
     settings: dict[str, Any]
     variant: str | None = None
 
     @property
-    def told(self) -> dict[str, Any]:
+    def factors(self) -> dict[str, Any]:
         """What results say of it."""
         return {VARIANT: self.variant} if self.variant else self.settings
 
     def varies(self, key: str) -> bool:
-        """Tell whether it is about this key."""
-        return key in self.settings or key in self.told
+        """Return whether it is about this key."""
+        return key in self.settings or key in self.factors
 
 
 class StudyKeys(Part):
@@ -82,7 +82,7 @@ class StudyKeys(Part):
         return self
 
     @model_validator(mode="after")
-    def _variants_are_told_apart(self) -> StudyKeys:
+    def _variants_differ(self) -> StudyKeys:
         steps = self.variant_steps
         for number, step in enumerate(steps):
             place = f"variants.{step.variant}" if step.variant else f"variants[{number}]"
@@ -131,7 +131,7 @@ class StudyKeys(Part):
             return self
         key, is_key, value = self.baseline.partition("=")
         if is_key:
-            values = [word(step.told[key]) for axis in self.axes for step in axis if key in step.told]
+            values = [word(step.factors[key]) for axis in self.axes for step in axis if key in step.factors]
             if not values:
                 raise ValueError(f"baseline: neither grid nor variants has the key {key}")
             if value not in values:

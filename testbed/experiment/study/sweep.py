@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from testbed.experiment.execution import ownership, runner
+from testbed.experiment.execution import runner
 from testbed.experiment.execution.run_folder import NoRoomError
 from testbed.experiment.plan.plan import make_plan
 from testbed.experiment.progress import Progress
@@ -137,7 +137,6 @@ class _Sweep:
         done = self._run(plan, case.source, self._folder.runs, self._spectator, folder=case.name, case=document)
         if self._draw is not None:
             self._draw(done.run_dir)
-            ownership.change_owner_of_run(done.run_dir)
 
     def _finished(self) -> dict[str, CaseRun]:
         return finished(self._study.cases, self._runs)
@@ -145,4 +144,3 @@ class _Sweep:
     def _register(self, running: str | None = None) -> None:
         errors = {failure.case.fingerprint: failure.error for failure in self._failures}
         self._folder.register(self._runs, errors, running)
-        ownership.change_owner(self._folder.made())

@@ -1,4 +1,4 @@
-"""How a sweep tells the person in front of it what goes on: a line as a case begins, a line as it ends.
+"""How a sweep shows its progress to the person in front of it: a line as a case begins, a line as it ends.
 
 Owns the terminal while a sweep goes on; decides nothing. What a run says of itself is shown only where it can be
 taken back again.
@@ -11,12 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
 from rich.status import Status
+from rich.text import Text
 
-from testbed.experiment.progress import InstanceLoad
+from testbed.experiment.progress import InstanceLoad, traffic_time
 from testbed.experiment.study.study import Case
 from testbed.experiment.study.study_folder import CaseRun
+from testbed.terminal.console import one_line
 
 _COLOURS = {"valid": "green", "suspect": "yellow", "invalid": "red"}
 
@@ -39,17 +40,17 @@ class SweepTerminal:
     def begins(self, number: int, of: int, case: Case, left_s: float) -> None:
         """Print which case begins, and how long all take from here on."""
         self._end_status()
-        self._console.print(f"run {number} of {of}, {in_words(left_s)} left: [bold]{escape(case.name)}[/bold]")
+        self._console.print(Text.assemble(f"run {number} of {of}, {in_words(left_s)} left: ", (case.name, "bold")))
 
     def phase(self, text: str) -> None:
         """Show what the run is at."""
-        if not self._console.is_terminal:
+        if not self._console.is_interactive:
             return
         if self._status is None:
             self._status = self._console.status("")
             self._status.start()
-        shown = text[: self._console.width - 4]  # a line that wraps cannot be taken back
-        self._status.update(f"[dim]{escape(shown)}[/dim]")
+        shown = one_line(text)[: self._console.width - 4]  # a line that wraps cannot be taken back
+        self._status.update(Text(shown, "dim"))
 
     def traffic(self, work: Path, start_s: float) -> None:
         """Need no files."""
@@ -58,17 +59,18 @@ class SweepTerminal:
         """Show how far the traffic is."""
         if elapsed_s >= 0:
             queued = sum(item.queue_length for item in loads)
-            self.phase(f"traffic: {elapsed_s:.0f} of {duration_s:g} s, {queued} queued at {len(loads)} instances")
+            time = traffic_time(elapsed_s, duration_s)
+            self.phase(f"traffic: {time}, {queued} queued at {len(loads)} instances")
 
     def ended(self, case: Case, run: CaseRun | None, error: str | None) -> None:  # noqa: ARG002
         """Print what became of a case."""
         self._end_status()
         if error is not None:
-            self._console.print(f"  [red]failed[/red]: {escape(error)}")
+            self._console.print(Text.assemble("  ", ("failed", "red"), f": {one_line(error)}"))
         elif run is not None:
             verdict = run.verdict or "unchecked"
             colour = _COLOURS.get(verdict, "yellow")
-            self._console.print(f"  finished in {run.seconds or 0:.0f} s, [{colour}]{verdict}[/{colour}]")
+            self._console.print(Text.assemble(f"  finished in {run.seconds or 0:.0f} s, ", (verdict, colour)))
 
     def _end_status(self) -> None:
         if self._status is not None:

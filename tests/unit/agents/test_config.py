@@ -11,7 +11,7 @@ from testbed.agents.instance.config import InstanceConfig
 from testbed.agents.metric_agent.config import MetricAgentConfig
 from testbed.dyncast.metric_agent.conditions import Band, Threshold
 from testbed.dyncast.metric_agent.dampening import Dampening
-from testbed.dyncast.metric_agent.update_triggers import Telling
+from testbed.dyncast.metric_agent.update_triggers import Reporting
 from testbed.dyncast.metrics.normalisation import DEFAULT, MinMax, Normalisation, Sigmoid
 from testbed.net.token_bucket import Rate
 from testbed.runtime.config import ConfigError
@@ -74,7 +74,7 @@ def test_a_good_agent_is_read_in_both_families(agent: dict[str, Any]) -> None:
 
 def test_an_agent_that_is_told_no_more_tells_of_everything_at_its_interval(agent: dict[str, Any]) -> None:
     config = MetricAgentConfig.from_document(agent)
-    assert config.triggers == Telling(refresh_s=1.0)
+    assert config.triggers == Reporting(refresh_s=1.0)
     assert config.polls_each_s == 1.0
     assert [entry.normalisation for entry in config.instances] == [DEFAULT, DEFAULT]
 
@@ -85,13 +85,13 @@ def test_an_agent_is_told_when_to_tell_and_how_to_score(agent: dict[str, Any]) -
         "budget": {"per_s": 2, "burst": 4},
         "dampening": {"half_life_s": 10, "suppress": 3, "reuse": 1, "max_suppress_s": 40},
     }
-    config = MetricAgentConfig.from_document({**agent, "poll_interval_s": 0.2, "telling": {**threshold, **limits}})
-    assert config.telling == Telling(
+    config = MetricAgentConfig.from_document({**agent, "poll_interval_s": 0.2, "reporting": {**threshold, **limits}})
+    assert config.reporting == Reporting(
         5.0, Threshold("queue_length", 3.0, None, 0.5), Rate(2.0, 4), Dampening(10.0, 3.0, 1.0, 40.0)
     )
     assert config.poll_interval_s == 0.2
     band = {"when": "band", "refresh_s": 5, "edges": [3, 7], "hysteresis_points": 1}
-    assert MetricAgentConfig.from_document({**agent, "telling": band}).telling == Telling(5.0, Band((3, 7), 1))
+    assert MetricAgentConfig.from_document({**agent, "reporting": band}).reporting == Reporting(5.0, Band((3, 7), 1))
     agent["instances"][0]["normalisation"] = {
         "computing": [{"metric": "cpu_utilisation", "function": "min_max", "worst": 1, "best": 0, "weight": 2}],
         "communication": [],
@@ -122,7 +122,7 @@ def test_each_key_is_needed_and_no_other_taken(which: str, request: pytest.Fixtu
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"name": "a/b"}, "name must be fit for a file name"),
+        ({"name": ""}, "name must be a string that is not empty"),
         ({"seed": "7"}, "seed must be an integer, not '7'"),
         ({"http_port": 0}, r"http_port must be in 1\.\.65535, not 0"),
         ({"http_port": None, "rtp_port": None}, "give at least one"),
@@ -150,15 +150,21 @@ def test_a_mistake_in_an_instance(instance: dict[str, Any], change: dict[str, An
         ({"d_router": ["10.0.0.1", 0]}, r"d_router\[1\] must be in 1"),
         ({"interval_s": 0}, "interval_s must be > 0"),
         ({"poll_interval_s": 0}, "poll_interval_s must be > 0"),
-        ({"telling": {"when": "always", "refresh_s": 1}}, r"telling\.when must be one of interval, threshold, band"),
-        ({"telling": {"when": "interval"}}, r"telling\.refresh_s is missing"),
-        ({"telling": {"when": "interval", "refresh_s": 1, "metric": "x"}}, r"telling\.metric is not a known key"),
         (
-            {"telling": {"when": "threshold", "refresh_s": 1, "metric": "queue"}},
-            "telling cannot be used: metric 'queue' .*there are",
+            {"reporting": {"when": "always", "refresh_s": 1}},
+            r"reporting\.when must be one of interval, threshold, band",
         ),
-        ({"telling": {"when": "band", "refresh_s": 1, "edges": [8, 4]}}, "telling cannot be used: edges must rise"),
-        ({"telling": {"when": "interval", "refresh_s": 1, "budget": {"per_s": 1, "burst": 0}}}, r"budget\.burst must"),
+        ({"reporting": {"when": "interval"}}, r"reporting\.refresh_s is missing"),
+        ({"reporting": {"when": "interval", "refresh_s": 1, "metric": "x"}}, r"reporting\.metric is not a known key"),
+        (
+            {"reporting": {"when": "threshold", "refresh_s": 1, "metric": "queue"}},
+            "reporting cannot be used: metric 'queue' .*there are",
+        ),
+        ({"reporting": {"when": "band", "refresh_s": 1, "edges": [8, 4]}}, "reporting cannot be used: edges must rise"),
+        (
+            {"reporting": {"when": "interval", "refresh_s": 1, "budget": {"per_s": 1, "burst": 0}}},
+            r"budget\.burst must",
+        ),
         ({"instances": []}, "instances must be a list of at least one"),
         ({"instances": ["x"]}, r"instances\[0\] must hold a JSON object"),
         ({"instances": [{**_IDS, "metrics_url": "http://[::1/"}]}, r"instances\[0\]\.metrics_url"),

@@ -1,4 +1,4 @@
-"""What is known of a program from outside: its sockets, its JSON, its last output."""
+"""What is known of a program from outside: its sockets, its JSON."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from testbed.agents.command_instance.json_metrics import Pointer, UnreadableFigures, fetch, read
+from testbed.agents.command_instance.json_metrics import Pointer, UnreadableFigures, document, fetch, read
 from testbed.agents.host.socket_table import count_connections
-from traffic.loads.tool_parsers import figures
+from testbed.agents.http.client import Answer
 
 # Ports 80 (0050) and 8080 (1F90). Established, two of loopback; listening; half-closed; time-wait; to another port.
 TABLE = """\
@@ -56,6 +56,18 @@ def test_what_is_no_figure_is_named(at: str) -> None:
         read(DOCUMENT, {"figure": Pointer(at)})
 
 
+@pytest.mark.parametrize(("value", "times"), [(10**400, 1.0), (1e300, 1e300), (float("inf"), 1.0), (float("nan"), 1.0)])
+def test_a_figure_that_no_metric_could_have_is_named(value: float, times: float) -> None:
+    with pytest.raises(UnreadableFigures, match=r"/x is .*, which is no number in 0\.\."):
+        read({"x": value}, {"figure": Pointer("/x", times)})
+
+
+@pytest.mark.parametrize("body", [b"[" * 100_000, b"9" * 5000, b"NaN", b"\xff"], ids=range(4))
+def test_a_document_that_cannot_be_read_is_unreadable(body: bytes) -> None:
+    with pytest.raises(UnreadableFigures):
+        document(Answer(200, body))
+
+
 class _Status(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         body = b"no JSON" if self.path == "/text" else json.dumps(DOCUMENT).encode()
@@ -85,43 +97,3 @@ def test_a_document_is_fetched_and_what_is_none_is_told(url: str) -> None:
             fetch(url + path, 5)
     with pytest.raises(OSError):
         fetch("http://localhost:1/", 5)
-
-
-WRK = """\
-Running 6s test @ http://203.0.113.10/
-  1 threads and 24 connections
-  Thread Stats   Avg      Stdev     Max   +/- Stdev
-    Latency    14.61ms   13.25ms  61.73ms   42.11%
-    Req/Sec     1.70k   120.21     1.95k    68.33%
-  Latency Distribution
-     50%    2.12ms
-     75%   28.20ms
-     90%   29.05ms
-     99%    1.20s
-  10157 requests in 6.01s, 1.95MB read
-  Socket errors: connect 0, read 3, write 0, timeout 2
-  Non-2xx or 3xx responses: 7
-Requests/sec:   1690.24
-Transfer/sec:    331.79KB
-"""
-
-
-def test_wrk_is_read() -> None:
-    assert figures("/usr/bin/wrk", WRK) == {
-        "requests": 10157, "requests_per_s": 1690.24, "latency_mean_ms": 14.61, "latency_p50_ms": 2.12,
-        "latency_p75_ms": 28.2, "latency_p90_ms": 29.05, "latency_p99_ms": 1200.0, "socket_errors": 5, "bad_answers": 7,
-    }  # fmt: skip
-
-
-def test_iperf3_is_read() -> None:
-    udp = {"start": {}, "end": {"sum": {"bytes": 1000, "bits_per_second": 8e6, "jitter_ms": 0.2, "lost_percent": 1.5}}}
-    tcp = {"end": {"sum_sent": {"retransmits": 4, "bytes": 10}, "sum_received": {"bytes": 9, "bits_per_second": 72.0}}}
-    assert figures("iperf3", "warning\n" + json.dumps(udp)) == {
-        "bits_per_s": 8e6, "bytes": 1000.0, "jitter_ms": 0.2, "lost_percent": 1.5
-    }  # fmt: skip
-    assert figures("iperf3", json.dumps(tcp)) == {"bits_per_s": 72.0, "bytes": 9.0, "retransmits": 4}
-
-
-@pytest.mark.parametrize(("program", "output"), [("curl", WRK), ("wrk", WRK[:200]), ("iperf3", "{"), ("iperf3", "")])
-def test_other_tools_and_output_cut_short_have_no_figures(program: str, output: str) -> None:
-    assert figures(program, output) == {}

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from testbed.agents.metric_agent.config import MetricAgentConfig
-from testbed.agents.metric_agent.report_streams import Teller, tellers
+from testbed.agents.metric_agent.report_streams import ReportStream, report_streams
 from testbed.dyncast.messages import codec
 from testbed.dyncast.messages.control_messages import Loads
 from testbed.dyncast.messages.reports import Report
@@ -22,22 +22,24 @@ DOCUMENT: dict[str, Any] = {
     "out_dir": "out",
 }  # fmt: skip
 SLOW = {"when": "band", "refresh_s": 3, "edges": [4, 8], "hysteresis_points": 1}
-HYBRID = {**DOCUMENT, "controller": ["10.4.0.1", 7001], "slow_telling": SLOW}
+HYBRID = {**DOCUMENT, "controller": ["10.4.0.1", 7001], "slow_reporting": SLOW}
 RAW = RawMetrics(4, 3, 2, 50, 5, 1000, 0.75, 0.125)
 
 
-def told_by(document: dict[str, Any]) -> tuple[AgentBinding, list[Teller]]:
+def told_by(document: dict[str, Any]) -> tuple[AgentBinding, list[ReportStream]]:
     config = MetricAgentConfig.from_document(document)
     assert config.out_dir == Path("out")
     (polled,) = config.instances
     binding = AgentBinding(polled.d_sid, polled.d_bid, polled.normalisation)
-    return binding, tellers(config, [binding], 100.0)
+    return binding, report_streams(config, [binding], 100.0)
 
 
-def observe(told: list[Teller], binding: AgentBinding, raw: RawMetrics | None, now_s: float) -> list[codec.Message]:
-    for teller in told:
-        teller.agent.observe(binding, raw, False, now_s)
-    return [codec.decode(teller.encode(report)) for teller in told for report in teller.agent.reports(now_s)]
+def observe(
+    told: list[ReportStream], binding: AgentBinding, raw: RawMetrics | None, now_s: float
+) -> list[codec.Message]:
+    for stream in told:
+        stream.agent.observe(binding, raw, False, now_s)
+    return [codec.decode(stream.encode(report)) for stream in told for report in stream.agent.reports(now_s)]
 
 
 def test_all_of_it_goes_to_one_d_router_unless_there_are_two_paces() -> None:
@@ -45,12 +47,12 @@ def test_all_of_it_goes_to_one_d_router_unless_there_are_two_paces() -> None:
     (report,) = observe(told, binding, RAW, 100.0)
     assert isinstance(report, Report)
     assert report.bindings[0].raw == RAW
-    assert [(str(teller.to[0]), teller.kind) for teller in told] == [("10.3.0.1", "report")]
+    assert [(str(stream.to[0]), stream.kind) for stream in told] == [("10.3.0.1", "report")]
 
 
 def test_slow_metrics_go_to_the_d_router_and_volatile_ones_to_the_controller() -> None:
     binding, told = told_by(HYBRID)
-    assert [(str(teller.to[0]), teller.to[1], teller.kind) for teller in told] == [
+    assert [(str(stream.to[0]), stream.to[1], stream.kind) for stream in told] == [
         ("10.3.0.1", 7000, "report"),
         ("10.4.0.1", 7001, "load_report"),
     ]
@@ -90,8 +92,8 @@ def test_that_an_instance_is_down_is_told_to_all_and_it_has_no_load() -> None:
     [
         ({"controller": ["10.4.0.1"]}, r"controller must be \[address, port\]"),
         ({"controller": ["10.4.0.1", 0]}, r"controller\[1\]"),
-        ({"slow_telling": {"when": "never", "refresh_s": 1}}, "slow_telling.when"),
-        ({"slow_telling": None}, "controller and slow_telling go together"),
+        ({"slow_reporting": {"when": "never", "refresh_s": 1}}, "slow_reporting.when"),
+        ({"slow_reporting": None}, "controller and slow_reporting go together"),
     ],
 )
 def test_a_mistake_in_whom_to_tell(change: dict[str, Any], message: str) -> None:

@@ -39,7 +39,7 @@ def test_ledger_rows_fit_the_affinity_table() -> None:
     ledger.packet(KEY, 2.0, 50)
     (row,) = ledger.all_rows()
     assert tuple(row) == columns_of("affinity")
-    assert tuple(row.values()) == ("render-1@x", "render", *KEY, 1.0, 2.0, 2, 150)
+    assert tuple(row.values()) == ("render-1@x", "render", *KEY, 1.0, 2.0, 2, 150, None)
     assert ledger.all_rows() == []
 
 
@@ -56,7 +56,7 @@ def test_an_idle_flow_is_written_and_forgotten() -> None:
 def test_a_flow_that_ended_is_written_at_the_next_occasion() -> None:
     ledger = FlowLedger("i", "s")
     ledger.ended(KEY._replace(proto="tcp"), FlowTally(1.0, 2.0, 10, 1000))
-    assert [row["packets"] for row in ledger.due_rows(2.0)] == [10]
+    assert [(row["packets"], row["ended"]) for row in ledger.due_rows(2.0)] == [(10, 1)]
     assert ledger.due_rows(2.0) == []
 
 
@@ -132,10 +132,13 @@ def test_a_good_answer_is_read() -> None:
         (answer("", "404 Not Found"), "HTTP status 404"),
         (answer("{"), "no JSON"),
         (answer("[]"), "no JSON object"),
+        (answer("[" * 60_000), "no JSON"),
+        (answer('{"workers": ' + "9" * 5000 + "}"), "no JSON"),
+        (answer(json.dumps({**METRICS, "queue_length": 10**400})), "queue_length is above 18446744073709551615"),
         (answer(json.dumps({**METRICS, "workers": "4"})), "workers must be an integer"),
         (answer(json.dumps({**METRICS, "workers": 0})), "workers >= 1"),
         (answer(json.dumps({**METRICS, "queue_length": -1})), "counts must be >= 0"),
-        (answer(json.dumps({**METRICS, "utilisation": float("nan")})), "utilisation must be a number in 0..1"),
+        (answer(json.dumps({**METRICS, "utilisation": float("nan")})), "no JSON"),
         (answer(json.dumps({**METRICS, "service_time_ms": 1e300})), "service_time_ms must be a number"),
         (answer(json.dumps({**METRICS, "service_time_ms": 10**400})), "service_time_ms must be a number"),
         (answer(json.dumps({**METRICS, "cpu_utilisation": 1.1})), "cpu_utilisation must be a number in 0..1"),

@@ -84,6 +84,7 @@ def test_a_run_from_before_there_were_commands_has_none(tmp_path: Path) -> None:
     run_dir = write_tables(tmp_path / "run", {"flows": FLOWS}, {**MANIFEST, "rows": rows})
     (run_dir / "commands.csv").unlink()
     assert load(run_dir).commands.empty
-    (run_dir / "commands.load.part.csv").touch()
+    (run_dir / "work").mkdir()
+    (run_dir / "work" / "commands.load.part.csv").touch()
     with pytest.raises(RunDataError, match=r"commands.csv is missing: its parts were never merged"):
         load(run_dir)

@@ -44,7 +44,7 @@ def test_a_flow_that_moves_when_its_instance_is_lost_is_no_violation(
     assert len(summary.affinity_violations) == violations
     check = next(check for check in summary.checks if check.name == "packets of one flow reach one instance")
     assert check.ok == (violations == 0)
-    assert ("1 bound anew when their instance was lost" in check.detail) == check.ok
+    assert ("1 bound again when their instance was lost" in check.detail) == check.ok
 
 
 def test_a_port_that_is_used_again_is_another_flow(tmp_path: Path) -> None:
@@ -63,6 +63,31 @@ def test_a_stranger_s_flow_is_held_to_affinity_as_well(tmp_path: Path) -> None:
     stranger = {"src": "10.0.0.99", "src_port": 5}
     summary = summary_of(tmp_path, affinity=[saw(0, "a@x", **stranger), saw(1, "b@y", **stranger)])
     assert len(summary.affinity_violations) == 1
+
+
+@pytest.mark.parametrize(
+    ("ended", "last_s", "again_s", "violations"),
+    [
+        (1, 100.1, 101.5, 0),  # closed, then the port is used again
+        (1, 100.1, 100.0, 0),  # a near instance sees the next SYN before a distant one the last FIN
+        ("", 100.0, 101.0, 1),  # no end: the same SYN, sent again to another instance
+        ("", 100.1, 101.5, 1),
+        (1, 103.0, 101.5, 1),  # seen at two instances at once
+        ("", 100.1, 170.0, 0),  # the binding is no more
+    ],
+)
+def test_a_connection_after_the_seen_end_of_another_is_a_flow_of_its_own(
+    tmp_path: Path, ended: object, last_s: float, again_s: float, violations: int
+) -> None:
+    stranger = {"src": "10.0.0.99", "src_port": 5, "service": "web"}
+    rows = [
+        saw(0, "a@x", **stranger, first_s=99.9, last_s=last_s, ended=ended),
+        saw(1, "b@y", **stranger, first_s=again_s, last_s=again_s + 0.1, ended=1),
+    ]
+    services = {"web": {"d_sid": "203.0.113.10", "kind": "command", "affinity_timeout_s": 60}}
+    tables = {"flows": FLOWS, "affinity": [*SEEN, *rows]}
+    run = load(write_tables(tmp_path / "run", tables, {**MANIFEST, "services": services}))
+    assert len(affinity_violations(run, seen_flows(run))) == violations
 
 
 @pytest.mark.parametrize(
@@ -109,6 +134,35 @@ def test_a_check_fails_with_figure_and_example(
 ) -> None:
     summary = summary_of(tmp_path, **{"flows": FLOWS, "affinity": SEEN, **tables})
     assert figure in failed(summary)[name]
+
+
+STREAM = {"src": "10.0.0.9", "src_port": 1009, "ssrc": 77}
+
+
+def _ends(sent: int, received: int, returned: int, spanned: int, **more: object) -> dict[str, list[Row]]:
+    """Return an audio call of twenty seconds whose client and instance say this."""
+    offered = {**call(9, sent, returned), "achieved_rate_pps": 50.0, **more}
+    lasts = {"first_s": 100.0, "last_s": 120.0, **STREAM}
+    up = {**heard("", "up", spanned, received, 1.0, 1.0), **lasts}
+    return {"flows": [offered], "rtp": [up, {**heard("f9", "echo", sent, returned, 1.0, 1.0), **lasts}]}
+
+
+@pytest.mark.parametrize(
+    ("ends", "why"),
+    [
+        (_ends(1000, 900, 800, 1000), None),
+        (_ends(1000, 1000, 1000, 1000), None),
+        (_ends(1000, 1001, 1000, 1000), "of which more arrived than was sent"),
+        (_ends(1000, 800, 801, 1000), "of which more came back than arrived"),
+        (_ends(1000, 800, 800, 1001), "whose instance expects more than was sent"),
+        (_ends(1000, 600, 600, 600), "whose instance overlooked a gap"),
+        (_ends(1000, 600, 600, 600, kind="rtp_trace"), None),
+    ],
+)
+def test_both_ends_of_a_stream_are_held_together(tmp_path: Path, ends: dict[str, list[Row]], why: str | None) -> None:
+    found = failed(summary_of(tmp_path, **ends))
+    expected = None if why is None else f"1 streams with both ends, 1 disagree, such as 'f9', {why}"
+    assert found.get("both ends of an RTP stream agree") == expected
 
 
 @given(st.data())

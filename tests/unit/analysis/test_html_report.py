@@ -58,6 +58,15 @@ def test_a_report_says_what_the_verdict_is_and_why(html: str) -> None:
     assert REASON in texts
 
 
+def test_a_report_names_the_processes_that_stood_still_longest_the_worst_first(tmp_path: Path) -> None:
+    gaps_ms = {f"render-{number}@east": 2000.0 - number for number in range(30)}
+    run_dir = write_reported_run(tmp_path / "r1")
+    amend_manifest(run_dir, process_gaps_ms=gaps_ms)
+    texts = ReportPage.of(files.write_run(summarise(load(run_dir))).read_text(encoding="utf-8")).texts
+    named = [text for text in texts if text in gaps_ms]
+    assert named == list(gaps_ms)[:10]
+
+
 def test_nothing_in_a_report_comes_from_elsewhere(html: str) -> None:
     page = ReportPage.of(html)
     assert all(reference.startswith(("#", "data:")) for reference in page.references), page.references

@@ -210,7 +210,7 @@ def test_folders_that_hold_no_finished_run_are_named_and_the_rest_goes_on(tmp_pa
     figures = read([tmp_path, tmp_path / "other"])
     assert list(figures.runs["run_dir"]) == [str(tmp_path / "good")]
     expected = {
-        "bare": "scenario.yaml is no YAML",
+        "bare": "scenario.yaml line 1: is no YAML",
         "cut": "flows.csv is half written",
         "empty": "no flow was offered",
         "gone": "rtp.csv is missing",

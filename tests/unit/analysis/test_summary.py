@@ -120,8 +120,12 @@ def test_signalling_is_what_was_sent_while_workloads_ran(tmp_path: Path) -> None
             sample(109.0, "sent", "report", 2, peer="z"),
             sample(109.0, "received", "any", 1000),
             sample(109.0, "sent", "hello", 1),
+            sample(101.0, "sent", "share", 7),
+            sample(104.0, "sent", "share", 2),  # the process came back, and counts from zero
+            sample(106.0, "sent", "share", 3),
         ],
     )
+    assert only(summary.signalling, kind="share")["messages"] == 7 + 3
     report = only(summary.signalling, kind="report")
     assert (report["nodes"], report["messages"], report["bytes"]) == (1, 12, 1200)
     assert report["bytes_per_s"] == pytest.approx(120.0)
@@ -202,7 +206,7 @@ def test_tables_print_figures_and_marks(two_runs: list[RunData]) -> None:
     console.print(comparison_table(two_runs[:1]))
     text = console.export_text()
     assert "SUSPECT: relay late" in text
-    assert "9 of 9 consistency checks hold" in text
+    assert "11 of 11 consistency checks hold" in text
     assert "render-1@newyork" in text
     assert "dyncast against closest" in text
     assert f"{summarise(two_runs[0]).services.set_index('service').at['render', 'completion_mean_ms']:,.2f} ms" in text

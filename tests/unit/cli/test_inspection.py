@@ -42,7 +42,7 @@ def test_words_are_sections_and_d_routers_in_any_order() -> None:
     asked = Asked.of(["flows", "chicago", "services"])
     assert (asked.nodes, asked.sections) == (("chicago",), ("services", "flows"))
     assert names(asked) == [("00aa", "chicago"), ("00bb", "chicago")]
-    assert Asked.of([]).sections == ("services", "bindings", "weights", "neighbours")
+    assert Asked.of([]).sections == ("services", "bindings", "weights", "neighbours", "clusters")
 
 
 def test_a_run_can_be_named() -> None:
@@ -135,6 +135,44 @@ def test_a_system_from_elsewhere_is_looked_into_like_the_others(
     refusals = Console(record=True, width=120)
     assert cli_inspect.reset(Asked.of(["tower"]), None, as_json=False, out=out, err=refusals) == 1
     assert "clock tower keeps no bindings that could be reset" in refusals.export_text()
+
+
+def test_sections_of_which_nobody_has_rows_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli_inspect, "all_up", lambda: UP)
+    with pytest.raises(InspectionError, match="nothing that is up has clusters to show"):
+        cli_inspect.show(Asked.of(["clusters"]), as_json=True, all_flows=False, out=Console(), err=Console())
+
+
+class Hours(Clocks):
+    def nodes(self) -> list[Node]:
+        return [Node("00aa", "ticks"), Node("00aa", "hall")]
+
+
+@pytest.mark.parametrize(
+    ("words", "nodes", "shown", "is_said"),
+    [
+        (["ticks"], [], {"ticks", "hall"}, True),
+        (["ticks", "hall"], [], {"hall"}, True),
+        (["ticks"], ["ticks"], {"ticks"}, False),
+    ],
+    ids=["section", "section of another", "both"],
+)
+def test_a_node_that_is_called_like_a_section_is_named_by_option(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    nodes: list[str],
+    shown: set[str],
+    is_said: bool,
+) -> None:
+    monkeypatch.setattr(systems, "_registered", {})
+    monkeypatch.setitem(sys.modules, "clock.inspection", types.SimpleNamespace(INSPECTION=Hours()))
+    systems.register("clock", inspection="clock.inspection")
+    err = Console(record=True, width=120, file=io.StringIO())
+    asked = Asked.of(words, nodes=nodes)
+    assert cli_inspect.show(asked, as_json=True, all_flows=False, out=Console(), err=err) == 0
+    assert {document["clock"] for document in json.loads(capsys.readouterr().out)} == shown
+    assert ("'ticks' is taken for the section; the node of that name: --node ticks" in err.export_text()) == is_said
 
 
 # -- requests ----------------------------------------------------------------------------------------

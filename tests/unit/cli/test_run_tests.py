@@ -71,20 +71,15 @@ def test_when_interrupted_it_ends_after_the_test_has_taken_away_its_network(
     assert gone.exists()
 
 
-def test_of_tests_that_run_side_by_side_the_quiet_ones_are_shown_whole(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-):
-    for name, body in (("loud", "assert True"), ("quiet", "assert 1 == 2")):
+@pytest.mark.parametrize("arguments", [[], ["-n", "2", "--dist", "loadfile"]], ids=["alone", "shared out"])
+def test_what_fails_is_shown_and_counted(
+    arguments: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for name, body in (("right", "assert True"), ("wrong", "assert 1 == 2")):
         (tmp_path / f"test_{name}.py").write_text(f"def test_{name}(): {body}")
     report = run_tests._Report()
-    with (
-        run_tests._Tests("quiet ones", [str(tmp_path / "test_quiet.py")], is_quiet=True) as beside,
-        run_tests._Tests("loud ones", [str(tmp_path / "test_loud.py")]) as shown,
-    ):
-        shown.finish(report)
-        assert "quiet" not in capfd.readouterr().out
-        beside.finish(report)
+    run_tests._run_tests(report, "these", [*arguments, str(tmp_path)])
     said = capfd.readouterr().out
-    assert said.index("== quiet ones") < said.index("assert 1 == 2")
+    assert said.index("== these") < said.index("assert 1 == 2")
     assert str(report.tests) == "1 passed, 1 failed, 0 skipped"
     assert not report.succeeded

@@ -7,7 +7,7 @@ import pytest
 from testbed.dyncast.messages import codec
 from testbed.dyncast.metric_agent.agent import AgentBinding, MetricAgent
 from testbed.dyncast.metric_agent.conditions import Threshold
-from testbed.dyncast.metric_agent.update_triggers import Telling
+from testbed.dyncast.metric_agent.update_triggers import Reporting
 from testbed.dyncast.metrics.levels import RawMetrics, Scores, State
 from testbed.dyncast.metrics.normalisation import MinMax, Normalisation
 from testbed.net.token_bucket import Rate
@@ -18,7 +18,7 @@ _RAW = RawMetrics(4, utilisation=0.5)
 
 
 def test_the_first_report_is_due_at_once_and_then_every_interval() -> None:
-    agent = MetricAgent("east", [_BINDING], Telling(refresh_s=2), start_s=100)
+    agent = MetricAgent("east", [_BINDING], Reporting(refresh_s=2), start_s=100)
     assert agent.next_timer_s(100) == 100
     agent.observe(_BINDING, _RAW, False, 100.1)
     (first,) = agent.reports(100.1)
@@ -31,7 +31,7 @@ def test_the_first_report_is_due_at_once_and_then_every_interval() -> None:
 
 
 def test_intervals_that_were_missed_are_left_out() -> None:
-    agent = MetricAgent("east", [_BINDING], Telling(refresh_s=2), start_s=100)
+    agent = MetricAgent("east", [_BINDING], Reporting(refresh_s=2), start_s=100)
     agent.observe(_BINDING, _RAW, False, 100)
     assert len(agent.reports(100)) == 1
     assert len(agent.reports(109)) == 1
@@ -39,7 +39,7 @@ def test_intervals_that_were_missed_are_left_out() -> None:
 
 
 def test_nothing_is_told_before_anything_was_seen() -> None:
-    agent = MetricAgent("east", [_BINDING], Telling(refresh_s=2), start_s=100)
+    agent = MetricAgent("east", [_BINDING], Reporting(refresh_s=2), start_s=100)
     assert agent.reports(100) == []
 
 
@@ -48,7 +48,7 @@ def test_nothing_is_told_before_anything_was_seen() -> None:
     [(_RAW, False, State.UP, 5), (_RAW, True, State.DRAINING, 5), (None, False, State.DOWN, 0)],
 )
 def test_the_state_is_what_was_seen_last(raw: RawMetrics | None, draining: bool, state: State, score: int) -> None:
-    agent = MetricAgent("east", [_BINDING], Telling(refresh_s=2), start_s=100)
+    agent = MetricAgent("east", [_BINDING], Reporting(refresh_s=2), start_s=100)
     agent.observe(_BINDING, RawMetrics(1), False, 100)
     agent.observe(_BINDING, raw, draining, 100)
     (report,) = agent.reports(100)
@@ -58,7 +58,7 @@ def test_the_state_is_what_was_seen_last(raw: RawMetrics | None, draining: bool,
 
 def test_a_large_site_tells_in_several_packets_with_numbers_of_their_own() -> None:
     bindings = [AgentBinding(D_SID, NEAR + number) for number in range(60)]
-    agent = MetricAgent("east", bindings, Telling(refresh_s=2), start_s=0)
+    agent = MetricAgent("east", bindings, Reporting(refresh_s=2), start_s=0)
     for binding in bindings:
         agent.observe(binding, _RAW, False, 0)
     reports = agent.reports(0) + agent.reports(2)
@@ -69,7 +69,7 @@ def test_a_large_site_tells_in_several_packets_with_numbers_of_their_own() -> No
 
 def test_only_what_is_due_is_told_between_refreshes() -> None:
     other = AgentBinding(D_SID, NEAR + 1)
-    agent = MetricAgent("east", [_BINDING, other], Telling(10, Threshold("queue_length", absolute=5)), start_s=0)
+    agent = MetricAgent("east", [_BINDING, other], Reporting(10, Threshold("queue_length", absolute=5)), start_s=0)
     for binding in (_BINDING, other):
         agent.observe(binding, RawMetrics(4, queue_limit=50), False, 0)
     assert [len(report.bindings) for report in agent.reports(0)] == [2]
@@ -84,7 +84,7 @@ def test_only_what_is_due_is_told_between_refreshes() -> None:
 def test_a_binding_is_scored_as_its_service_says() -> None:
     by_cpu = Normalisation(computing=(MinMax("cpu_utilisation", worst=1, best=0),), service=())
     binding = AgentBinding(D_SID, NEAR, by_cpu)
-    agent = MetricAgent("east", [binding], Telling(1), start_s=0)
+    agent = MetricAgent("east", [binding], Reporting(1), start_s=0)
     agent.observe(binding, RawMetrics(4, utilisation=1, cpu_utilisation=0.3), False, 0)
     (report,) = agent.reports(0)
     assert report.bindings[0].scores == Scores(computing=7, overall=7)
@@ -92,7 +92,7 @@ def test_a_binding_is_scored_as_its_service_says() -> None:
 
 def test_a_site_too_large_for_its_budget_tells_of_all_by_and_by_the_longest_untold_first() -> None:
     bindings = [AgentBinding(D_SID, NEAR + number) for number in range(60)]
-    agent = MetricAgent("east", bindings, Telling(100, budget=Rate(2, burst=1)), start_s=0)
+    agent = MetricAgent("east", bindings, Reporting(100, budget=Rate(2, burst=1)), start_s=0)
     for binding in bindings:
         agent.observe(binding, _RAW, False, 0)
     told: list[object] = []
@@ -113,8 +113,8 @@ def test_a_site_too_large_for_its_budget_tells_of_all_by_and_by_the_longest_unto
 def test_changes_do_not_keep_refreshes_from_going() -> None:
     """Every binding but one changes all the time; the budget has room for a fraction of them."""
     bindings = [AgentBinding(D_SID, NEAR + number) for number in range(40)]
-    telling = Telling(10, Threshold("queue_length", absolute=1), Rate(2, burst=1))
-    agent = MetricAgent("east", bindings, telling, start_s=0)
+    reporting = Reporting(10, Threshold("queue_length", absolute=1), Rate(2, burst=1))
+    agent = MetricAgent("east", bindings, reporting, start_s=0)
     told_s: dict[object, float] = {}
     longest_s = 0.0
     for number in range(600):

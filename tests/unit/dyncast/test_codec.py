@@ -11,10 +11,11 @@ import pytest
 
 from testbed.dyncast.messages import codec
 from testbed.dyncast.messages.codec import CodecError
+from testbed.dyncast.messages.dispatch_messages import MOST_WITHDRAWN, Assignment, Cause, Withdrawal, Withdrawn
 from testbed.dyncast.messages.reports import BindingReport, Probe, Report, report_of
 from testbed.dyncast.metrics import wire_fields
 from testbed.dyncast.metrics.levels import RawMetrics, State
-from tests.dyncast_samples import D_SID, D_SID6, FAR6, NEAR, told
+from tests.dyncast_samples import D_SID, D_SID6, FAR6, NEAR, flow, told
 
 _RAW = RawMetrics(4, busy_workers=3, queue_length=2, queue_limit=50, sessions=5, sessions_started=9, utilisation=0.75)
 
@@ -97,9 +98,9 @@ def _patched(data: bytes, position: int, value: int) -> bytes:
         (1, 2, "version 2, not 1"),
         (2, 99, "message type 99 is unknown"),
         (3, 255, "cut short in the site name"),
-        (16, 0xFF, "malformed"),  # no UTF-8
+        (16, 0xFF, "codec can.t decode byte 0xff"),  # no UTF-8
         (22, 5, "address family 5 is neither 4 nor 6"),
-        (31, 7, "malformed"),  # no such state
+        (31, 7, "7 is not a valid State"),
         (34, 0b01_0_000_00, "metric workers in an unusable format"),  # L1
         (34, 0b00_1_000_01, "metric workers in an unusable format"),  # float
         (34, 0b00_0_000_01, "metric workers in an unusable format"),  # IEEE 754
@@ -126,10 +127,79 @@ def test_a_score_above_the_best_is_refused() -> None:
         codec.decode(data[:-1] + bytes([11]))
 
 
-@pytest.mark.parametrize("message", [report(), Probe("east", 1, 2.0), Probe("east", 1, 2.0, is_reply=True)])
+_PROBES = (
+    Probe("east", 1, 2.0),
+    Probe("east", 1, 2.0, is_reply=True, held_s=0.5),
+    Probe("east", 1, 2.0, is_reply=True, held_s=0.5, asked_s=3.0, asked_sequence=9),
+)
+
+
+@pytest.mark.parametrize("message", _PROBES)
+def test_probes_and_their_answers_are_written_as_the_module_says(message: Probe) -> None:
+    data = codec.encode(message)
+    assert codec.decode(data) == message
+    asked_ns = 2**64 - 1 if message.asked_s is None else int(message.asked_s * 1e9)
+    body = struct.pack("!IQQ", message.asked_sequence, asked_ns, int(message.held_s * 1e9)) if message.is_reply else b""
+    assert data[16 + len("east") :] == body
+
+
+@pytest.mark.parametrize("message", [report(), *_PROBES])
 def test_bytes_too_many_are_refused(message: codec.Message) -> None:
     with pytest.raises(CodecError, match="1 bytes too many"):
         codec.decode(codec.encode(message) + b"\0")
+
+
+@pytest.mark.parametrize("time_ns", [2**63, 2**64 - 2**10, 2**64 - 1])
+def test_a_time_that_could_not_be_written_again_is_refused(time_ns: int) -> None:
+    probe = codec.encode(Probe("east", 1, 2.0))
+    with pytest.raises(CodecError, match="later than any clock goes"):
+        codec.decode(probe[:8] + struct.pack("!Q", time_ns) + probe[16:])
+    reply = codec.encode(Probe("east", 1, 2.0, is_reply=True))
+    with pytest.raises(CodecError, match="longer than any clock goes"):
+        codec.decode(reply[:-8] + struct.pack("!Q", time_ns))
+    if time_ns < 2**64 - 1:  # which says that it is no probe
+        with pytest.raises(CodecError, match="longer than any clock goes"):
+            codec.decode(reply[:-16] + struct.pack("!Q", time_ns) + reply[-8:])
+
+
+def test_a_number_of_a_probe_that_an_answer_is_not_is_refused() -> None:
+    reply = codec.encode(Probe("east", 1, 2.0, is_reply=True))
+    with pytest.raises(CodecError, match="the number 1 of a probe that it is not"):
+        codec.decode(reply[:-20] + struct.pack("!I", 1) + reply[-16:])
+
+
+def test_the_latest_time_is_written_again() -> None:
+    probe = codec.encode(Probe("east", 1, 2.0))
+    latest = codec.decode(probe[:8] + struct.pack("!Q", 2**63 - 1) + probe[16:])
+    assert codec.decode(codec.encode(latest)) == latest
+
+
+@pytest.mark.parametrize("figure", [1.7e308, float("inf"), float("nan"), -1.0])
+def test_a_figure_that_could_not_be_written_again_is_refused(figure: float) -> None:
+    data = codec.encode(report(told(NEAR, _RAW)))
+    single = bytes([7, 0b00_1_010_01, 0b000_011_00, 3]) + struct.pack("!f", 0.0)
+    double = bytes([7, 0b00_1_011_01, 0b000_011_00, 3]) + struct.pack("!d", figure)
+    with pytest.raises(CodecError, match=r"service_time_s is .*, which no 4 octets hold"):
+        codec.decode(data.replace(single, double))
+
+
+def test_no_message_is_larger_than_one_that_is_written() -> None:
+    largest = codec.encode(report()) + bytes(2000)
+    with pytest.raises(CodecError, match=r"2.* bytes; at most 1400"):
+        codec.decode(largest)
+
+
+def test_a_withdrawal_fits_a_packet_whatever_the_name_of_its_site() -> None:
+    bindings = tuple(Withdrawn(D_SID6, FAR6 + number, Cause.DIED) for number in range(MOST_WITHDRAWN))
+    withdrawal = Withdrawal("x" * 255, 1, 2.0, bindings)
+    assert codec.decode(codec.encode(withdrawal)) == withdrawal
+
+
+def test_a_flow_is_not_bound_for_ever() -> None:
+    data = codec.encode(Assignment("east", 1, 2.0, flow(), NEAR, "east", 30))
+    assert data.count(struct.pack("!H", 30)) == 1
+    with pytest.raises(CodecError, match="an idle timeout of 0 s"):
+        codec.decode(data.replace(struct.pack("!H", 30), bytes(2)))
 
 
 def test_a_site_name_has_at_most_255_bytes() -> None:

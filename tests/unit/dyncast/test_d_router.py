@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from testbed.dyncast.actions import (
@@ -19,12 +21,12 @@ from testbed.dyncast.actions import (
 from testbed.dyncast.events import Decided, MetricsReceived
 from testbed.dyncast.messages import codec
 from testbed.dyncast.messages.reports import Probe
-from testbed.dyncast.metrics.levels import RawMetrics
+from testbed.dyncast.metrics.levels import RawMetrics, State
 from testbed.dyncast.nodes.d_router import DRouter
 from testbed.dyncast.nodes.d_router_config import Peer
 from testbed.dyncast.policies import Candidate
 from testbed.net.addresses import Address
-from testbed.net.flow_key import THREE_TUPLE, UDP
+from testbed.net.flow_key import FIVE_TUPLE, THREE_TUPLE, UDP
 from tests.dyncast_samples import (
     CLIENT,
     CLIENT6,
@@ -158,6 +160,23 @@ def test_protocols_without_ports_are_steered_too() -> None:
     assert only(router.on_packet(flow(None, proto=1), now_s=1), ForwardPacket).entry.d_bid == NEAR
 
 
+def test_an_instance_s_own_call_is_served_by_another() -> None:
+    router = informed(d_router(service(policy="closest")))
+    assert only(router.on_packet(flow(src=CLIENT), now_s=1), InstallAffinity).entry.d_bid == NEAR
+    assert only(router.on_packet(flow(src=NEAR), now_s=1), InstallAffinity).entry.d_bid == FAR
+
+
+@pytest.mark.parametrize("fields", [FIVE_TUPLE, ("dst", "proto")], ids=["5-tuple", "no source"])
+def test_an_own_call_that_nobody_else_could_serve_is_refused_and_counted(fields: tuple[str, ...]) -> None:
+    router = d_router(service(flow_fields=fields))
+    router.on_message(report_bytes(HERE, 1, 0, told(NEAR, _RAW)), NEAR, 0)
+    assert router.on_packet(flow(src=NEAR), now_s=1) == [RefusePacket("hairpin")]
+    router.on_packet(flow(src=CLIENT), now_s=1)  # which binds the flow, where the source is no part of it
+    assert router.on_packet(flow(src=NEAR), now_s=1) == [RefusePacket("hairpin")]
+    assert router.counters["refused_hairpin"] == 2
+    assert router.keeper.on_fragment(flow(src=NEAR)) is None
+
+
 def test_two_services_of_one_instance_do_not_cross_on_the_way_home() -> None:
     other_d_sid = D_SID + 1
     router = d_router(service(), service(name="store", d_sids=(other_d_sid,)), peers=())
@@ -257,8 +276,38 @@ def test_the_site_s_own_reports_are_passed_on_as_they_are_and_those_of_others_ar
     router = d_router(peers=(PEER, third))
     own = report_bytes(HERE, 1, 0, told(NEAR, _RAW))
     sent = of_kind(router.on_message(own, NEAR, 0), SendMessage)
-    assert sent == [SendMessage(peer.address, own, "report") for peer in (PEER, third)]
+    assert sent == [SendMessage(peer.address, own, "report", is_deferrable=True) for peer in (PEER, third)]
     assert of_kind(router.on_message(report_bytes(THERE, 1, 0, told(FAR, _RAW)), FAR, 0), SendMessage) == []
+
+
+@pytest.mark.parametrize("state", [State.DOWN, State.DRAINING])
+def test_a_report_of_an_instance_that_is_not_up_is_not_deferrable(state: State) -> None:
+    """Flows break by it, or flow entries change."""
+    own = report_bytes(HERE, 1, 0, told(NEAR, _RAW), replace(told(NEAR + 1, _RAW), state=state))
+    (sent,) = of_kind(d_router().on_message(own, NEAR, 0), SendMessage)
+    assert not sent.is_deferrable
+
+
+def test_a_report_by_which_the_switch_binds_is_not_deferrable() -> None:
+    router = d_router(service(affinity_mode="datapath"))
+    (sent,) = of_kind(router.on_message(report_bytes(HERE, 1, 0, told(NEAR, _RAW)), NEAR, 0), SendMessage)
+    assert not sent.is_deferrable
+
+
+def test_who_listens_besides_the_peers_gets_no_deferrable_report() -> None:
+    """It may have no other socket than the one that all else goes through."""
+    router = d_router(listeners=(FAR,))
+    sent = of_kind(router.on_message(report_bytes(HERE, 1, 0, told(NEAR, _RAW)), NEAR, 0), SendMessage)
+    assert {(message.to, message.is_deferrable) for message in sent} == {(PEER.address, True), (FAR, False)}
+
+
+def test_a_report_counts_from_when_it_came() -> None:
+    router = d_router()
+    outputs = router.on_message(report_bytes(THERE, 1, 4.9, told(FAR, _RAW)), FAR, 5.2, arrived_s=5.0)
+    assert only(outputs, MetricsReceived).time_s == 5.0
+    known = router.bindings.get(D_SID, FAR)
+    assert known is not None
+    assert (known.measured_s, known.received_s) == (4.9, 5.0)
 
 
 def test_reports_do_not_loop() -> None:
@@ -372,7 +421,7 @@ def test_replies_tell_the_round_trip_time_that_decisions_use() -> None:
     assert far.path_cost_ms == 20
 
 
-@pytest.mark.parametrize("reply", [Probe("south", 1, 100, is_reply=True), Probe(THERE, 1, 200, is_reply=True)])
+@pytest.mark.parametrize("reply", [Probe("south", 1, 100, is_reply=True), Probe(THERE, 1, 101.5, is_reply=True)])
 def test_replies_that_cannot_be_are_counted_and_change_nothing(reply: Probe) -> None:
     router = d_router()
     assert router.on_message(codec.encode(reply), PEER.address, 101) == []

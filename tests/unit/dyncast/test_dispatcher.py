@@ -17,6 +17,7 @@ from testbed.dyncast.actions import (
     RequestSelection,
     ReturnPacket,
     SendMessage,
+    TrackReverseFlows,
     TrackUplink,
 )
 from testbed.dyncast.affinity.table import HeldFlow
@@ -27,6 +28,7 @@ from testbed.dyncast.messages.dispatch_messages import Assignment, Cause, Withdr
 from testbed.dyncast.messages.reports import Probe
 from testbed.dyncast.metrics.levels import RawMetrics
 from testbed.dyncast.nodes.inspection import SECTIONS, page
+from testbed.net.addresses import Address
 from testbed.net.flow_key import THREE_TUPLE, UDP
 from tests.dispatcher_samples import ADDRESS, CLIENT_PORT, DISPATCHER, NODE_ADDRESS, SHARED, UPLINK, Wire
 from tests.dispatcher_samples import cfn_node as node
@@ -119,6 +121,15 @@ def test_a_flow_is_identified_as_its_service_says(tells: str) -> None:
     network.settle(1)
     network.client_sends(flow(40001), 1)
     assert network.reached == {of.identifier(flow()): [NEAR, NEAR]}
+
+
+@pytest.mark.parametrize("dst", [D_SID, NEAR], ids=["refused", "selected"])
+def test_a_dispatcher_that_gets_messages_obeys_no_packet_that_comes_back(dst: Address) -> None:
+    dispatcher = home(tells="explicit")
+    dispatcher.on_packet(flow(), 1, CLIENT_PORT)
+    assert dispatcher.on_packet(flow()._replace(dst=dst), 1, UPLINK) == [DropPacket("returned_unasked")]
+    assert (len(dispatcher.affinity), dispatcher.counters["dropped_returned_unasked"]) == (0, 1)
+    assert dispatcher.on_packet(flow(), 1, CLIENT_PORT) == [HoldPacket(flow())]  # the answer is awaited still
 
 
 def test_packets_that_come_up_although_the_flow_is_bound_follow_it() -> None:
@@ -304,7 +315,7 @@ def test_many_withdrawn_bindings_are_told_in_several_messages() -> None:
         cfn_node.on_message(report_bytes(THERE, sequence, 1, *bindings), FAR, 1)
     sent = [item for item in of_kind(cfn_node.on_timer(1), SendMessage) if item.kind == "withdrawal"]
     told_so = [codec.decode(item.data) for item in sent]
-    assert [len(item.bindings) for item in told_so if isinstance(item, Withdrawal)] == [40, 20]
+    assert [len(item.bindings) for item in told_so if isinstance(item, Withdrawal)] == [32, 28]
 
 
 def test_a_reset_ends_bindings_without_counting_them_as_lost() -> None:
@@ -324,6 +335,15 @@ def test_a_switch_is_told_to_bring_up_what_concerns_the_dispatcher(tells: str) -
     actions = home(tells=tells).on_switch_connected(0)
     assert of_kind(actions, InterceptService) == [InterceptService(D_SID), InterceptService(D_SID6)]
     assert only(actions, TrackUplink).brings_back == (tells == "implicit")
+
+
+def test_what_an_instance_sends_is_watched_from_the_first_binding_on() -> None:
+    dispatcher, actions = home(tells="implicit"), []
+    for now_s, port in ((0, 40000), (1, 40001)):
+        dispatcher.on_packet(flow(port), now_s, CLIENT_PORT)
+        actions.append(dispatcher.on_packet(flow(port, dst=NEAR), now_s + 0.1, UPLINK))
+    assert [of_kind(outputs, TrackReverseFlows) for outputs in actions] == [[TrackReverseFlows(NEAR)], []]
+    assert of_kind(dispatcher.on_switch_connected(2), TrackReverseFlows) == [TrackReverseFlows(NEAR)]
 
 
 def test_a_dispatcher_that_starts_again_goes_on_with_what_its_switch_holds() -> None:

@@ -112,7 +112,7 @@ def test_only_reports_of_known_sites_in_order_and_with_the_right_tag_are_believe
     [
         ({"ttl_s": 0.5}, "whole seconds"),
         ({"ttl_s": -1}, "whole seconds"),
-        ({"ttl_s": "long"}, "whole seconds"),
+        ({"ttl_s": "long"}, "must be a number, not 'long'"),
         ({"answers": "oracle"}, "one of closest, dyncast"),
         ({"answer": "closest"}, "answer"),
     ],

@@ -47,6 +47,30 @@ def test_an_ingress_hands_the_shares_to_a_switch_that_binds_flows_itself() -> No
     assert only(dead, SetWeights).shares == {FAR: 64}
 
 
+@pytest.mark.parametrize("mode", ["reactive", "datapath"])
+def test_an_instance_that_left_the_decision_gets_no_more_flows(mode: str) -> None:
+    router = follower(services=(service(affinity_mode=mode),))
+    hears(router, decision(1, 100.0, share(NEAR, WHOLE // 2), share(FAR, WHOLE // 2)), 100.0)
+    assert {item.candidate.d_bid for item in router.weighed(D_SID, 100.05)} == {NEAR, FAR}
+    hears(
+        router, decision(1000, 100.06, share(NEAR, WHOLE)), 100.06
+    )  # the controller restarted and FAR's agent is silent
+    assert chosen(router, 100.06) == {NEAR: 200}
+
+
+def test_an_ingress_follows_the_controller_whatever_the_policy() -> None:
+    router = follower(services=(service(policy="oracle"),))
+    hears(router, decision(1, 100.0, share(NEAR, WHOLE), share(FAR, 0)), 100.0)
+    assert chosen(router, 100.0) == {NEAR: 200}
+
+
+def test_shares_of_unknown_services_and_sites_are_not_kept() -> None:
+    router = follower()
+    unknown = replace(share(FAR + 1, WHOLE), d_sid=D_SID + 1)
+    hears(router, decision(1, 100.0, share(FAR, WHOLE, egress="nowhere"), unknown, share(NEAR, WHOLE)), 100.0)
+    assert [binding.d_bid for binding in router.bindings.all()] == [NEAR]
+
+
 def test_a_decision_tells_the_age_of_the_metrics_behind_it() -> None:
     router = follower()
     actions = hears(router, decision(1, 100.0, share(FAR, WHOLE, measured_s=99.25)), 100.125)

@@ -53,11 +53,20 @@ def hybrid_ingress() -> DRouter:
     return router
 
 
+def test_loads_of_unknown_services_are_not_handed_out() -> None:
+    router = d_router(control=HYBRID, site=THERE, peers=(INGRESS,))
+    router.on_timer(99.9)
+    unknown = replace(load(NEAR, 3, 100.0), d_sid=D_SID + 1)
+    hears(router, Loads(HERE, 1, 100.0, (unknown,), by_agent=True), 100.0)
+    assert sent(router.on_timer(101.0), "loads") == []
+    assert router.counters["loads_not_kept"] == 1
+
+
 def test_slow_metrics_have_no_sessions_in_them_and_are_passed_on_to_all() -> None:
     router = d_router(control=HYBRID)
     data = slow(HERE, 1, 100.0, NEAR, replace(RAW, sessions=7, queue_length=3, utilisation=0.7))
     actions = router.on_message(data, NEAR, 100.0)
-    assert of_kind(actions, SendMessage) == [SendMessage(PEER.address, data, "report")]
+    assert of_kind(actions, SendMessage) == [SendMessage(PEER.address, data, "report", is_deferrable=True)]
     binding = router.bindings.get(D_SID, NEAR)
     assert binding is not None
     assert binding.raw == RAW

@@ -31,6 +31,8 @@ def test_what_follows_from_the_fields() -> None:
         {"workers": 1, "service_time_s": math.inf},
         {"workers": 1, "memory_bytes": -1},
         {"workers": 1, "cpu_utilisation": -0.1},
+        {"workers": 1, "utilisation": 1.01},
+        {"workers": 1, "cpu_utilisation": 1.01},
         {"workers": 1, "capacity_per_s": math.nan},
         {"workers": 1, "throughput_bps": math.inf},
     ],

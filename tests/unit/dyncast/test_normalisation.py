@@ -39,7 +39,7 @@ def test_sigmoid_is_half_at_its_midpoint_and_survives_extremes() -> None:
     assert sigmoid(-1e300, 0, 1) == pytest.approx(0)
 
 
-@pytest.mark.parametrize(("utilisation", "score"), [(0.0, 10), (0.31, 7), (1.0, 0), (1.7, 0)])
+@pytest.mark.parametrize(("utilisation", "score"), [(0.0, 10), (0.31, 7), (1.0, 0)])
 def test_compute_score_is_the_idle_share(utilisation: float, score: int) -> None:
     assert DEFAULT.scores(RawMetrics(4, utilisation=utilisation)).computing == score
 

@@ -34,8 +34,12 @@ def best(policy: str, candidates: list[Candidate], **parameters: float) -> set[A
 def test_a_policy_that_is_none_is_refused_with_those_there_are() -> None:
     with pytest.raises(ValueError, match=r"unknown policy 'nearest'; there are: closest, dyncast, .*round_robin"):
         policies.create("nearest")
-    with pytest.raises(ValueError, match=r"policy 'dyncast': .*penalty"):
+    with pytest.raises(ValueError, match=r"dyncast.penalty: there is no such parameter; there are: refusal_penalty_ms"):
         policies.create("dyncast", penalty=3)
+    with pytest.raises(ValueError, match=r"closest.site: there is no such parameter; it takes none"):
+        policies.create("closest", site="west")
+    with pytest.raises(ValueError, match=r"dyncast.refusal_penalty_ms: must be a number, not 'west'"):
+        policies.create("dyncast", refusal_penalty_ms="west")
     for penalty in (-1.0, math.inf, math.nan):
         with pytest.raises(ValueError, match=f"refusal_penalty_ms must be >= 0 and finite, not {penalty}"):
             policies.create("dyncast", refusal_penalty_ms=penalty)

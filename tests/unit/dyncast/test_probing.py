@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from ipaddress import ip_address
 from random import Random
 
 import pytest
 
-from testbed.dyncast.actions import SendMessage
+from testbed.dyncast.actions import Action, SendMessage
 from testbed.dyncast.events import Noticed
 from testbed.dyncast.messages import codec
 from testbed.dyncast.messages.reports import Probe
 from testbed.dyncast.nodes.d_router import DRouter
 from testbed.dyncast.nodes.d_router_config import DRouterConfig, Peer
+from testbed.net.addresses import Address
 
 EAST, WEST, SOUTH = ip_address("10.1.0.1"), ip_address("10.2.0.1"), ip_address("10.3.0.1")
 
@@ -109,6 +111,7 @@ def test_what_a_probe_waited_at_either_end_is_not_the_path(answered: DRouter) ->
     other = DRouter(DRouterConfig("west", (), (Peer("east", EAST, 10.0),)), Random(1))
     (answer,) = other.on_message(probe, EAST, 2.17, arrived_s=2.02)
     assert isinstance(answer, SendMessage)
+    assert answer.is_deferrable
     answered.on_message(answer.data, WEST, 2.37, arrived_s=2.19)
     assert list(answered.paths["west"]._recent_s)[-1] == pytest.approx(0.04)
 
@@ -120,3 +123,80 @@ def test_an_answer_that_claims_to_have_waited_longer_than_it_was_away_is_not_bel
     answered.on_message(codec.encode(answer), WEST, 2.5)
     assert answered.paths["west"].replies == 1
     assert answered.counters["probes_unexpected"] == 1
+
+
+def _passed_on(messages: list[Action], source: Address, others: dict[str, DRouter], now_s: float) -> int:
+    """Have messages arrive at once, and what is sent about them; return how many they were."""
+    count = 0
+    for message in messages:
+        if isinstance(message, SendMessage):
+            node = others[str(message.to)]
+            count += 1 + _passed_on(list(node.on_message(message.data, source, now_s)), message.to, others, now_s)
+    return count
+
+
+def _pair(phase_s: float, seconds: int, *, east_ends_s: float = math.inf) -> tuple[DRouter, DRouter, list[int]]:
+    """Two D-Routers that began so far apart; returns them, and how many messages there were each second."""
+    east = DRouter(DRouterConfig("east", (), (Peer("west", WEST, 10.0),)), Random(1))
+    west = DRouter(DRouterConfig("west", (), (Peer("east", EAST, 10.0),)), Random(1))
+    messages = [0] * seconds
+    for tick in range(100 * seconds):
+        now_s = tick / 100
+        alive = {str(EAST): east, str(WEST): west} if now_s < east_ends_s else {str(WEST): west}
+        for address, node, begin_s in ((EAST, east, 0.0), (WEST, west, phase_s)):
+            if str(address) in alive and now_s >= begin_s and now_s >= node.next_timer_s():
+                sent = [item for item in node.on_timer(now_s) if isinstance(item, SendMessage)]
+                if str(EAST) in alive:
+                    messages[tick // 100] += _passed_on(sent, address, alive, now_s)
+    return east, west, messages
+
+
+@pytest.mark.parametrize("phase_s", [0.0, 0.07, 0.3, 0.5, 0.77, 0.99])
+def test_three_messages_in_an_interval_measure_a_path_from_both_ends(phase_s: float) -> None:
+    east, west, messages = _pair(phase_s, 20)
+    assert set(messages[3:]) == {3}
+    for path in (east.paths["west"], west.paths["east"]):
+        assert path.probes_sent == path.replies
+        assert path.replies >= 18
+
+
+@pytest.mark.parametrize("phase_s", [0.0, 0.07, 0.3, 0.5, 0.77, 0.99])
+@pytest.mark.parametrize("ends_s", [10.05, 10.35, 10.6, 10.95])
+def test_an_end_that_nobody_probes_any_more_probes_by_itself_as_often(phase_s: float, ends_s: float) -> None:
+    _, west, _ = _pair(phase_s, 16, east_ends_s=ends_s)
+    path = west.paths["east"]
+    assert path.answered_s is not None
+    assert path.answered_s > ends_s - 1.2
+    assert path.unanswered >= 5
+
+
+def test_an_answer_that_probes_is_answered_with_its_own_time_and_says_for_how_long_it_lay(answered: DRouter) -> None:
+    probe = codec.decode(_probes(answered, 2.0)[str(WEST)])
+    assert isinstance(probe, Probe)
+    asking = Probe("west", probe.sequence, probe.sent_s, is_reply=True, held_s=0.1, asked_s=7.5, asked_sequence=99)
+    (answer,) = answered.on_message(codec.encode(asking), WEST, 2.37, arrived_s=2.12)
+    assert isinstance(answer, SendMessage)
+    assert (answer.to, answer.kind) == (WEST, "probe_reply")
+    assert codec.decode(answer.data) == Probe("east", 99, 7.5, is_reply=True, held_s=pytest.approx(0.25))
+    assert list(answered.paths["west"]._recent_s)[-1] == pytest.approx(0.02)
+
+
+def test_who_was_probed_a_moment_ago_or_asks_from_elsewhere_is_answered_and_not_probed(answered: DRouter) -> None:
+    probes = {"elsewhere": (SOUTH, 1.8), "a moment ago": (WEST, 1.3), "about time": (WEST, 1.8)}
+    asked = {}
+    for name, (source, now_s) in probes.items():
+        (answer,) = answered.on_message(codec.encode(Probe("west", 1, now_s)), source, now_s)
+        assert isinstance(answer, SendMessage)
+        message = codec.decode(answer.data)
+        assert isinstance(message, Probe)
+        asked[name] = message.asked_s
+    assert asked == {"elsewhere": None, "a moment ago": None, "about time": 1.8}
+    assert answered.paths["west"].probes_sent == 2
+
+
+def test_an_answer_that_probes_may_come_back_too(answered: DRouter) -> None:
+    (answer,) = answered.on_message(codec.encode(Probe("west", 1, 1.7)), WEST, 1.8)
+    assert isinstance(answer, SendMessage)
+    answered.on_returned(answer.data, WEST, 1.83)
+    assert answered.paths["west"].is_silent
+    assert list(answered.paths["west"]._recent_s)[-1] == pytest.approx(0.03)

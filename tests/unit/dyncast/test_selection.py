@@ -42,7 +42,7 @@ class Site:
         of = tuple(report_of(D_SID, d_bid, state, raw) for d_bid, raw in raws.items())
         assert self.bindings.apply(Report(site, self._sequence, now_s, of), now_s)
         for d_bid in sessions:
-            self.selection.on_told(d_bid)
+            self.selection.on_reported(d_bid)
 
     def choose(self, now_s: float, *barred: Address) -> Choice:
         choice = self.selection.choose(now_s, lambda d_bid: d_bid in barred)

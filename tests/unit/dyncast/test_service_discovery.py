@@ -106,8 +106,8 @@ def test_what_cannot_be_learnt_is_counted() -> None:
     tell(router, 0.1, 2, told())
     tell(router, 0.2, 1, told(FAR, offer=replace(_OFFER, affinity_timeout_s=5)), site=THERE)
     assert router.services[D_SID].affinity_timeout_s == 77  # the first word holds
-    counted = {kind: router.counters[kind] for kind in ("d_sids_outside_ranges", "offers_unusable")}
-    assert counted == {"d_sids_outside_ranges": 1, "offers_unusable": 1}
+    counted = {kind: router.counters[kind] for kind in ("bindings_not_kept", "offers_unusable")}
+    assert counted == {"bindings_not_kept": 1, "offers_unusable": 1}
     assert router.counters["offers_conflicting"] == 1
 
 
@@ -190,7 +190,7 @@ def test_d_routers_are_told_of_ranges_and_a_policy_and_d_mas_of_their_services(t
     services["render"]["affinity"] = {"fields": ["src", "dst", "proto"], "timeout_s": 9}
     plan = small_plan(**_learnt(services=services, policy="weighted"))
     control = process_configs.control(
-        plan, "east", tmp_path, datapath_id=1, openflow_port=6653, uplink_port=1, in_band_fd=3,
+        plan, "east", tmp_path, datapath_id=1, openflow_fd=9, uplink_port=1, in_band_fd=3,
         switch=SWITCH, zones={},
     )  # fmt: skip
     assert (control.services, control.learnt_policy) == ((), "weighted")

@@ -144,10 +144,10 @@ def _woken(prober: Prober, until_s: float) -> list[tuple[float, set[object]]]:
 def test_probes_go_to_all_at_first_and_then_in_turns_spread_over_the_interval() -> None:
     woken = _woken(_prober(20), 10.0)
     assert len(woken[0][1]) == 20
-    assert max(len(probed) for _, probed in woken[1:]) == 4
+    assert max(len(probed) for _, probed in woken[1:]) == 7
     counts = {address: sum(address in probed for _, probed in woken[1:]) for address in woken[0][1]}
     assert set(counts.values()) <= {9, 10}
-    assert len(woken) <= 1 + 5 * 10
+    assert len(woken) <= 1 + 3 * 10
 
 
 def test_few_peers_are_probed_one_by_one_and_at_the_interval_each() -> None:
@@ -160,4 +160,4 @@ def test_who_was_held_up_probes_each_path_once() -> None:
     prober = _prober(5)
     prober.on_timer(0.0)
     assert len(prober.on_timer(60.0)) == 5
-    assert 60.0 < prober.next_timer_s() <= 60.2
+    assert 60.0 < prober.next_timer_s() <= 60.34

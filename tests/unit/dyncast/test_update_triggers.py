@@ -9,7 +9,7 @@ import pytest
 from testbed.dyncast.messages.reports import BindingReport, report_of
 from testbed.dyncast.metric_agent.conditions import Band, Threshold
 from testbed.dyncast.metric_agent.dampening import Dampening, FigureOfMerit
-from testbed.dyncast.metric_agent.update_triggers import Telling, UpdateTrigger
+from testbed.dyncast.metric_agent.update_triggers import Reporting, UpdateTrigger
 from testbed.dyncast.metrics.levels import RawMetrics, State
 from tests.dyncast_samples import D_SID, NEAR
 
@@ -36,7 +36,7 @@ class Told:
     """What an agent that looks at one binding at given times would tell; refreshes begin at 0."""
 
     def __init__(self, trigger: Threshold | Band | None = None, dampening: Dampening | None = None) -> None:
-        self.trigger = UpdateTrigger(Telling(_LONG_S, trigger, dampening=dampening))
+        self.trigger = UpdateTrigger(Reporting(_LONG_S, trigger, dampening=dampening))
 
     def see(self, seen: BindingReport, now_s: float) -> str:
         self.trigger.observe(seen, now_s)
@@ -203,7 +203,7 @@ def test_a_figure_of_merit_halves_each_half_life_and_has_a_ceiling() -> None:
         (lambda: Dampening(10, 1, 1, 40), "reuse must be > 0 and below suppress"),
         (lambda: Dampening(0, 3, 1, 40), "half_life_s must be > 0"),
         (lambda: Dampening(10, 4, 1, 20), "max_suppress_s must be above 20 s, the time from suppress to reuse"),
-        (lambda: Telling(0), "refresh_s must be > 0 and finite, not 0"),
+        (lambda: Reporting(0), "refresh_s must be > 0 and finite, not 0"),
     ],
 )
 def test_what_makes_no_sense_is_refused(make: Any, message: str) -> None:

@@ -24,7 +24,7 @@ _KEYS = {_ROUTER: b"r" * 32, _AGENT: b"a" * 32}
 
 def control_config(plan: Plan, folder: Path, keys_folder: Path | None = None) -> ControlConfig:
     return process_configs.control(
-        plan, "east", folder, datapath_id=1, openflow_port=6653, uplink_port=1, in_band_fd=3,
+        plan, "east", folder, datapath_id=1, openflow_fd=9, uplink_port=1, in_band_fd=3,
         switch=SWITCH, zones={},
         inspection_socket="x", keys_folder=keys_folder,
     )  # fmt: skip

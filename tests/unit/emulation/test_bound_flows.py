@@ -12,7 +12,7 @@ from testbed.emulation.inspection import bound_flows
 from testbed.emulation.inspection.bound_flows import BoundFlow
 from testbed.linux.ovs_conntrack import Connection
 
-_POOL = " cookie=0xd3a90000000000, duration=9.9s, table="
+_GROUP = " cookie=0xd3a90000000000, duration=9.9s, table="
 _OF_D_ROUTER = (
     " cookie=0xd1000000000001, duration=0.046s, table=0, n_packets=4, n_bytes=288, priority=205,tcp,"
     "nw_src=10.2.0.10,nw_dst=10.1.0.10,tp_src=80,tp_dst=40000 actions=set_field:203.0.113.12->ip_src,NORMAL",
@@ -28,15 +28,15 @@ _TUNNELLED = (
     "actions=dec_ttl,set_field:02:00:01:00:00:02->eth_dst,output:9",
 )
 _LEARNING = (
-    f"{_POOL}0, n_packets=0, n_bytes=0, priority=100,ipv6,ipv6_dst=fd00:5::12 actions=set_field:0x6->reg5,"
+    f"{_GROUP}0, n_packets=0, n_bytes=0, priority=100,ipv6,ipv6_dst=fd00:5::12 actions=set_field:0x6->reg5,"
     "ct(table=1,zone=39150,nat)",
-    f"{_POOL}8, n_packets=7, n_bytes=590, priority=50,ipv6,reg5=0x6 actions=learn(table=2)",
+    f"{_GROUP}8, n_packets=7, n_bytes=590, priority=50,ipv6,reg5=0x6 actions=learn(table=2)",
     " cookie=0xd6000000000006, duration=0.038s, table=2, n_packets=0, n_bytes=0, hard_timeout=600, priority=100,tcp6,"
     "reg5=0x6,ipv6_src=fd00:d:1::a actions=load:0xa->NXM_NX_XXREG0[0..63],"
     "load:0xfd00000d00020000->NXM_NX_XXREG0[64..127]",
 )
 _TRACKING = (
-    f"{_POOL}0, n_packets=0, n_bytes=0, priority=100,ip,nw_dst=203.0.113.10 actions=set_field:0x1->reg5,"
+    f"{_GROUP}0, n_packets=0, n_bytes=0, priority=100,ip,nw_dst=203.0.113.10 actions=set_field:0x1->reg5,"
     "ct(table=1,zone=39148,nat)",
 )
 
@@ -46,7 +46,7 @@ class Tracked:
 
     def connections(self, zone: int) -> Iterator[Connection]:
         client, d_sid, d_bid = map(ip_address, ("10.1.0.10", "203.0.113.10", "10.3.0.10"))
-        assert zone == 39148, "the connections of a pool that learns are only parts of flows"
+        assert zone == 39148, "the connections of a group that learns are only parts of flows"
         yield Connection("udp", client, d_sid, 5000, 5004, d_bid, 29, 90)
 
 

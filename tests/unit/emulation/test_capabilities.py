@@ -47,12 +47,12 @@ def test_what_is_asked_for_is_taken() -> None:
 @pytest.mark.parametrize(
     ("without", "wanted", "message"),
     [
-        (("root",), {}, "^root is missing: about root; mend it with: apt-get install -y root$"),
-        (("netem",), {"link": "netem"}, "^netem is missing: about netem; mend it with: apt-get install -y netem$"),
+        (("root",), {}, "^root is missing: about root; remedy: apt-get install -y root$"),
+        (("netem",), {"link": "netem"}, "^netem is missing: about netem; remedy: apt-get install -y netem$"),
         (("datapath_system",), {"datapath": "system"}, "^datapath_system is missing"),
         (("netem", "tap"), {}, "^tap is missing"),
         (("datapath_system", "datapath_netdev"), {}, "^datapath_netdev is missing"),
-        (("vxlan",), {"tunnels": True}, "^vxlan is missing: about vxlan; mend it with: apt-get install -y vxlan$"),
+        (("vxlan",), {"tunnels": True}, "^vxlan is missing: about vxlan; remedy: apt-get install -y vxlan$"),
         ((), {"link": "wire"}, "no link backend 'wire'; there are: netem, relay"),
     ],
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from testbed.emulation.links.link_measure import MeasuredDirection
-from testbed.emulation.machine.self_test import judge, link_problems
+from testbed.emulation.machine.self_test import assess, link_problems
 from topologies.spec import LinkSpec
 
 _SPEC = LinkSpec(delay_ms=10, loss_percent=3, rate_mbps=5)
@@ -13,11 +13,11 @@ _SPEC = LinkSpec(delay_ms=10, loss_percent=3, rate_mbps=5)
 
 @pytest.mark.parametrize(("least_ms", "median_ms"), [(20.0, 20.0), (20.1, 20.4), (21.9, 21.9), (20.3, 29.0)])
 def test_true_delays_and_a_working_tcp_are_healthy(least_ms: float, median_ms: float) -> None:
-    assert list(judge(least_ms, median_ms, 50, 50, 400.0)) == []
+    assert list(assess(least_ms, median_ms, 50, 50, 400.0)) == []
 
 
 def test_a_machine_that_has_no_time_is_not_ready_though_its_fastest_round_trip_is_true() -> None:
-    (problem,) = judge(20.1, 35.0, 50, 50, 400.0)
+    (problem,) = assess(20.1, 35.0, 50, 50, 400.0)
     assert problem.startswith("half of the round trips take more than 35.00 ms")
 
 
@@ -32,7 +32,7 @@ def test_a_machine_that_has_no_time_is_not_ready_though_its_fastest_round_trip_i
     ],
 )
 def test_each_ailment_is_named(rtt_ms: float | None, received: int, tcp_mbps: float, words: list[str]) -> None:
-    problems = list(judge(rtt_ms, rtt_ms, 50, received, tcp_mbps))
+    problems = list(assess(rtt_ms, rtt_ms, 50, received, tcp_mbps))
     assert len(problems) == len(words)
     for problem, expected in zip(problems, words, strict=True):
         assert expected in problem

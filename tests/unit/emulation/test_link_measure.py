@@ -15,7 +15,9 @@ from testbed.emulation.links.link_measure import (
     chance_of_losses,
     frame_ms,
     train_frames,
+    train_rate_mbps,
 )
+from testbed.emulation.relay.impairment import Impairment, LinkDirection
 from topologies.spec import LinkSpec
 
 
@@ -69,6 +71,41 @@ def test_usual_rates_are_measured_and_what_is_too_fast_for_a_clock_is_not() -> N
         assert train_frames(LinkSpec(rate_mbps=rate_mbps)), rate_mbps
     for spec in (LinkSpec(delay_ms=1), LinkSpec(rate_mbps=10_000), LinkSpec(rate_mbps=5, queue_packets=1)):
         assert train_frames(spec) == 0
+
+
+def _trains(
+    true: Impairment, frames: int, rng: Random, *, first_late_ms: float = 0, late_ms: float = 0
+) -> list[list[float]]:
+    """Three trains over a link, each sent at once; the machine holds up its first frames, and each a little."""
+    trains = []
+    for _ in range(3):
+        link, held_ms = LinkDirection(true), 0.0
+        arrivals = [link.arrive(0.0, TRAIN_FRAME_BYTES, rng) for _ in range(frames)]
+        due_ms = [1e3 * due_s for due_s in arrivals if isinstance(due_s, float)]
+        held_ms = due_ms[0] + first_late_ms * (0.5 + rng.random() / 2)
+        trains.append([max(held_ms, each_ms) + rng.expovariate(1) * late_ms for each_ms in due_ms])
+    return trains
+
+
+@given(st.floats(0.1, 500), st.integers(0, 1000))
+def test_the_rate_of_a_link_is_exact_whatever_it_loses(rate_mbps: float, seed: int) -> None:
+    true = Impairment(delay_ms=10, loss_percent=10, rate_mbps=rate_mbps)
+    measured = train_rate_mbps(_trains(true, 30, Random(seed)))
+    assert measured == pytest.approx(rate_mbps, rel=1e-6)
+
+
+@pytest.mark.parametrize("share", [1.0, 0.9, 0.8, 1.1])
+def test_a_slow_machine_changes_the_rate_by_few_percent_in_either_case(share: float) -> None:
+    frames, rng = train_frames(LinkSpec(rate_mbps=5)), Random(1)
+    true = Impairment(delay_ms=10, loss_percent=3, rate_mbps=5 * share)
+    for _ in range(200):
+        measured = train_rate_mbps(_trains(true, frames, rng, first_late_ms=6, late_ms=0.5))
+        assert measured == pytest.approx(5 * share, rel=0.05)
+
+
+def test_a_rate_takes_two_frames_of_one_train() -> None:
+    assert train_rate_mbps([]) is train_rate_mbps([[], [4.0]]) is None
+    assert train_rate_mbps([[], [4.0], [9.0, 7.0]]) == pytest.approx(TRAIN_FRAME_BYTES * 8 / 2e3)
 
 
 @given(st.integers(1, 5000), st.floats(0.001, 0.5), st.floats(0, 1))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
+import secrets
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from testbed.emulation import run_tag
+from testbed.emulation.run_owner import Life, RunOwner
 from testbed.emulation.run_tag import RunTag, RunTagError
 
 
@@ -40,31 +39,47 @@ def test_a_claim_is_registered_with_its_live_owner(tmp_path: Path) -> None:
     tag = run_tag.claim("abilene", register=tmp_path)
     registration = run_tag.registrations(tmp_path)[tag]
     assert registration is not None
-    assert (registration.pid, registration.scenario) == (os.getpid(), "abilene")
-    assert registration.owner_is_alive
+    assert (registration.owner, registration.scenario) == (RunOwner.this_process(), "abilene")
+    assert registration.owner.life(tag.value) is Life.ALIVE
     assert run_tag.release(tag, register=tmp_path)
     assert not run_tag.release(tag, register=tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_taken_tag_is_not_given_again(tmp_path: Path) -> None:
-    first = run_tag.claim("one", register=tmp_path, draw=lambda: "00aa")
-    draws: Iterator[str] = iter(["00aa", "00aa", "00ab"])
+@pytest.fixture
+def drawn() -> str:  # other tests at the same time draw others: a sign is seen in the whole network namespace
+    return secrets.token_hex(2)
+
+
+def test_a_taken_tag_is_not_assigned_again(tmp_path: Path, drawn: str) -> None:
+    first = run_tag.claim("one", register=tmp_path, draw=lambda: drawn)
+    draws: Iterator[str] = iter([drawn, drawn, *(secrets.token_hex(2) for _ in range(100))])
     second = run_tag.claim("two", register=tmp_path, draw=lambda: next(draws))
-    assert (first, second) == (RunTag("00aa"), RunTag("00ab"))
+    assert first == RunTag(drawn) != second
     registration = run_tag.registrations(tmp_path)[first]
     assert registration is not None and registration.scenario == "one"
 
 
-def test_no_free_tag_is_an_error_that_names_the_way_out(tmp_path: Path) -> None:
-    run_tag.claim("one", register=tmp_path, draw=lambda: "00aa")
+def test_a_tag_is_held_by_one_run_in_the_network_namespace_whatever_registers_there_are(
+    tmp_path: Path, drawn: str
+) -> None:
+    tag = run_tag.claim("one", register=tmp_path / "a", draw=lambda: drawn)
     with pytest.raises(RunTagError, match="dyncast clean"):
-        run_tag.claim("two", register=tmp_path, draw=lambda: "00aa")
+        run_tag.claim("two", register=tmp_path / "b", draw=lambda: drawn)
+    run_tag.release(tag, register=tmp_path / "a")
+    assert run_tag.claim("two", register=tmp_path / "b", draw=lambda: drawn) == tag
+
+
+def test_no_free_tag_is_an_error_that_names_the_way_out(tmp_path: Path, drawn: str) -> None:
+    run_tag.claim("one", register=tmp_path, draw=lambda: drawn)
+    with pytest.raises(RunTagError, match="dyncast clean"):
+        run_tag.claim("two", register=tmp_path, draw=lambda: drawn)
 
 
 def test_threads_that_claim_at_once_get_different_tags(tmp_path: Path) -> None:
     tags: list[RunTag] = []
-    numbers = iter(range(1000))
+    first = secrets.randbelow(0xF000)
+    numbers = iter(range(3 * first, 3 * first + 1000))
     lock = threading.Lock()
 
     def draw() -> str:  # each value is drawn three times in a row, so that claims do meet
@@ -90,26 +105,6 @@ def test_a_register_that_cannot_be_written_is_one_clear_line(tmp_path: Path) -> 
         run_tag.claim("x", register=blocker / "register")
 
 
-@pytest.mark.parametrize(
-    "change",
-    [{"start_ticks": 1}, {"boot_id": "another boot"}, {"pid": 2**22 + 1}],
-    ids=["reused process id", "before a reboot", "no such process"],
-)
-def test_a_dead_owner_is_recognised(tmp_path: Path, change: dict[str, object]) -> None:
-    tag = run_tag.claim("x", register=tmp_path)
-    path = tmp_path / f"{tag}.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
-    registration = run_tag.registrations(tmp_path)[tag]
-    assert registration is not None and not registration.owner_is_alive
-
-
-def test_a_zombie_is_no_live_process() -> None:
-    child = subprocess.Popen(["true"])
-    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and is not yet collected
-    assert run_tag.start_ticks(child.pid) is None
-    child.wait()
-
-
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"tag": "00aa"}', '{"bridges": 3}'])
 def test_an_unreadable_registration_counts_as_dead(tmp_path: Path, content: str) -> None:
     (tmp_path / "00aa.json").write_text(content)
@@ -122,16 +117,18 @@ def test_bridges_are_noted_without_losing_the_owner(tmp_path: Path) -> None:
     run_tag.record_bridges(tag, [tag.bridge(0), tag.bridge(1)], register=tmp_path)
     registration = run_tag.registrations(tmp_path)[tag]
     assert registration is not None
-    assert registration.owner_is_alive
+    assert registration.owner == RunOwner.this_process()
     assert registration.bridges == (tag.bridge(0), tag.bridge(1))
 
 
 def test_half_written_files_of_dead_processes_go_and_those_of_live_ones_stay(tmp_path: Path) -> None:
-    live = tmp_path / f".{os.getpid()}-{run_tag.start_ticks(os.getpid())}-00.partial"
-    for path in (live, tmp_path / f".{os.getpid()}-1-00.partial"):
+    own = RunOwner.this_process()
+    live = tmp_path / f".{own.pid_namespace}-{own.pid}-{own.start_ticks}-00.partial"
+    elsewhere = tmp_path / f".{own.pid_namespace + 1}-{own.pid}-1-00.partial"
+    for path in (live, elsewhere, tmp_path / f".{own.pid_namespace}-{own.pid}-1-00.partial"):
         path.write_text("")
     run_tag.remove_partial_files(tmp_path)
-    assert list(tmp_path.iterdir()) == [live]
+    assert {*tmp_path.iterdir()} == {live, elsewhere}
 
 
 def test_a_tag_is_released_if_the_block_fails_and_kept_if_it_does_not(tmp_path: Path) -> None:

@@ -121,3 +121,8 @@ def test_bridges_are_one_transaction_with_the_run_s_mark(wiring: Wiring) -> None
     # Or Open vSwitch would delete the netem of the ports' links.
     assert arguments.count("type=linux-noop") == 2
     assert arguments.count("qos=@q0") == arguments.count("qos=@q1") == 1 + 3
+
+
+def test_ipv6_is_switched_on_in_every_node_whatever_new_namespaces_begin_with(wiring: Wiring) -> None:
+    for settings in wiring.kernel_settings.values():
+        assert settings["ipv6/conf/all/disable_ipv6"] == settings["ipv6/conf/default/disable_ipv6"] == 0

@@ -146,7 +146,7 @@ def test_an_instance_is_told_what_to_run_and_finds_its_files(tmp_path: Path) -> 
     assert (folder / "a.sh").read_text() == f"echo {web.name} {{port}} ${{HOME}}\n"
     config = command_configs.instance(made, echo, tmp_path, tmp_path / "logs")
     assert config.argv == ("cat", echo.d_bid, "/scenarios/x y")
-    assert config.told is not None and config.told.pointers["service_time_ms"].times == 1000
+    assert config.application is not None and config.application.pointers["service_time_ms"].times == 1000
     assert config.ready.expression is not None and config.ready.expression.search("well\nup and away")
 
 
@@ -217,7 +217,10 @@ def test_an_instance_that_runs_no_command_is_told_as_before(tmp_path: Path) -> N
         ({"argv": []}, "argv must be a list of strings"),
         ({"argv": ["sh", 3]}, r"argv\[1\] must be a string"),
         ({"port": 9100}, "port and admin_port are both 9100"),
-        ({"told": {"url": "http://x/", "pointers": {"colour": {"at": "/", "times": 1}}}}, "told.pointers.colour"),
+        (
+            {"application": {"url": "http://x/", "pointers": {"colour": {"at": "/", "times": 1}}}},
+            "application.pointers.colour",
+        ),
     ],
 )
 def test_a_process_that_is_told_nonsense_says_so(tmp_path: Path, change: dict[str, Any], words: str) -> None:

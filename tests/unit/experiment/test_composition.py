@@ -80,7 +80,7 @@ def test_a_scenario_without_services_is_good_if_another_system_has_work() -> Non
 
 
 def test_a_scenario_in_which_no_system_has_work_is_refused() -> None:
-    with pytest.raises(ScenarioError, match=r"bells.yaml: services: .* needs services or bells"):
+    with pytest.raises(ScenarioError, match=r"bells.yaml: services: .* needs services or functions or bells"):
         parse(_bare(), "bells.yaml")
 
 
@@ -99,7 +99,7 @@ def test_a_workload_is_of_the_kind_that_it_names() -> None:
 @pytest.mark.parametrize(
     ("workload", "words"),
     [
-        ({"kind": "rung"}, ["workloads[0]: kind must be one of flows, ring"]),
+        ({"kind": "rung"}, ["workloads[0]: kind must be one of flows, invoke, ring"]),
         ({"kind": "ring", "strks": 1}, ["workloads[0].strks: unknown key", "strokes"]),
     ],
 )
@@ -119,5 +119,5 @@ def test_faults_have_the_kinds_and_keys_of_all_systems() -> None:
     ]
     scenario = parse(small_document(faults=faults), "bells.yaml")
     assert [BellFaultKeys.of(fault).bell for fault in scenario.faults] == [2, None, None]
-    with pytest.raises(ScenarioError, match="bell_cracked takes bell; given: nothing"):
+    with pytest.raises(ScenarioError, match="bell_cracked takes bell; it has: nothing"):
         parse(small_document(faults=[{"kind": "bell_cracked", "at_s": 1}]), "bells.yaml")

@@ -11,7 +11,7 @@ from ryu_apps.dyncast.config.control_process import ControlConfig
 from testbed.agents.metric_agent.config import MetricAgentConfig
 from testbed.dyncast.control.role import DISTRIBUTED, Control
 from testbed.dyncast.metric_agent.conditions import Band
-from testbed.dyncast.metric_agent.update_triggers import Telling
+from testbed.dyncast.metric_agent.update_triggers import Reporting
 from testbed.experiment.plan.plan import Plan
 from testbed.experiment.scenario.file import ScenarioError
 from testbed.experiment.systems.dyncast.launch import process_configs
@@ -25,7 +25,15 @@ HYBRID = {"mode": "hybrid", "controller": "east"}
 
 def told(plan: Plan, site: str) -> ControlConfig:
     return process_configs.control(
-        plan, site, Path("out"), datapath_id=1, openflow_port=2, uplink_port=3, in_band_fd=4, switch=SWITCH, zones={}
+        plan,
+        site,
+        Path("out"),
+        datapath_id=1,
+        openflow_fd=9,
+        uplink_port=3,
+        in_band_fd=4,
+        switch=SWITCH,
+        zones={},
     )
 
 
@@ -73,7 +81,7 @@ def test_unless_something_is_said_each_d_router_decides_for_itself() -> None:
     plan = small_plan()
     assert told(plan, "east").control == DISTRIBUTED
     assert agent(plan, "middle").d_router == address(plan, "middle")
-    assert (agent(plan, "middle").controller, agent(plan, "middle").slow_telling) == (None, None)
+    assert (agent(plan, "middle").controller, agent(plan, "middle").slow_reporting) == (None, None)
 
 
 def test_in_the_centralized_mode_agents_tell_the_controller() -> None:
@@ -90,11 +98,14 @@ def test_in_the_hybrid_mode_agents_tell_both() -> None:
     plan = small_plan(control=HYBRID, metrics={"lifetime_s": 6, "interval_s": 0.5})
     config = agent(plan, "middle")
     assert (config.d_router, config.controller) == (address(plan, "middle"), address(plan, "east"))
-    assert (config.telling, config.slow_telling) == (Telling(0.5), Telling(2, Band((4, 8), hysteresis_points=1)))
+    assert (config.reporting, config.slow_reporting) == (
+        Reporting(0.5),
+        Reporting(2, Band((4, 8), hysteresis_points=1)),
+    )
     control = told(plan, "middle").d_router.control
     assert (control.mode, control.lifetime_s) == ("hybrid", 6)
     slower = agent(small_plan(control={**HYBRID, "slow_interval_s": 4}, metrics={"lifetime_s": 6}), "middle")
-    assert slower.slow_telling is not None and slower.slow_telling.refresh_s == 4
+    assert slower.slow_reporting is not None and slower.slow_reporting.refresh_s == 4
 
 
 @pytest.mark.parametrize(

@@ -70,8 +70,9 @@ def test_a_scenario_puts_dispatchers_between_clients_and_their_site() -> None:
         (two_clients(dispatcher="CFN-Dispatcher"), "clients[0].dispatcher: 'CFN-Dispatcher' is at 'CFN-node-1'"),
         (two_clients(dispatcher="BID22"), "two nodes are called 'BID22'"),
         ({"dispatcher.tells": "aloud"}, "dispatcher.tells"),
+        ({"dispatcher.tells": "implicit", "metrics.authentication": "hmac"}, "dispatcher.tells: implicit answers"),
     ],
-    ids=["datapath", "tunnel", "elsewhere", "name_taken", "tells"],
+    ids=["datapath", "tunnel", "elsewhere", "name_taken", "tells", "unsigned"],
 )
 def test_what_cannot_be_is_refused_in_one_line(settings: dict[str, Any], words: str) -> None:
     with pytest.raises(ScenarioError) as caught:
@@ -132,15 +133,17 @@ def test_a_dispatchers_switch_is_between_its_clients_and_the_switch_of_its_cfn_n
 
 def told_to_dispatcher(plan: DyncastPlan, folder: Path) -> ControlConfig:
     return dispatcher_configs.control(
-        plan, "CFN-Dispatcher", folder, datapath_id=4, openflow_port=6700, uplink_port=1, in_band_fd=3,
+        plan, "CFN-Dispatcher", folder, datapath_id=4,
+        openflow_fd=9, uplink_port=1, in_band_fd=3,
         inspection_socket="x", switch=SWITCH,
     )  # fmt: skip
 
 
-def told_to_cfn_node(plan: DyncastPlan, site: str, folder: Path) -> ControlConfig:
+def cfn_node(plan: DyncastPlan, site: str, folder: Path) -> ControlConfig:
     return process_configs.control(
-        plan, site, folder, datapath_id=1, openflow_port=6701, uplink_port=1, in_band_fd=3, switch=SWITCH, zones={},
-        dispatchers=dispatcher_configs.told_to_cfn_node(plan, site, {"CFN-Dispatcher": 2}),
+        plan, site, folder, datapath_id=1,
+        openflow_fd=9, uplink_port=1, in_band_fd=3, switch=SWITCH, zones={},
+        dispatchers=dispatcher_configs.peers_of_cfn_node(plan, site, {"CFN-Dispatcher": 2}),
     )  # fmt: skip
 
 
@@ -156,7 +159,7 @@ def test_the_same_process_plays_both_roles_by_what_it_is_told(tells: str, tmp_pa
     clients = {str(address.ip) for name in ("client-1", "client-2") for address in plan.addresses.host(name)}
     assert {str(prefix.network_address) for prefix in home.config.prefixes} == clients
     assert role.neighbours(settings) == {plan.addresses.site("CFN-node-1").gateway4.ip: "CFN-node-1"}
-    settings = told_to_cfn_node(plan, "CFN-node-1", tmp_path)
+    settings = cfn_node(plan, "CFN-node-1", tmp_path)
     node = role.core(settings)
     assert isinstance(node, DRouter)
     (known,) = node.config.dispatchers
@@ -165,7 +168,7 @@ def test_the_same_process_plays_both_roles_by_what_it_is_told(tells: str, tmp_pa
 
 
 def test_other_d_routers_know_of_no_dispatcher(tmp_path: Path) -> None:
-    assert told_to_cfn_node(figure_5(), "CFN-node-2", tmp_path).dispatchers == ()
+    assert cfn_node(figure_5(), "CFN-node-2", tmp_path).dispatchers == ()
 
 
 @pytest.mark.parametrize(

@@ -31,8 +31,8 @@ def _planned(**fault: Any) -> PlannedFault:
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
-        ({"kind": "instance_crash"}, ["faults", "instance_crash takes instance", "given: nothing"]),
-        ({"kind": "link_down", "site": "east"}, ["link_down takes link", "given: site"]),
+        ({"kind": "instance_crash"}, ["faults", "instance_crash takes instance", "it has: nothing"]),
+        ({"kind": "link_down", "site": "east"}, ["link_down takes link", "it has: site"]),
         ({"kind": "instance_crash", "instance": "render-1@east", "until_s": 1}, ["until_s (1)", "after at_s (1)"]),
         ({"kind": "instance_crash", "instance": "render-1@est"}, ["faults[0].instance", "mean 'render-1@east'"]),
         ({"kind": "egress_unreachable", "site": "midle"}, ["faults[0].site", "mean 'middle'"]),

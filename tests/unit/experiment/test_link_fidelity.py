@@ -11,6 +11,7 @@ from testbed.emulation.links.link_measure import MeasuredDirection
 from testbed.emulation.relay.full_rate import FullRate
 from testbed.emulation.relay.impairment import Impairment, LinkDirection
 from testbed.experiment.fidelity import fidelity
+from testbed.experiment.fidelity.fidelity import assess_control
 from testbed.experiment.fidelity.link_fidelity import IdlePath, assess_idle_links, assess_links, assess_paths
 from testbed.experiment.fidelity.verdict import Fidelity
 from testbed.records.manifest import FidelityEntry
@@ -146,6 +147,11 @@ def _run(**changes: Any) -> Fidelity:
         ({"control_delays_ms": {"control@east": [0.5] * 99 + [3.0], "control@west": [1.0]}}, "valid", ""),
         ({"control_delays_ms": {"control@east": [0.5] * 90 + [60.0] * 10}}, "suspect", "control@east waited"),
         ({"control_delays_ms": {"control@east": [900.0] * 5, "control@west": []}}, "invalid", "to be handled"),
+        ({"control_delays_ms": {"control@east": [0.5] * 19 + [60.0]}}, "valid", ""),
+        ({"control_delays_ms": {"control@east": [0.5] * 18 + [60.0] * 2}}, "suspect", "control@east waited"),
+        ({"control_delays_ms": {"control@east": [60.0]}}, "suspect", "control@east waited"),
+        ({"control_delays_ms": {"control@east": [0.5] * 999 + [300.0]}}, "suspect", "control@east once waited 300 ms"),
+        ({"control_delays_ms": {"control@east": [0.5] * 999 + [1900.0]}}, "invalid", "control@east once waited 1900"),
         ({"stray_drops": {}, "received": 10_000}, "valid", ""),
         ({"stray_drops": {"client-1@east RcvbufErrors": 5}, "received": 10_000}, "suspect", "client-1@east Rcvbuf"),
         ({"stray_drops": {"a": 5, "b": 700}, "received": 10_000}, "invalid", "705 packets outside of emulated links"),
@@ -155,6 +161,25 @@ def test_controllers_and_the_machine_itself_are_assessed(changes: dict[str, Any]
     assessed = _run(**changes)
     assert assessed.verdict == verdict, assessed.reasons
     assert word in "; ".join(assessed.reasons)
+
+
+def test_a_control_process_that_measured_nothing_makes_a_run_suspect() -> None:
+    assessed = Fidelity()
+    delays_ms: dict[str, list[float]] = {"control@east": [0.5], "control@west": []}
+    assess_control(assessed, delays_ms, ["control@east", "control@south", "control@west"])
+    assert assessed.verdict == "suspect"
+    assert assessed.reasons[0].endswith("these processes: control@south, control@west")
+
+
+def test_links_of_which_nothing_is_known_make_a_run_suspect_and_links_that_ended_an_invalid_one() -> None:
+    specs = {"a - b": SPEC, "b - c": LinkSpec()}  # nothing is to be known of a plain one
+    assert _run(link_specs=specs, idle_links=[_idle()], links={"links": {"a - b": {}}}).verdict == "valid"
+    unmeasured = _run(link_specs=specs, links={"links": {"a - b": {}}})
+    assert (unmeasured.verdict, unmeasured.reasons) == ("suspect", ["nothing says what these links do at rest: a - b"])
+    silent = _run(link_specs=specs, idle_links=[_idle()], links={"links": {}})
+    assert (silent.verdict, silent.reasons) == ("suspect", ["nothing says what these links did: a - b"])
+    ended = _run(link_specs=specs, links={"failed": "the relay ended before the run did, by SIGKILL"})
+    assert ended.verdict == "invalid" and "by SIGKILL" in ended.reasons[0]
 
 
 def test_percentiles_are_of_the_values_themselves() -> None:

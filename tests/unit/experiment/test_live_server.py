@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,11 @@ import pytest
 from rich.console import Console
 
 from testbed.experiment.launch.processes import RunError
-from testbed.experiment.live import documents
+from testbed.experiment.live import documents, event_server
 from testbed.experiment.live.event_server import Broadcast, EventServer
 from testbed.experiment.live.watching import Watched, shown
 from testbed.records.writer import RecordWriter
+from testbed.runtime.polling import wait_until
 from tests.scenarios import small_plan
 
 
@@ -158,6 +160,23 @@ def test_a_browser_that_goes_frees_its_thread(server: EventServer, broadcast: Br
     broadcast.wait_read(10)  # the heartbeat finds out
     assert time.monotonic() - begun_s < 10
     assert broadcast._readers == 0
+
+
+def test_connections_take_threads_up_to_a_limit_and_give_them_back(
+    server: EventServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_server._Handler, "timeout", 600.0)
+    before = threading.active_count()
+    with ExitStack() as opened:
+        for _ in range(100):  # which ask for nothing
+            opened.enter_context(socket.create_connection(("127.0.0.1", _port(server)), timeout=10))
+        assert _get(server, "/").status == 503
+        assert threading.active_count() - before == 64
+
+    def is_served() -> bool:
+        return _get(server, "/").status == 200
+
+    wait_until(is_served, 20, "the page to be served again")
 
 
 def test_a_run_that_ends_waits_for_browsers_to_hear_of_it() -> None:

@@ -18,6 +18,7 @@ from testbed.experiment.live.watching import Watched, shown
 from testbed.experiment.plan.plan import Plan
 from testbed.experiment.progress import InstanceLoad
 from testbed.records.writer import RecordWriter
+from testbed.terminal.console import Screen
 from tests.scenarios import small_document, small_plan
 
 START_S = 1000.0
@@ -48,7 +49,9 @@ def _state(plan: Plan, folder: Path, now_s: float) -> LiveState:
 
 
 def _console(width: int = 80, height: int = 40, *, terminal: bool = True) -> Console:
-    return Console(file=io.StringIO(), force_terminal=terminal, width=width, height=height, color_system=None)
+    shown = {"force_terminal": terminal, "width": width, "height": height, "color_system": None}
+    # Whatever terminal the tests are started at: a dumb one is drawn otherwise.
+    return Console(file=io.StringIO(), _environ={"TERM": "xterm"}, **shown)  # type: ignore[arg-type]
 
 
 def _written(console: Console) -> str:
@@ -182,3 +185,18 @@ def test_each_phase_is_said_once() -> None:
 def test_by_default_nothing_is_read_or_served() -> None:
     with shown(small_plan(), _console()) as progress:
         assert not isinstance(progress, Watched)
+
+
+@pytest.mark.parametrize("width", [1, 2, 10, 34, 40, 41, 46, 60, 79, 500])
+@pytest.mark.parametrize("height", [1, 2, 10, 11, 60])
+def test_a_terminal_of_any_size_is_drawn_on(width: int, height: int, tmp_path: Path) -> None:
+    plan, file = _plan(), io.StringIO()
+    for screen in (
+        Screen(file=file, force_terminal=True, width=width, height=height),
+        Screen(file=file, force_terminal=True, _environ={"COLUMNS": str(width), "LINES": str(height)}),
+    ):
+        with LiveTerminal(plan, screen).showing() as terminal:
+            terminal.phase("traffic")
+            for now_s in (-1.0, 2.1, 4.2):
+                terminal.show(_state(plan, tmp_path, START_S + now_s))
+    assert file.getvalue().count(" traffic\n") == 2

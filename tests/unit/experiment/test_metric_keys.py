@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from testbed.agents.metric_agent.config import MetricAgentConfig
 from testbed.dyncast.metric_agent.conditions import Band, Threshold
 from testbed.dyncast.metric_agent.dampening import Dampening
-from testbed.dyncast.metric_agent.update_triggers import Telling
+from testbed.dyncast.metric_agent.update_triggers import Reporting
 from testbed.dyncast.metrics.normalisation import DEFAULT, MinMax, Normalisation, Sigmoid
 from testbed.experiment.systems.dyncast.keys.metric import MetricKeys, NormalisationKeys
 from testbed.experiment.systems.dyncast.launch import process_configs
@@ -31,7 +31,7 @@ def told(out_dir: Path, metrics: dict[str, Any], **service: Any) -> Any:
 
 def test_unless_told_otherwise_an_agent_tells_of_everything_each_second(tmp_path: Path) -> None:
     config = told(tmp_path, {})
-    assert config.telling == Telling(refresh_s=1.0)
+    assert config.reporting == Reporting(refresh_s=1.0)
     assert config.poll_interval_s == 1.0
     assert config.instances[0].normalisation == NormalisationKeys().normalisation() == DEFAULT
 
@@ -40,16 +40,16 @@ def test_a_threshold_reaches_the_agent(tmp_path: Path) -> None:
     telling = {"when": "threshold", "metric": "queue_length", "absolute": 5, "relative": 0.2, "hysteresis_share": 0.5}
     limits: dict[str, Any] = {"budget": {"per_s": 2}, "dampening": {"half_life_s": 10}}
     config = told(tmp_path, {"poll_interval_s": 0.1, "lifetime_s": 12, "telling": {**telling, **limits}})
-    assert config.telling == Telling(
+    assert config.reporting == Reporting(
         4.0, Threshold("queue_length", 5.0, 0.2, 0.5), Rate(2.0, 1), Dampening(10.0, 3.0, 1.0, 60.0)
     )
     assert config.poll_interval_s == 0.1
 
 
 def test_a_band_reaches_the_agent(tmp_path: Path) -> None:
-    assert told(tmp_path, {"telling": {"when": "band", "refresh_s": 3}}).telling == Telling(3.0, Band((4, 8)))
+    assert told(tmp_path, {"telling": {"when": "band", "refresh_s": 3}}).reporting == Reporting(3.0, Band((4, 8)))
     band = {"when": "band", "refresh_s": 3, "edges": [5], "hysteresis_points": 1}
-    assert told(tmp_path, {"telling": band}).telling == Telling(3.0, Band((5,), 1))
+    assert told(tmp_path, {"telling": band}).reporting == Reporting(3.0, Band((5,), 1))
 
 
 def test_a_service_may_be_scored_in_its_own_way(tmp_path: Path) -> None:
@@ -72,9 +72,9 @@ def test_a_service_may_be_scored_in_its_own_way(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
-        ({"interval_s": 15}, "interval_s: metrics told every 15 s expire after 10 s; raise lifetime_s"),
-        ({"telling": {"when": "band", "refresh_s": 10}}, r"telling\.refresh_s: metrics told every 10 s expire"),
-        ({"telling": {"refresh_s": 5}}, "interval takes no refresh_s; interval_s is how often it tells"),
+        ({"interval_s": 15}, "interval_s: reports each 15 s expire after 10 s; raise lifetime_s"),
+        ({"telling": {"when": "band", "refresh_s": 10}}, r"telling\.refresh_s: reports each 10 s expire"),
+        ({"telling": {"refresh_s": 5}}, "interval takes no refresh_s; interval_s is how often it reports"),
         ({"telling": {"when": "band", "metric": "sessions"}}, "band takes no metric"),
         ({"telling": {"when": "threshold", "metric": "sessions", "edges": [4]}}, "threshold takes no edges"),
         ({"telling": {"when": "threshold", "absolute": 4}}, "threshold needs metric"),

@@ -18,7 +18,7 @@ from traffic.config import NameServer
 
 def control(plan: Plan, site: str = "east") -> ControlConfig:
     return process_configs.control(
-        plan, site, Path(), datapath_id=1, openflow_port=6653, uplink_port=1, in_band_fd=3,
+        plan, site, Path(), datapath_id=1, openflow_fd=9, uplink_port=1, in_band_fd=3,
         switch=SWITCH, zones={},
     )  # fmt: skip
 
@@ -92,6 +92,19 @@ def test_one_service_may_be_steered_by_name_and_another_by_its_d_sid(tmp_path: P
     assert config is not None
     assert [service.answer for service in config.services] == ["d_bid", "d_sid"]
     assert [service.name for service in control(plan).services] == ["conference"]
+
+
+def test_a_run_waits_until_each_node_knows_the_instances_that_it_may_select() -> None:
+    def of(*services: str) -> set[str]:
+        return {item.d_bid for item in plan.first_instances if item.service in services}
+
+    both = {"render": {"d_sid": "203.0.113.10"}, "conference": {"d_sid": "203.0.113.11", "kind": "rtp"}}
+    plan = small_plan(services=both)
+    assert plan.d_bids_to_know == {f"control@{site}": of("render", "conference") for site in plan.sites}
+    plan = small_plan(services={**both, "render": {**both["render"], "policy": "dns_ttl"}})
+    assert plan.name_server is not None and of("render") and of("conference")
+    d_routers = {f"control@{site}": of("conference") for site in plan.sites}  # of the other service they keep nothing
+    assert plan.d_bids_to_know == {**d_routers, plan.name_server.name: of("render")}
 
 
 @pytest.mark.parametrize(

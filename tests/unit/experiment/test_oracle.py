@@ -42,8 +42,8 @@ def test_a_switch_that_binds_flows_by_itself_cannot_ask_an_oracle() -> None:
 
 def test_a_control_process_must_know_where_to_look() -> None:
     document = {
-        "name": "control@x", "site": "x", "seed": 1, "out_dir": "/tmp", "datapath_id": 1, "openflow_port": 6701,
-        "uplink_port": 1, "in_band_fd": 5, "in_band_port": 7000,
+        "name": "control@x", "site": "x", "seed": 1, "out_dir": "/tmp", "datapath_id": 1,
+        "openflow_fd": 9, "uplink_port": 1, "in_band_fd": 5, "in_band_port": 7000,
         "services": [{"name": "render", "d_sids": ["203.0.113.10"], "policy": "oracle"}],
     }  # fmt: skip
     with pytest.raises(ConfigError, match="true_state_folder is missing; a service under the policy oracle needs it"):

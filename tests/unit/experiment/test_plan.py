@@ -110,7 +110,7 @@ def test_every_d_router_knows_all_others_and_all_services(tmp_path: Path) -> Non
     services["render"]["affinity"] = {"mode": "datapath"}
     plan = small_plan(services=services)
     config = process_configs.control(
-        plan, "east", tmp_path, datapath_id=1, openflow_port=6653, uplink_port=1, in_band_fd=3,
+        plan, "east", tmp_path, datapath_id=1, openflow_fd=9, uplink_port=1, in_band_fd=3,
         switch=SWITCH, zones={"render": 4711},
     )  # fmt: skip
     assert [peer.site for peer in config.peers] == ["middle"]

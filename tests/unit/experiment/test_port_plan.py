@@ -9,7 +9,7 @@ from random import Random
 import pytest
 
 from ryu_apps.dyncast.config.control_process import ControlConfig
-from ryu_apps.dyncast.config.probes import ProbesConfig
+from ryu_apps.dyncast.config.deferrable import DeferrableConfig
 from testbed.dyncast.monitoring.port_state import Port
 from testbed.emulation.relay.impairment import Impairment, LinkDirection
 from testbed.experiment.plan.plan import Plan
@@ -20,15 +20,15 @@ from testbed.net.port_counters import PortCounters, Reading
 from testbed.runtime.config import ConfigError
 from tests.scenarios import SWITCH, small_plan
 
-NETLINK, ICMP, PROBES = 7, 8, 9
+NETLINK, ICMP, DEFERRABLE = 7, 8, 9
 SITES = {"east": {"at": "New York", "link": {"rate_mbps": 20, "queue_packets": 50}}, "middle": {"at": "Chicago"}}
 
 
 def _config(plan: Plan, folder: Path, towards: dict[str, PortSource]) -> ControlConfig:
     return process_configs.control(
-        plan, "east", folder, datapath_id=1, openflow_port=6653, uplink_port=1, in_band_fd=3,
+        plan, "east", folder, datapath_id=1, openflow_fd=9, uplink_port=1, in_band_fd=3,
         switch=SWITCH, zones={},
-        inspection_socket="x", measuring=Measuring(NETLINK, ICMP, PROBES, towards),
+        inspection_socket="x", measuring=Measuring(NETLINK, ICMP, DEFERRABLE, towards),
     )  # fmt: skip
 
 
@@ -39,7 +39,7 @@ def _relayed(folder: Path) -> dict[str, PortSource]:
 def test_a_control_process_is_told_of_the_first_link_of_each_path(tmp_path: Path) -> None:
     config = _config(small_plan(sites=SITES), tmp_path, _relayed(tmp_path))
     assert config.icmp_fd == ICMP
-    assert config.probes == ProbesConfig(PROBES, 7001)
+    assert config.deferrable == DeferrableConfig(DEFERRABLE, 7001)
     assert config.ports is not None
     assert (config.ports.netlink_fd, config.ports.interval_s) == (NETLINK, 1.0)
     assert config.d_router.ports == (Port("r9", 20e6, 50),)
@@ -59,7 +59,7 @@ def test_ports_are_not_read_where_the_scenario_says_so(tmp_path: Path) -> None:
     config = _config(plan, tmp_path, _relayed(tmp_path))
     assert (config.ports, config.d_router.ports) == (None, ())
     assert config.icmp_fd == ICMP
-    assert config.probes == ProbesConfig(PROBES, 7001)
+    assert config.deferrable == DeferrableConfig(DEFERRABLE, 7001)
 
 
 def test_paths_that_begin_alike_share_a_port(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from testbed.records.writer import RecordWriter
 from testbed.runtime.document import ProcessConfig
 from testbed.runtime.forked_process import ForkedProcess
 from testbed.runtime.polling import wait_until
+from tests.wording import stutters
 
 
 class _Network:
@@ -82,6 +83,21 @@ def test_who_dies_unasked_ends_the_run(processes: Processes, network: _Network) 
         processes.check()
 
 
+def test_last_words_that_begin_with_the_name_are_said_without_it(
+    processes: Processes, network: _Network, tmp_path: Path
+) -> None:
+    _start(processes)
+    os.kill(network.children[0].pid, signal.SIGKILL)
+    wait_until(lambda: network.children[0].poll() is not None, 10, "its end")
+    (tmp_path / "logs" / "render-1@east.log").write_text("render-1@east: cpu_limit: nothing here can hold it\n")
+    with pytest.raises(RunError) as caught:
+        processes.check()
+    assert str(caught.value).startswith(
+        "render-1@east ended with code -9: cpu_limit: nothing here can hold it (all of it "
+    )
+    assert not stutters(str(caught.value))
+
+
 def test_who_is_dismissed_may_take_its_time_and_be_started_again(processes: Processes, network: _Network) -> None:
     _start(processes)
     processes.stop("render-1@east")
@@ -96,3 +112,15 @@ def test_nobody_is_started_twice(processes: Processes) -> None:
     _start(processes)
     with pytest.raises(RunError, match="runs already"):
         _start(processes)
+
+
+def test_a_process_may_be_called_like_anything_that_can_be_seen(processes: Processes, tmp_path: Path) -> None:
+    name = "render-1@../Minneapolis/St Paul"
+    _start(processes, name)
+    processes.stop(name)
+    _start(processes, name)
+    processes.kill(name)
+    _start(processes, name)
+    assert processes.end(processes.names()) == []
+    assert {path.name.partition(".")[0] for path in tmp_path.iterdir()} == {"logs", "render-1@"}
+    assert all("Minneapolis%2FSt Paul" in path.name for path in tmp_path.iterdir() if path.name != "logs")

@@ -11,7 +11,7 @@ import pytest
 
 from testbed.experiment.execution.collect import collect
 from testbed.experiment.fidelity import fidelity
-from testbed.experiment.systems.dyncast.run.live_load import LiveLoad
+from testbed.experiment.live.instance_loads import InstanceLoads
 from testbed.records.manifest import FidelityEntry
 from testbed.records.parts import whole_rows
 from testbed.records.tables import catalogue
@@ -48,7 +48,7 @@ def test_a_row_with_a_column_that_the_table_lacks_is_refused(tmp_path: Path) -> 
 
 
 def test_live_load_reads_whole_lines_only(tmp_path: Path) -> None:
-    live = LiveLoad(tmp_path, ["render-1@east"])
+    live = InstanceLoads(tmp_path, ["render-1@east"])
     assert live.read() == []
     with RecordWriter(tmp_path, "render-1@east") as writer:
         writer.write("instances", {"time_s": 1.0, "workers": 2, "busy_workers": 1, "queue_length": 0, "sessions": 1,
@@ -106,6 +106,7 @@ def test_a_good_run_is_valid() -> None:
         ({"generators": {"g": {"requested": 100, "achieved": 50, "lateness_ms": {"p99": 0.1}}}}, "invalid", "50.0%"),
         ({"generators": {"g": {"requested": 9, "achieved": 9, "lateness_ms": {"p99": 30.0}}}}, "invalid", "late"),
         ({"switch_lost": 2}, "suspect", "the switches lost 2 packets"),
+        ({"switch_lost": None}, "suspect", "nothing says how many packets found no room"),
         ({"cpu_share": 0.99}, "suspect", "cores"),
         ({"steal_share": 0.5}, "suspect", "stolen"),
         ({"unclean": ["control@east (code 1)"]}, "invalid", "control@east"),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from testbed.experiment.scenario.file import ScenarioError, dump, load, parse, parse_setting
+from testbed.experiment.scenario.file import ScenarioError, dump, load, parse, parse_setting, parse_settings
 from testbed.experiment.scenario.scenario import Scenario
 from tests.scenarios import EXAMPLE_SCENARIOS, EXAMPLES, small_document
 
@@ -55,6 +55,18 @@ def _changed(path: str, value: Any) -> dict[str, Any]:
         ("workloads.1.name", "jobs", ["workloads[1].name", "twice"]),
         ("workloads.0.arrivals.start_s", 99, ["workloads[0].arrivals", "empty"]),
         ("duration_s", "soon", ["duration_s", "soon"]),
+        ("topology", 5, ["topology: must be a word, and 5 is none to YAML", "put it in quotes"]),
+        ("sites.east.at", True, ["sites.east.at: must be a word, and True is none", "put it in quotes"]),
+        (
+            "workloads.0.clients",
+            [1.5],
+            ["workloads[0].clients[0]: must be a word, and 1.5 is none", "put it in quotes"],
+        ),
+        (
+            "workloads.0.service",
+            None,
+            ["workloads[0].service: must be a word, and nothing is there", "put it in quotes"],
+        ),
         ("name", "no/slash", ["name"]),
     ],
 )
@@ -70,7 +82,17 @@ def test_an_error_is_one_line_that_names_file_and_key(path: str, value: Any, wor
 
 @pytest.mark.parametrize(
     ("content", "word"),
-    [("a: [", "line 1"), ("just text", "keys and values"), ("", "keys and values"), (b"\xff\xfe\x00", "no text")],
+    [
+        ("a: [", "line 1"),
+        ("just text", "keys and values"),
+        ("", "keys and values"),
+        (b"\xff\xfe\x00", "no text"),
+        ("name: a\nclients: []\nname: b", "line 3: the key name stands twice, first in line 1"),
+        (
+            "services: {render: {affinity: {timeout_s: 5, timeout_s: 500}}}",
+            "services.render.affinity: the key timeout_s",
+        ),
+    ],
 )
 def test_a_file_that_is_no_scenario(tmp_path: Path, content: str | bytes, word: str) -> None:
     path = tmp_path / "bad.yaml"
@@ -93,6 +115,19 @@ def test_settings_override_keys_also_in_lists() -> None:
     assert scenario.metrics.interval_s == 0.25
     assert scenario.instances[1].workers == 7
     assert scenario.policy == "closest"
+
+
+def test_a_setting_is_read_as_a_file_is() -> None:
+    assert parse_setting("sites.east.at=NO") == ("sites.east.at", "NO")
+    assert parse_setting("duration_s=1e1") == ("duration_s", 10.0)
+    with pytest.raises(ScenarioError, match=r"--set services line 1: the key a stands twice"):
+        parse_setting("services={a: 1, a: 2}")
+
+
+def test_a_key_is_set_once() -> None:
+    assert parse_settings(["seed=1", "duration_s=2"]) == {"seed": 1, "duration_s": 2}
+    with pytest.raises(ScenarioError, match="--set seed: is set twice"):
+        parse_settings(["seed=1", "seed=2"])
 
 
 @pytest.mark.parametrize("text", ["novalue", "=3", "a.b=[", "instances.9.workers=1", "name.deeper=1"])

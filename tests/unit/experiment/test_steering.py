@@ -55,7 +55,8 @@ def test_a_control_process_is_told_where_every_station_is() -> None:
     assert stations[middle.gateway4.ip] == StationConfig(middle.gateway4.ip, mac_octets(middle.mac))
     assert told.address not in stations
     control = process_configs.control(
-        plan, "east", Path("out"), datapath_id=1, openflow_port=2, uplink_port=1, in_band_fd=3, switch=SWITCH, zones={},
+        plan, "east", Path("out"), datapath_id=1,
+        openflow_fd=9, uplink_port=1, in_band_fd=3, switch=SWITCH, zones={},
         tunnel=told,
     )  # fmt: skip
     render = next(service for service in control.services if service.name == "render")

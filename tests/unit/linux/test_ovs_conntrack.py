@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from ipaddress import ip_address
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from testbed.linux import ovs_conntrack
+from testbed.linux import kernel_conntrack, ovs_conntrack
 from testbed.linux.ovs_conntrack import Connection, Conntrack, ConntrackError, Usage, parse
 
 _TCP = (
@@ -48,7 +49,7 @@ def test_any_other_line_is_none(line: str) -> None:
     ("answers", "usage"),
     [
         ({"nconns": "3\n", "maxconns": "10\n"}, Usage(3, 10)),
-        ({"nconns": "3\n"}, None),  # a kernel's datapath, for one
+        ({"nconns": "3\n"}, None),
         ({"nconns": "3\n", "maxconns": "unlimited\n"}, None),
     ],
 )
@@ -66,3 +67,26 @@ def test_how_full_the_table_is(monkeypatch: pytest.MonkeyPatch, answers: dict[st
 
 def test_it_says_how_full_the_table_is() -> None:
     assert str(Usage(3, 10)) == "3 of 10 entries"
+
+
+_KERNEL = """\
+entries  clashres found new invalid ignore delete chainlength insert insert_failed drop early_drop icmp_error
+0000001f  00000000 00000000 00000000 00000000 00000000 00000000 00000000 00000000 00000001 0000000a 00000000 00000000
+0000001f  00000000 00000000 00000000 00000000 00000000 00000000 00000000 00000000 00000000 00000011 00000000 00000000
+"""
+
+
+def test_of_its_own_datapath_the_kernel_says_how_full_the_table_is(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name, text in (("STATISTICS", _KERNEL), ("LIMIT", "65536\n")):
+        (tmp_path / name).write_text(text)
+        monkeypatch.setattr(kernel_conntrack, name, tmp_path / name)
+    assert Conntrack("system").usage() == Usage(31, 65536)
+    assert Conntrack("system").refused() == 9 + 17
+
+
+def test_a_kernel_that_does_not_say_has_refused_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(kernel_conntrack, "STATISTICS", tmp_path / "none")
+    monkeypatch.setattr(kernel_conntrack, "LIMIT", tmp_path / "none")
+    assert (Conntrack("system").refused(), Conntrack("system").usage()) == (0, None)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import pwd
+import signal
 import subprocess
 import sys
 import textwrap
@@ -11,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from testbed.runtime import caller
 from testbed.runtime.child_command import Command, descendants, has_ended, how_it_ended
 from testbed.runtime.lifecycle import ProcessFailure
 from testbed.runtime.polling import wait_until
@@ -120,3 +123,69 @@ def test_descendants_are_found_over_generations() -> None:
             assert set(descendants(child.pid)) <= set(descendants(os.getpid()))
         finally:
             os.killpg(child.pid, 9)
+
+
+_AS_NOBODY = """
+from testbed.runtime import caller
+user = caller.sudo_user()
+os.chown(sys.argv[1], *user)
+script = "id -u; id -g; grep -E 'Cap(Prm|Eff|Amb)' /proc/self/status | cut -f 2 | uniq; echo $HOME; exec sleep 60"
+command = Command([*caller.run_as(user), "sh", "-c", script], Path(sys.argv[1]), caller.home_of(user))
+while "/" not in command.said():
+    time.sleep(0.01)
+print(command.said(), end="")
+print(command.end(2))
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
+def test_a_command_runs_as_who_called_sudo_without_privileges(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    nobody = pwd.getpwnam("nobody")
+    monkeypatch.setenv(caller.OWNER_VARIABLE, f"{nobody.pw_uid}:{nobody.pw_gid}")
+    uid, gid, capabilities, home, code = _outcome(tmp_path, _AS_NOBODY)
+    assert (int(uid), int(gid), home) == (nobody.pw_uid, nobody.pw_gid, nobody.pw_dir)
+    assert (int(capabilities, 16), int(code)) == (0, -signal.SIGTERM)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
+def test_a_command_of_another_user_ends_with_its_parent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(caller.OWNER_VARIABLE, "65534:65534")
+    (pid,) = _outcome(
+        tmp_path,
+        """
+        from testbed.runtime import caller
+        script = "echo $$; exec sleep 600"
+        command = Command([*caller.run_as(caller.sudo_user()), "sh", "-c", script], Path(sys.argv[1]))
+        while not command.said():
+            time.sleep(0.01)
+        print(command.said(), end="", flush=True)
+        os._exit(0)
+        """,
+    )
+    wait_until(lambda: has_ended(int(pid)), 20, "the command to end")
+
+
+@pytest.mark.parametrize(("owner", "user"), [("", None), ("0:0", None), ("1000:100", (1000, 100)), ("x:1", None)])
+def test_only_a_user_who_is_not_root_has_called_sudo(
+    monkeypatch: pytest.MonkeyPatch, owner: str, user: tuple[int, int] | None
+) -> None:
+    monkeypatch.setenv(caller.OWNER_VARIABLE, owner)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert caller.sudo_user() == user
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert caller.sudo_user() is None
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe", "another name"])
+def test_output_goes_to_a_file_of_its_own_alone(tmp_path: Path, kind: str) -> None:
+    (elsewhere := tmp_path / "elsewhere").write_text("as it was")
+    (folder := tmp_path / "folder").mkdir()
+    if kind == "link":
+        (folder / "output.log").symlink_to(elsewhere)
+    elif kind == "pipe":
+        os.mkfifo(folder / "output.log")
+    else:
+        (folder / "output.log").hardlink_to(elsewhere)
+    with pytest.raises(ProcessFailure, match=r"output\.log"):
+        Command(["echo", "said"], folder)
+    assert elsewhere.read_text() == "as it was"

@@ -19,7 +19,6 @@ _JSON = st.recursive(
 )
 _TAKES: dict[str, Callable[[Keys, str], object]] = {
     "text": Keys.text,
-    "file_name": Keys.file_name,
     "one_of": lambda keys, key: keys.one_of(key, ("a", "b")),
     "integer": lambda keys, key: keys.integer(key, 0, 10),
     "port": Keys.port,
@@ -74,7 +73,6 @@ def test_a_good_value_is_taken(take: Callable[[Keys], object], value: object, ta
         (lambda keys: keys.number("k"), 10**400, "k must be a finite number, not 1000"),
         (lambda keys: keys.address("k", 4), "fd00::1", "k must be an IPv4 address, not 'fd00::1'"),
         (lambda keys: keys.optional("k", keys.port, 80), None, "k must be an integer, not None"),
-        (lambda keys: keys.file_name("k"), "../x", "k must be fit for a file name"),
         (lambda keys: keys.entries("k", "[address, port]", 2, 2), [1], r"k must be \[address, port\], not \[1\]"),
         (_ports, [{"p": 0}], r"k\[0\]\.p must be in 1"),
         (_ports, [{"p": 1, "q": 2}], r"k\[0\]\.q is not a"),

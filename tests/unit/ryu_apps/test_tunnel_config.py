@@ -40,8 +40,9 @@ def test_what_is_no_mac_address_is_refused(mac: str) -> None:
 def control(**changes: Any) -> dict[str, Any]:
     service = {"name": "render", "d_sids": ["203.0.113.10"], "steering": "tunnel", "choice": "site"}
     return {
-        "name": "control@east", "site": "east", "seed": 1, "out_dir": "out", "datapath_id": 1, "openflow_port": 6653,
-        "uplink_port": 1, "in_band_fd": 3, "in_band_port": 7000, "services": [service], "tunnel": _TUNNEL, **changes,
+        "name": "control@east", "site": "east", "seed": 1, "out_dir": "out", "datapath_id": 1,
+        "openflow_fd": 9, "uplink_port": 1, "in_band_fd": 3, "in_band_port": 7000,
+        "services": [service], "tunnel": _TUNNEL, **changes,
     }  # fmt: skip
 
 

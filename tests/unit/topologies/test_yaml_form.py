@@ -19,10 +19,10 @@ def test_short_and_long_forms() -> None:
         nodes:
           - core
           - {name: edge, role: d_router, latitude: 52.5, longitude: 13}
-          - {name: 7, role: client}
+          - {name: "7", role: client}
         links:
           - {a: core, b: edge, delay_ms: 5, jitter_ms: 1, loss_percent: 0.5, rate_mbps: 100, queue_packets: 50}
-          - {a: 7, b: edge, rate_mbps: null}
+          - {a: "7", b: edge, rate_mbps: null}
         demands:
           - {from: core, to: edge, demand: 3}
         """,
@@ -37,16 +37,21 @@ def test_short_and_long_forms() -> None:
     ("text", "words"),
     [
         ("name: [", ["line 1", "is no YAML"]),
-        ("name: 2020-13-45\n" + _NODES, ["is no YAML"]),
+        ("name: 7\n" + _NODES, ["name: must be a name, not 7", "quotes"]),
+        ("name: t\nname: t\n" + _NODES, ["line 2", "name stands twice", "line 1"]),
         ("", ["must hold the keys name, nodes, links"]),
         ("- a", ["must hold the keys"]),
         ("name: t\nnods: [a]", ["nods: unknown key", "did you mean 'nodes'"]),
         (_NODES, ["name: is missing"]),
-        ("name: yes\n" + _NODES, ["name: must be a name, not True", "quotes"]),
+        ("name: true\n" + _NODES, ["name: must be a name, not True", "quotes"]),
+        ("name: t\nnodes: [0, 1]", ["nodes[0]: must be a name, not 0", "quotes"]),
+        ("name: t\nnodes: [true]", ["nodes[0]: must be a name, not True", "quotes"]),
+        (f"name: t\n{_NODES}links: [{{a: 0, b: b}}]", ["links[0].a: must be a name, not 0", "quotes"]),
+        (f"name: t\n{_NODES}links: [{{a: a, b: b, delay_ms: 1:30}}]", ["links[0].delay_ms: must be a number"]),
         ("name: t", ["has no nodes"]),
         ("name: t\nnodes: {a: 1}", ["nodes: must be a list"]),
         ("name: t\nnodes: ''", ["nodes: must be a list"]),
-        ("name: t\nnodes: [1.5]", ["nodes[0]: must hold the keys"]),
+        ("name: t\nnodes: [1.5]", ["nodes[0]: must be a name, not 1.5", "quotes"]),
         ("name: t\nnodes: [{nme: a}]", ["nodes[0].nme: unknown key", "did you mean 'name'"]),
         ("name: t\nnodes: [a, {role: router}]", ["nodes[1].name: is missing"]),
         ("name: t\nnodes: [{name: a, role: switch}]", ["nodes[0].role", "'switch'", "d_router"]),
@@ -82,3 +87,11 @@ def test_errors_name_the_file_the_key_and_the_way_out(text: str, words: list[str
     assert "\n" not in message
     for word in words:
         assert word in message
+
+
+def test_words_that_older_yaml_takes_for_something_else_are_names() -> None:
+    links = "links: [{a: NO, b: on, delay_ms: 1e-1}, {a: on, b: 12:30}, {a: on, b: 2026-01-02}]"
+    topology = yaml_form.parse(f"name: yes\nnodes: [NO, on, 12:30, 2026-01-02]\n{links}", "net.yaml")
+    assert topology.name == "yes"
+    assert [node.name for node in topology.nodes] == ["NO", "on", "12:30", "2026-01-02"]
+    assert topology.links[0] == Link("NO", "on", LinkSpec(0.1))

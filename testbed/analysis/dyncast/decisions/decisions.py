@@ -1,4 +1,4 @@
-"""Which instance each decision of a run gave a flow to, whoever took it.
+"""Which instance each decision of a run assigned a flow to, whichever node took it.
 
 Owns what counts as a decision: a row of `decisions` that ended with an instance (site and instance chosen one after the
 other are one); where nobody decides flow by flow (the switch spreads flows by weights, or a name server answered before

@@ -10,7 +10,7 @@ import pandas as pd
 
 from testbed.analysis.run_data.loading import RunData, RunDataError
 
-_LOOK_INTERVAL_S = 0.5  # what probes tell does not change faster
+_LOOK_INTERVAL_S = 0.5  # what probes measure does not change faster
 
 
 class RoundTrips:

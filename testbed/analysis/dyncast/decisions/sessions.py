@@ -98,7 +98,7 @@ def _of_instance(table: pd.DataFrame, ends_s: np.ndarray) -> Sessions:
 
 
 def _worked_off(table: pd.DataFrame, workers: int, speed: float, ends_s: Sequence[float]) -> np.ndarray:
-    """Return when workers have done the work of requests, first come first served; they begin anew after each end."""
+    """Return when workers have done the work of requests, first come first served; they restart after each end."""
     left_s = np.array(table["arrived_s"], dtype=float)
     accepted = np.flatnonzero(~table["is_refused"].to_numpy(dtype=bool))
     service_s = table["work_ms"].to_numpy()[accepted] / speed / 1e3

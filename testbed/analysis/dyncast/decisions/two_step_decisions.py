@@ -1,6 +1,7 @@
 """Decisions taken in two steps, the site at the ingress and the instance at the egress, as one.
 
-Owns how the two rows of such a flow in `decisions` are told to belong together. Knows no files and no pictures.
+Owns how the two rows of such a flow in `decisions` are recognized as belonging together. Knows no files and no
+pictures.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ _FLOW = ["service", "proto", "src", "src_port", "d_sid", "dst_port"]
 def as_one(decisions: pd.DataFrame) -> pd.DataFrame:
     """Return decisions with the egress's choice as that of the ingress that had chosen the site before.
 
-    What an ingress gave to a site and no egress took stays as it is, without a D-BID.
+    A flow that an ingress assigned to a site and no egress took stays as it is, without a D-BID.
     """
     if not decisions["d_bid"].isna().any():
         return decisions

@@ -31,7 +31,7 @@ def load_over_time(book: Sketchbook, run: RunData, time: TimeAxis) -> list[Figur
     samples = run.instances
     edges_s = time.edges_s(most_steps=_MOST_COLUMNS if samples["instance"].nunique() > _MOST_LINES else 240)
     step = time.steps(samples["time_s"], edges_s)
-    # A sample tells of the time before it: the last one may come after the end.
+    # A sample is about the time before it: the last one may come after the end.
     samples = samples.assign(step=step)[step >= 0]
     figures: list[Figure] = []
     services = list(samples.groupby("service", observed=True))[:MOST_PICTURES]

@@ -17,6 +17,7 @@ from testbed.analysis.html_report.blocks import sketches
 from testbed.analysis.html_report.blocks.page import Figure
 from testbed.analysis.html_report.blocks.sketches import Sketchbook
 from testbed.analysis.run_data.loading import RunData, RunDataError
+from testbed.records import result_files
 from topologies import yaml_form
 from topologies.drawing.labels import Labels
 from topologies.drawing.layout import layout
@@ -37,11 +38,13 @@ def read_topology(run: RunData) -> Topology | None:
     """Return the network of a run; None where an earlier version left none. Raises RunDataError for a corrupt file."""
     path = run.run_dir / FILE
     try:
-        return yaml_form.parse(path.read_text(encoding="utf-8"), str(path))
+        return yaml_form.parse(result_files.read_text(path), str(path))
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
-        raise RunDataError(f"{path} cannot be read ({error}); remove it, or run the scenario again") from None
+        raise RunDataError(
+            f"{path} cannot be read ({result_files.why_unread(error)}); remove it, or run the scenario again"
+        ) from None
     except TopologyError as error:
         raise RunDataError(f"{error}; remove the file, or run the scenario again") from None
 
@@ -52,13 +55,16 @@ def link_loads(run: RunData, topology: Topology | None) -> pd.DataFrame:
     `link`, `direction`, `delay_ms`, `rate_mbps`, `packets`, `mbps` (mean over the workloads' time), `used` (share of
     its rate), `lost_random`, `lost_queue`, `lost_overload`, `lateness_p99_ms`. What is not known is NaN.
     """
-    specs = {f"{link.a} - {link.b}": link.spec for link in topology.links} if topology else {}
+    known = {f"{link.a} - {link.b}": link for link in topology.links} if topology else {}
     duration_s = run.end_s - run.start_s
     rows = []
     for label, directions in run.manifest.link_counters.items():
-        spec = specs.get(label)
-        a, _, b = label.partition(" - ")
-        for direction, way in (("a_to_b", f"{a} → {b}"), ("b_to_a", f"{b} → {a}")):
+        link = known.get(label)
+        spec = link.spec if link else None
+        there, back = (
+            (f"{link.a} → {link.b}", f"{link.b} → {link.a}") if link else (f"{label}, there", f"{label}, back")
+        )
+        for direction, way in (("a_to_b", there), ("b_to_a", back)):
             counted = directions.get(direction) or {}
             rows.append(
                 {

@@ -23,7 +23,9 @@ from testbed.analysis.measures.summary import numbered, streams, with_ways
 from testbed.analysis.plots.placement_plot import flow_counts
 from testbed.analysis.run_data.flow_kinds import is_request
 from testbed.analysis.system import ReportSection
+from testbed.records import result_files
 
+_MOST_GAPS = 10  # processes in a table
 _MOST_TEXT = 200_000  # characters of a file shown as it stands
 
 
@@ -134,6 +136,10 @@ def _checks(report: RunReport) -> Iterator[Block]:
     if not figures.empty:
         shown = {"what": ("figure", ""), "value": ("value", THREE_DIGITS)}
         yield table("What the verdict rests on", figures, shown)
+    gaps_ms = report.run.manifest.process_gaps_ms or {}
+    if gaps_ms:
+        longest = pd.DataFrame(list(gaps_ms.items())[:_MOST_GAPS], columns=["process", "gap_ms"])
+        yield table("Processes that stood still longest", longest, columns.PROCESS_GAPS, file="manifest.json")
 
 
 def _files(report: RunReport) -> Iterator[Block]:
@@ -147,7 +153,7 @@ def _files(report: RunReport) -> Iterator[Block]:
 
 def _shown(path: Path) -> str:
     try:
-        return _cut(path.read_text(encoding="utf-8", errors="replace"))
+        return _cut(result_files.read_text(path, errors="replace"))
     except OSError as error:
         return f"cannot be read: {error.strerror}"
 

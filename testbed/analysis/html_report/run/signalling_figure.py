@@ -13,6 +13,7 @@ from testbed.analysis.html_report.blocks.time_axis import TimeAxis
 from testbed.analysis.html_report.run.flow_figures import most_first
 from testbed.analysis.plots import style
 from testbed.analysis.run_data.loading import RunData
+from testbed.analysis.run_data.signalling import sent
 
 
 def signalling(book: Sketchbook, run: RunData, time: TimeAxis) -> list[Figure]:
@@ -38,16 +39,15 @@ def signalling(book: Sketchbook, run: RunData, time: TimeAxis) -> list[Figure]:
 
 
 def bytes_per_s(control: pd.DataFrame, edges_s: np.ndarray) -> pd.DataFrame:
-    """Return one row per step between edges, one column per kind, from counters that only grow.
+    """Return one row per step between edges, one column per kind.
 
-    A counter that has no reading in a step has not moved in it; one that begins anew counts from zero.
+    A counter that has no reading in a step has not moved in it.
     """
-    sent = control[control["direction"] == "sent"].sort_values("time_s", kind="stable")
-    counter = ["node", "peer", "kind"]
-    grown = sent.groupby(counter, observed=True, dropna=False)["bytes"].diff().fillna(sent["bytes"])
-    grown = grown.where(grown >= 0, sent["bytes"])
-    step = np.searchsorted(edges_s, sent["time_s"].to_numpy(), side="left") - 1
+    readings = sent(control, "bytes")
+    step = np.searchsorted(edges_s, readings["time_s"].to_numpy(), side="left") - 1
     inside = (step >= 0) & (step < len(edges_s) - 1)
-    table = pd.crosstab(step[inside], sent["kind"].astype(object)[inside], values=grown[inside], aggfunc="sum")
+    table = pd.crosstab(
+        step[inside], readings["kind"].astype(object)[inside], values=readings["bytes"][inside], aggfunc="sum"
+    )
     table = table.reindex(range(len(edges_s) - 1)).fillna(0.0)
     return table.div(np.diff(edges_s), axis=0)

@@ -13,8 +13,8 @@ from typing import Any
 from urllib.parse import quote
 
 import pandas as pd
-import yaml
 
+from testbed import yaml_documents
 from testbed.analysis.html_report.blocks.page import (
     Block,
     Cell,
@@ -34,6 +34,7 @@ from testbed.analysis.measures.columns import ABSENT
 from testbed.analysis.measures.run_measures import measures
 from testbed.analysis.study import study_figures
 from testbed.analysis.study.study_figures import VERDICTS, StudyFigures
+from testbed.yaml_documents import YamlError
 
 RUN_REPORT = "report.html"
 _MOST_REASONS = 8
@@ -84,8 +85,8 @@ def study_page(folder: Path, figures: StudyFigures, baseline: str | None = None)
 def _study_file(folder: Path) -> Mapping[str, Any]:
     """Return what the study file says; that it cannot be read is among what `study_figures.read` skipped."""
     try:
-        document = yaml.safe_load((folder / "study.yaml").read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError):
+        document = yaml_documents.read(folder / "study.yaml")
+    except (OSError, YamlError):
         return {}
     return document if isinstance(document, dict) else {}
 

@@ -27,7 +27,7 @@ class CostOrder(Generic[Item]):
         self._items: dict[float, list[Item]] = {}
 
     def replace_all(self, items: Iterable[Item]) -> None:
-        """Begin anew with these items at the costs they have."""
+        """Begin again with these items at the costs they have."""
         self._items = {}
         for item in items:
             self._append(item)

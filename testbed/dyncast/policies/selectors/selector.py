@@ -1,6 +1,6 @@
 """What every selector does, and the one that asks its policy about all instances for each flow.
 
-A selector is told when its instances have changed, and keeps them in whatever order lets it choose at once. Its caller
+A selector learns when its instances have changed, and keeps them in an order that lets it choose at once. Its caller
 keeps the instances themselves, and says when to look at them (`testbed.dyncast.selection.selection`).
 """
 
@@ -80,7 +80,8 @@ class Selector(ABC):
     def shares(self, flows: int, now_s: float) -> dict[Address, int]:
         """Return how the next flows should be shared out over the instances, of which there is one at least.
 
-        Who gets none is left out. Weights become whole numbers that sum up to about `flows`, at least one each.
+        An instance that gets none is left out. Weights become whole numbers that sum up to about `flows`, at least one
+        each.
         """
         weights = self.weights(now_s, _nobody_is_barred)
         total = sum(weights.values())

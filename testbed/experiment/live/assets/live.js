@@ -1,5 +1,5 @@
 "use strict";
-// The live page. What it is told is made by documents.py: the network once, then whole states. Names come from
+// The live page. documents.py makes what it receives: the network once, then whole states. Names come from
 // scenario files: they go into the page as text, never as markup.
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -32,8 +32,8 @@ const colour = (site) => net.colours.get(site) ?? "var(--soft)";
 
 // -- the network ----------------------------------------------------------------------------------------------------
 
-function drawNetwork(told) {
-  net = told;
+function drawNetwork(received) {
+  net = received;
   net.place = new Map(net.nodes.map((node) => [node.name, node]));
   const serving = [...new Set(net.instances.map((item) => item.site))];
   net.colours = new Map(serving.map((site, n) => [site, `var(--s${n % COLOURS})`]));

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import json
 import math
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from testbed.emulation.temporary_folders import temporary_folder
 from testbed.errors import InputError
-from testbed.experiment.execution import environment, runner
+from testbed.experiment.execution import environment, ownership, runner
 from testbed.experiment.launch.processes import RunError
 from testbed.experiment.plan.plan import Plan, make_plan
 from testbed.experiment.progress import Progress, Silent
@@ -26,6 +26,7 @@ from testbed.experiment.systems.dyncast.keys import call
 from testbed.experiment.systems.dyncast.keys.workload import FlowKeys
 from testbed.experiment.systems.dyncast.plan.loads import MOST_PACKETS_PER_CLIENT_PER_S, MOST_REQUESTS_PER_CLIENT_PER_S
 from testbed.experiment.systems.dyncast.scenario import DyncastScenario
+from testbed.records import result_files
 
 FILE = "calibration.json"
 _FORMAT = 1
@@ -119,11 +120,11 @@ def search(first: float, is_carried: Callable[[float], bool], refinements: int) 
 
 def _verdict(kind: Kind, load: float, duration_s: float) -> tuple[str, tuple[str, ...]]:
     """Run a load; return the verdict with its reasons. A run that the load breaks is invalid."""
-    with tempfile.TemporaryDirectory(prefix="dyncast-calibrate-") as folder:
-        source = Path(folder, "calibration.yaml")
+    with temporary_folder("calibrate") as folder:
+        source = folder / "calibration.yaml"
         plan = make_plan(parse(kind.document(load, duration_s), str(source)), source)
         try:
-            manifest = runner.run(plan, source, Path(folder), Silent()).manifest
+            manifest = runner.run(plan, source, folder, Silent()).manifest
         except RunError as error:
             return "invalid", (str(error),)
     return str(manifest.verdict), manifest.reasons
@@ -148,7 +149,7 @@ def _requests(load: float, duration_s: float) -> Document:
 def _packets(load: float, duration_s: float) -> Document:
     """Audio calls to instances at either of two sites, which echo each packet, through impaired links."""
     calls = max(1, round(load / call.AUDIO_PACKETS_PER_S))
-    at_once = calls * duration_s * call.AUDIO_PACKETS_PER_S  # as a plan reckons that does not look at windows
+    at_once = calls * duration_s * call.AUDIO_PACKETS_PER_S  # as a plan computes that does not look at windows
     return _document(
         {"kind": "rtp", "affinity": {"timeout_s": 5}},
         math.ceil(load / _PACKETS_PER_INSTANCE_PER_S / 2),
@@ -200,10 +201,8 @@ def write(path: Path, carried: Mapping[str, Carried], settings: Settings) -> Non
         "machine": _this_machine(),
         "carried": {name: asdict(item) for name, item in carried.items()},
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.part")
-    partial.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    partial.replace(path)
+    ownership.make_folder(path.parent)
+    result_files.write_text(path, json.dumps(document, indent=1) + "\n")
 
 
 def read(path: Path) -> dict[str, Carried]:
@@ -212,7 +211,7 @@ def read(path: Path) -> dict[str, Carried]:
     Raises CalibrationError.
     """
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = json.loads(result_files.read_text(path))
         if document["format"] != _FORMAT or document["machine"] != _this_machine():
             return {}
         return {

@@ -35,7 +35,7 @@ def _flow_fields(row: Row) -> str:
 
 
 def _flows(row: Row) -> object:
-    return row["flows_bound"] if row["flows_bound"] is not None else f"{row['flows_given']} given"
+    return row["flows_bound"] if row["flows_bound"] is not None else f"{row['flows_given']} assigned"
 
 
 def _workers(row: Row) -> object:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import IPvAnyNetwork, model_validator
+from pydantic import Field, IPvAnyNetwork, model_validator
 
-from testbed.dyncast.policies import ORACLE
+from testbed.dyncast.nodes.dns_steering import DNS_TTL
+from testbed.dyncast.policies import ORACLE, POLICIES
 from testbed.experiment.scenario.scenario import Scenario
 from testbed.experiment.schema_parts import Name
 from testbed.experiment.systems.dyncast.keys.control import ControlKeys
@@ -32,16 +33,17 @@ class DyncastScenario(Scenario):
     """Ranges that all D-SIDs are of, if there are any: a service without d_sid gets the next free one, and packets to
     any other address in them are refused by the ingress."""
     services_known: Literal["configured", "learnt"] = "configured"
-    """configured: D-Routers are told of all services. learnt: of d_sid_ranges and the policy only; a service becomes
-    known by the first report of an instance, which says what a flow of it is, and is given up with the last."""
+    """configured: D-Routers are configured with all services. learnt: with d_sid_ranges and the policy only; a service
+    becomes known by the first report of an instance, which says what a flow of it is, and is forgotten with the
+    last."""
     instances: tuple[InstanceKeys, ...] = ()
     """Service instances."""
     clients: tuple[DispatchedClientKeys, ...] = ()
     """Client hosts, besides those the topology has."""
-    policy: str = "dyncast"
-    """Policy of every service that names none. oracle: by the true state of instances at each flow, told out of band,
-    as no network could: a bound to judge others by. dns_ttl: no D-SID is steered; a name server (`dns`) answers each
-    client with the address of an instance, which the client keeps for ttl_s."""
+    policy: str = Field("dyncast", examples=sorted([*POLICIES, DNS_TTL]))
+    """Policy of every service that names none. oracle: by the true state of instances at each flow, known out of band,
+    as no network could: a bound to compare others with. dns_ttl: no D-SID is steered; a name server (`dns`) answers
+    each client with the address of an instance, which the client keeps for ttl_s."""
     policy_parameters: dict[str, dict[str, float | str]] = {}
     """Parameters by policy name: dyncast: {refusal_penalty_ms: 5000}, static: {site: west}, dns_ttl: {ttl_s: 30,
     answers: least_loaded}; `answers` is the policy by which the name server chooses."""
@@ -50,7 +52,7 @@ class DyncastScenario(Scenario):
     metrics: MetricKeys = MetricKeys()
     """Metric reports and probes."""
     control: ControlKeys = ControlKeys()
-    """Who decides."""
+    """Where decisions are taken."""
     dispatcher: DispatcherKeys = DispatcherKeys()
     """CFN Dispatchers, for clients behind one."""
 

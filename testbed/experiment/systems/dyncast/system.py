@@ -14,7 +14,7 @@ from testbed.experiment.plan.planned_fault import PlannedFault
 from testbed.experiment.progress import Progress
 from testbed.experiment.scenario.fault_keys import FaultKeys
 from testbed.experiment.scenario.scenario import Scenario
-from testbed.experiment.system import System
+from testbed.experiment.system import ScenarioCommand, System
 from testbed.experiment.systems.dyncast.keys.fault import KINDS, DyncastFaultKeys
 from testbed.experiment.systems.dyncast.keys.workload import FlowKeys
 from testbed.experiment.systems.dyncast.plan import faults, placement, plan
@@ -71,6 +71,18 @@ class Dyncast(System):
         from testbed.experiment.systems.dyncast.launch import command_configs
 
         command_configs.check_programs(DyncastPlan.of(of), source)
+
+    def rehearse(self, of: Plan, source: Path, folder: Path, *, with_load: bool) -> None:
+        """Configurations of all processes, and arrivals."""
+        from testbed.experiment.systems.dyncast.launch.rehearsal import check
+
+        check(DyncastPlan.of(of), source, folder, with_load=with_load)
+
+    def commands(self, of: Plan) -> Iterable[ScenarioCommand]:
+        """Programs that instances and clients run."""
+        from testbed.experiment.systems.dyncast.launch import command_configs
+
+        return command_configs.scenario_commands(DyncastPlan.of(of))
 
     def needs_tunnels(self, of: Plan) -> bool:
         """For services whose D-SID stays in the packet."""

@@ -1,17 +1,20 @@
-"""What Dyncast's faults do: instances started and told to drain, control processes started again, and who knows of it.
+"""What Dyncast's faults do: instances started and drained, control processes started again, and who knows of it.
 
-Owns the ways to reach into a run: through processes, the admin ports of instances, and the sockets at which D-Routers
-are looked into.
+Owns the ways to reach into a run: through processes, the sockets and admin ports of instances, and the sockets
+at which D-Routers are looked into.
 """
 
 from __future__ import annotations
 
-import http.client
-import json
 import socket
+import time
 from contextlib import closing
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from testbed import json_documents
+from testbed.agents.host import state_socket
+from testbed.agents.http import client
+from testbed.agents.http.admin import METRICS_PATH
 from testbed.emulation.inspection.client import InspectionError
 from testbed.emulation.netns import namespaces
 from testbed.experiment.faults.operations import Operations, TestbedOperations
@@ -20,7 +23,8 @@ from testbed.experiment.systems.dyncast.keys.service import ADMIN_PORT
 if TYPE_CHECKING:
     from testbed.experiment.systems.dyncast.launch.running import RunningDyncast
 
-_ADMIN_TIMEOUT_S = 2.0
+_ADMIN_LIMIT_S = 2.0
+_LONGEST_ANSWER = 64
 
 
 class Activity(NamedTuple):
@@ -76,10 +80,10 @@ class RunOperations(TestbedOperations):
         if not self._processes.is_running(instance):
             return f"{instance} did not run"
         try:
-            status, _ = self._ask(instance, "PUT", f"/state/{state}")
-        except (OSError, http.client.HTTPException) as error:
+            answer = self._request_state(instance, state)
+        except OSError as error:
             return f"{instance} did not answer: {error}"
-        return "" if status == http.HTTPStatus.OK else f"{instance} answered {status}"
+        return "" if answer == state else f"{instance} answered {answer!r}"
 
     def router_without(self, instance: str) -> str:
         """Return a D-Router that would assign no flow to the instance yet; empty: all would."""
@@ -89,10 +93,9 @@ class RunOperations(TestbedOperations):
     def activity(self, instance: str) -> Activity | None:
         """Ask an instance what it has to do; None if it does not answer."""
         try:
-            _, body = self._ask(instance, "GET", "/metrics")
-            told = json.loads(body)
-            return Activity(int(told["sessions"]), int(told["sessions_started"]))
-        except (OSError, http.client.HTTPException, ValueError, KeyError):
+            figures = json_documents.parse(self._metrics(instance))
+            return Activity(int(figures["sessions"]), int(figures["sessions_started"]))
+        except (OSError, ValueError, KeyError, TypeError, OverflowError):  # also what is no object, and no number
             return None
 
     def _would_assign_flows(self, site: str, d_bid: str) -> bool:
@@ -104,15 +107,24 @@ class RunOperations(TestbedOperations):
         except InspectionError:
             return False
 
-    def _ask(self, instance: str, method: str, path: str) -> tuple[int, bytes]:
-        item = next(item for item in self._plan.instances if item.name == instance)
-        address = str(self._plan.addresses.host(item.host).ipv4.ip)
-        connection = http.client.HTTPConnection(address, ADMIN_PORT)
-        pid = self._testbed.network.pid(item.host)
-        with closing(namespaces.socket_in(pid, socket.AF_INET, socket.SOCK_STREAM)) as opened:
-            opened.settimeout(_ADMIN_TIMEOUT_S)
+    def _request_state(self, instance: str, state: str) -> str:
+        with closing(self._socket_at(instance, socket.AF_UNIX)) as opened:
+            opened.connect(state_socket.NAME.format(admin_port=ADMIN_PORT))
+            opened.sendall(f"{state}\n".encode())
+            with opened.makefile("rb") as answers:
+                return answers.readline(_LONGEST_ANSWER).decode("ascii", "replace").strip()
+
+    def _metrics(self, instance: str) -> bytes:
+        address = str(self._plan.addresses.host(self._host(instance)).ipv4.ip)
+        deadline_s = time.monotonic() + _ADMIN_LIMIT_S
+        with closing(self._socket_at(instance, socket.AF_INET)) as opened:
             opened.connect((address, ADMIN_PORT))
-            connection.sock = opened
-            connection.request(method, path)
-            answer = connection.getresponse()
-            return answer.status, answer.read()
+            return client.exchange(opened, f"GET {METRICS_PATH}", f"{address}:{ADMIN_PORT}", deadline_s).body
+
+    def _socket_at(self, instance: str, family: socket.AddressFamily) -> socket.socket:
+        opened = namespaces.socket_in(self._testbed.network.pid(self._host(instance)), family, socket.SOCK_STREAM)
+        opened.settimeout(_ADMIN_LIMIT_S)
+        return opened
+
+    def _host(self, instance: str) -> str:
+        return next(item.host for item in self._plan.instances if item.name == instance)

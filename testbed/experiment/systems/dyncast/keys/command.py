@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from testbed.agents.command_instance.config import TOLD_FIGURES
+from testbed.agents.command_instance.config import APPLICATION_FIGURES
 from testbed.experiment.schema_parts import FILE_NAME, Part
 
 INSTANCE_PLACEHOLDERS = ("port", "host", "site", "instance", "service", "folder", "scenario_folder")
@@ -63,7 +63,7 @@ def check_placeholders(key: str, text: str, names: Collection[str]) -> None:
 
 
 class ReadyKeys(Part):
-    """How to tell that a command serves: by default, its port is open (TCP: somebody listens; UDP: it is bound)."""
+    """How to know that a command serves: by default, its port is open (TCP: somebody listens; UDP: it is bound)."""
 
     http: str | None = Field(None, pattern=r"^/")
     """And GET of this path, asked at the port from within, is answered with a status below 400."""
@@ -101,13 +101,13 @@ class CommandMetricsKeys(Part):
     """Where raw metrics of a command come from (docs/applications.md says what they mean)."""
 
     source: Literal["proc", "http"] = "proc"
-    """proc: what the machine knows: connections, CPU time, memory, octets. http: the application tells some itself."""
+    """proc: what the machine knows: connections, CPU time, memory, octets. http: the application reports some."""
     url: str | None = Field(None, pattern=r"^http://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?(/|$)")
-    """http: where in the instance's own namespace it gives a JSON document, such as http://localhost:8081/status."""
+    """http: where in the instance's own namespace it serves a JSON document, such as http://localhost:8081/status."""
     values: dict[str, Annotated[FigureKeys, BeforeValidator(_pointer, json_schema_input_type=str | FigureKeys)]] = {}
-    """http: the metrics that it tells, by name, each with a JSON pointer: {queue_length: /waiting}. There are:
+    """http: the metrics that it reports, by name, each with a JSON pointer: {queue_length: /waiting}. There are:
     busy_workers, queue_length, sessions, sessions_started, completed, refused, utilisation, service_time_ms,
-    capacity_per_s. What it does not tell is as with proc."""
+    capacity_per_s. What it does not report is as with proc."""
 
     @model_validator(mode="after")
     def _parameters_fit(self) -> CommandMetricsKeys:
@@ -116,8 +116,10 @@ class CommandMetricsKeys(Part):
         if self.source == "proc" and (self.url is not None or self.values):
             raise ValueError("source proc takes neither url nor values; say source: http")
         for name in self.values:
-            if name not in TOLD_FIGURES:
-                raise ValueError(f"values.{name}: is no metric that it can tell; there are: {', '.join(TOLD_FIGURES)}")
+            if name not in APPLICATION_FIGURES:
+                raise ValueError(
+                    f"values.{name}: is no metric that it can report; there are: {', '.join(APPLICATION_FIGURES)}"
+                )
         return self
 
 
@@ -129,11 +131,13 @@ class ApplicationKeys(Part):
     (its address), {site}, {instance}, {service}, {folder} (its own, where it runs, kept with the results) and
     {scenario_folder} (of the scenario file) are filled in; {{port}} is {port} itself."""
     environment: dict[Annotated[str, Field(pattern=VARIABLE)], str] = {}
-    """kind command: variables besides those of the testbed's own environment; placeholders as in command."""
+    """kind command: variables besides those of whoever called dyncast; placeholders as in command."""
+    as_root: bool = False
+    """kind command: root runs it, and not whoever called sudo. Ports below 1024 take no root."""
     files: dict[Annotated[str, Field(pattern=FILE_NAME)], str] = {}
     """kind command: files to write into {folder} before it starts, by name; placeholders as in command."""
     ready: ReadyKeys = ReadyKeys()
-    """kind command: how to tell that it serves."""
+    """kind command: how to know that it serves."""
     metrics: CommandMetricsKeys = CommandMetricsKeys()
     """kind command: where its raw metrics come from."""
 

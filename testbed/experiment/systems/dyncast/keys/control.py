@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 
 from testbed.dyncast.control.role import Control
 from testbed.dyncast.metric_agent.conditions import Band
-from testbed.dyncast.metric_agent.update_triggers import Telling
+from testbed.dyncast.metric_agent.update_triggers import Reporting
 from testbed.dyncast.nodes.dns_steering import DNS_TTL
 from testbed.dyncast.policies import ORACLE
 from testbed.experiment.schema_parts import Part
@@ -23,35 +23,35 @@ _SLOW_BANDS = Band((4, 8), hysteresis_points=1)
 
 
 class ControlKeys(Part):
-    """Who decides where new flows go."""
+    """Where it is decided which instances get new flows."""
 
     mode: Literal["distributed", "centralized", "hybrid"] = "distributed"
-    """distributed: each D-Router, by metrics that all are told. centralized: one controller for all ingresses, by
-    metrics that it alone is told and paths that they measure; it tells them the shares of new flows. hybrid: each
-    D-Router, by slow-moving metrics (capacity, state, service time, scores) that all are told, and volatile ones
-    (queue, busy workers, sessions) that the controller is told and hands out. All of it travels in band."""
+    """distributed: each D-Router, by metrics that all receive. centralized: one controller for all ingresses, by
+    metrics that it alone receives and paths that they measure; it sends them the shares of new flows. hybrid: each
+    D-Router, by slow-moving metrics (capacity, state, service time, scores) that all receive, and volatile ones
+    (queue, busy workers, sessions) that the controller receives and distributes. All of it travels in band."""
     controller: str | None = None
     """centralized, hybrid: site whose D-Router is the controller."""
     interval_s: float | None = Field(None, gt=0)
-    """centralized: controller and ingresses tell each other this often, and at once when a state or a path changes;
-    hybrid: the controller hands out this often. Default 0.5."""
+    """centralized: controller and ingresses report to each other this often, and at once when a state or a path
+    changes; hybrid: the controller distributes this often. Default 0.5."""
     lifetime_s: float | None = Field(None, gt=0)
-    """What the controller told is good for so long after its last word. Then an ingress refuses new flows
+    """What the controller sent is good for so long after its last message. Then an ingress refuses new flows
     (centralized), or goes on by the slow-moving metrics (hybrid). Default: metrics.lifetime_s."""
     slow_interval_s: float | None = Field(None, gt=0)
-    """hybrid: slow-moving metrics are told this often, and when a score leaves its band (0-3, 4-7, 8-10) by more than a
-    point. Default: a third of metrics.lifetime_s."""
+    """hybrid: slow-moving metrics are reported this often, and when a score leaves its band (0-3, 4-7, 8-10) by more
+    than a point. Default: a third of metrics.lifetime_s."""
 
     @model_validator(mode="after")
     def _keys_fit(self) -> ControlKeys:
         if self.mode == "distributed":
-            given = [key for key in ("controller", "interval_s", "lifetime_s") if getattr(self, key) is not None]
-            if given:
-                raise ValueError(f"mode distributed takes no {', '.join(given)}: there is no controller")
+            stated = [key for key in ("controller", "interval_s", "lifetime_s") if getattr(self, key) is not None]
+            if stated:
+                raise ValueError(f"mode distributed takes no {', '.join(stated)}: there is no controller")
         elif self.controller is None:
             raise ValueError(f"mode {self.mode} needs controller, the site whose D-Router it is")
         if self.mode != "hybrid" and self.slow_interval_s is not None:
-            raise ValueError(f"mode {self.mode} takes no slow_interval_s: metrics are told at one pace")
+            raise ValueError(f"mode {self.mode} takes no slow_interval_s: metrics are reported at one pace")
         return self
 
     def check(
@@ -62,7 +62,7 @@ class ControlKeys(Part):
             return
         lifetime_s = self.lifetime_s or metric_lifetime_s
         if (self.interval_s or Control.interval_s) >= lifetime_s:
-            raise ValueError(f"control.interval_s: what is told is good for {lifetime_s:g} s only; raise lifetime_s")
+            raise ValueError(f"control.interval_s: a message is good for {lifetime_s:g} s only; raise lifetime_s")
         if (self.slow_interval_s or 0) >= metric_lifetime_s:
             raise ValueError(
                 f"control.slow_interval_s: metrics expire after {metric_lifetime_s:g} s; raise metrics.lifetime_s"
@@ -82,6 +82,6 @@ class ControlKeys(Part):
         interval_s = self.interval_s or Control.interval_s
         return Control(self.mode, self.controller, interval_s, self.lifetime_s or metric_lifetime_s, metric_refresh_s)
 
-    def slow_telling(self, metric_lifetime_s: float) -> Telling:
-        """Return when slow-moving metrics are told."""
-        return Telling(self.slow_interval_s or metric_lifetime_s / 3, _SLOW_BANDS)
+    def slow_reporting(self, metric_lifetime_s: float) -> Reporting:
+        """Return when slow-moving metrics are reported."""
+        return Reporting(self.slow_interval_s or metric_lifetime_s / 3, _SLOW_BANDS)

@@ -1,7 +1,7 @@
 """D-SIDs as members of configured ranges: which one a service gets, and that none lies outside.
 
 Pure. Works on the document of a scenario before its schema does, so that each service has its D-SID from then on.
-Section 4.1 of the CFN-Dyncast architecture: D-SIDs may be told by a special range of addresses.
+Section 4.1 of the CFN-Dyncast architecture: D-SIDs may be known by a special range of addresses.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ def with_d_sids(document: dict[str, Any]) -> dict[str, Any]:
 
     Ranges and services that are no such thing are left for the schema to refuse. Raises ValueError when none is free.
     """
-    services, given = document.get("services"), document.get("d_sid_ranges")
-    if not isinstance(services, Mapping) or not isinstance(given, Sequence) or not given:
+    services, networks = document.get("services"), document.get("d_sid_ranges")
+    if not isinstance(services, Mapping) or not isinstance(networks, Sequence) or not networks:
         return document
     try:
-        ranges = [ip_network(network) for network in given]
+        ranges = [ip_network(network) for network in networks]
     except (ValueError, TypeError):
         return document
     free = _free(ranges, _taken(services.values()))
@@ -47,9 +47,9 @@ def outside(d_sids: Mapping[str, Address], ranges: Iterable[Network]) -> Iterato
 def _taken(services: Iterable[Any]) -> set[Address]:
     taken = set()
     for service in services:
-        given = service.get("d_sid") if isinstance(service, Mapping) else None
+        d_sid = service.get("d_sid") if isinstance(service, Mapping) else None
         with suppress(ValueError):  # what is no address, the schema refuses
-            taken.add(ip_address(str(given)))
+            taken.add(ip_address(str(d_sid)))
     return taken
 
 

@@ -1,4 +1,4 @@
-"""The scenario's `dispatcher`: how CFN nodes tell their CFN Dispatchers, and the links between them.
+"""The scenario's `dispatcher`: how CFN nodes signal selections to their CFN Dispatchers, and the links between them.
 
 Section 4.5 of the CFN-Dyncast architecture. Which clients are behind a Dispatcher is said by the topology, or by
 `clients`.

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 
 from testbed.experiment.schema_parts import DistributionKeys, LinkKeys
 from testbed.experiment.systems.dyncast.keys.command import ApplicationKeys
+from testbed.records.manifest import MOST_WORKERS
 
 
 class InstanceKeys(ApplicationKeys):
@@ -24,17 +25,17 @@ class InstanceKeys(ApplicationKeys):
     """Or: the instance host of the topology that runs it."""
     count: int = Field(1, ge=1, le=200)
     """How many, each on a host of its own."""
-    workers: int = Field(1, ge=1, le=1024)
+    workers: int = Field(1, ge=1, le=MOST_WORKERS)
     """Requests (or RTP packets) served at once; kind command: sessions that the program serves at once, as policies
-    are told."""
+    know."""
     queue_limit: int = Field(50, ge=0)
-    """Requests that wait for a worker before more are refused; kind command: sessions that can wait, as policies are
-    told."""
+    """Requests that wait for a worker before more are refused; kind command: sessions that can wait, as policies
+    know."""
     speed: float = Field(1.0, gt=0)
     """Work takes work / speed."""
     service_time: DistributionKeys = DistributionKeys(mean_ms=50.0)
-    """Work of a request that brings none of its own; kind command: its mean is what policies are told, unless the
-    program tells (metrics.values.service_time_ms)."""
+    """Work of a request that brings none of its own; kind command: its mean is what is reported to policies, unless the
+    program reports its own (metrics.values.service_time_ms)."""
     packet_time: DistributionKeys = DistributionKeys(distribution="constant", mean_ms=0.1)
     """Work of one RTP packet."""
     mode: Literal["clock", "burn"] = "clock"

@@ -1,4 +1,4 @@
-"""The scenario's `metrics`: how fresh an ingress's picture is, when D-MAs tell, how raw metrics become scores.
+"""The scenario's `metrics`: how fresh an ingress's picture is, when D-MAs report, how raw metrics become scores.
 
 Owns the keys and what each way needs; what they mean is `testbed.dyncast.metric_agent.update_triggers`'s and
 `normalisation`'s business, which also refuse what makes no sense.
@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 from testbed.dyncast.messages.admission import REPORT_RATE
 from testbed.dyncast.metric_agent.conditions import Band, Threshold
 from testbed.dyncast.metric_agent.dampening import Dampening
-from testbed.dyncast.metric_agent.update_triggers import Telling
+from testbed.dyncast.metric_agent.update_triggers import Reporting
 from testbed.dyncast.metrics.normalisation import MinMax, Normalisation, Normaliser, Sigmoid
 from testbed.experiment.schema_parts import LinkKeys, Part
 from testbed.net.token_bucket import Rate
@@ -40,7 +40,7 @@ class DampeningKeys(Part):
     half_life_s: float = Field(15.0, gt=0)
     """The penalty halves in this time."""
     suppress: float = Field(3.0, gt=0)
-    """Above it, changes wait; and an instance that comes up again is told of as draining."""
+    """Above it, changes wait; and an instance that comes up again is reported as draining."""
     reuse: float = Field(1.0, gt=0)
     """Below it, they no longer do."""
     max_suppress_s: float = Field(60.0, gt=0)
@@ -56,17 +56,17 @@ class DampeningKeys(Part):
         return Dampening(self.half_life_s, self.suppress, self.reuse, self.max_suppress_s)
 
 
-class TellingKeys(Part):
-    """When D-MAs tell of an instance, besides when it goes down, drains or comes up: that is told at once."""
+class ReportingKeys(Part):
+    """When D-MAs report an instance, besides when it goes down, drains or comes up: that is reported at once."""
 
     when: Literal["interval", "threshold", "band"] = "interval"
     """At each interval_s; when a metric has moved by a threshold; when the L2 score leaves its band."""
     metric: str | None = None
     """threshold: a raw metric, such as queue_length, utilisation, sessions, cpu_utilisation, free_room."""
     absolute: float | None = Field(None, gt=0)
-    """threshold: a move by so much since it was told."""
+    """threshold: a move by so much since it was reported."""
     relative: float | None = Field(None, gt=0)
-    """threshold: a move by this share of what was told."""
+    """threshold: a move by this share of what was reported."""
     hysteresis_share: float | None = Field(None, ge=0)
     """threshold: a move back on the one before must be larger by this share; default 0."""
     edges: tuple[int, ...] | None = None
@@ -74,26 +74,26 @@ class TellingKeys(Part):
     hysteresis_points: int | None = Field(None, ge=0)
     """band: a score leaves its band when it is more than so many points outside; default 0."""
     refresh_s: float | None = Field(None, gt=0)
-    """threshold, band: everything is told at least this often; default: a third of lifetime_s."""
+    """threshold, band: everything is reported at least this often; default: a third of lifetime_s."""
     budget: BudgetKeys | None = None
     """How many reports each D-MA may send; none: as many as are due."""
     dampening: DampeningKeys | None = None
     """Hold back what flaps; none: don't."""
 
     @model_validator(mode="after")
-    def _parameters_fit(self) -> TellingKeys:
+    def _parameters_fit(self) -> ReportingKeys:
         every = set().union(*_TAKES.values())
-        given = {key for key in every if getattr(self, key) is not None}
-        wrong = given - _TAKES[self.when]
+        stated = {key for key in every if getattr(self, key) is not None}
+        wrong = stated - _TAKES[self.when]
         if wrong:
-            hint = "; interval_s is how often it tells" if self.when == "interval" else ""
+            hint = "; interval_s is how often it reports" if self.when == "interval" else ""
             raise ValueError(f"{self.when} takes no {', '.join(sorted(wrong))}{hint}")
         self._trigger()
         return self
 
-    def telling(self, refresh_s: float) -> Telling:
+    def reporting(self, refresh_s: float) -> Reporting:
         """Return it in the core's own terms."""
-        return Telling(
+        return Reporting(
             refresh_s,
             self._trigger(),
             None if self.budget is None else Rate(self.budget.per_s, self.budget.burst),
@@ -131,8 +131,8 @@ class FigureKeys(Part):
     @model_validator(mode="after")
     def _parameters_fit(self) -> FigureKeys:
         wanted = {"min_max": {"worst", "best"}, "sigmoid": {"midpoint", "steepness"}}[self.function]
-        given = {key for key in ("worst", "best", "midpoint", "steepness") if getattr(self, key) is not None}
-        if given != wanted:
+        stated = {key for key in ("worst", "best", "midpoint", "steepness") if getattr(self, key) is not None}
+        if stated != wanted:
             raise ValueError(f"{self.function} needs {' and '.join(sorted(wanted, reverse=True))}, and no more")
         self.normaliser()
         return self
@@ -194,7 +194,7 @@ class RateLimitKeys(Part):
 
 
 class MetricKeys(Part):
-    """How fresh the ingress's picture is, and whom it believes."""
+    """How fresh the ingress's picture is, and which agents it believes."""
 
     interval_s: float = Field(1.0, gt=0, le=3600)
     """Each D-MA reports this often, unless `telling` says otherwise."""
@@ -204,8 +204,8 @@ class MetricKeys(Part):
     """Where the D-MA of a site with instances runs: on its D-Router, or on a host of its own beside the instances."""
     agent_link: LinkKeys | None = None
     """agent_at edge: link between that host and the D-Router; default: as fast as the machine."""
-    telling: TellingKeys = TellingKeys()
-    """When D-MAs tell what they read."""
+    telling: ReportingKeys = ReportingKeys()
+    """When D-MAs report what they read."""
     normalisation: NormalisationKeys = NormalisationKeys()
     """How raw metrics become scores, for services that do not say."""
     lifetime_s: float = Field(10.0, gt=0)
@@ -217,11 +217,11 @@ class MetricKeys(Part):
     authentication: Literal["none", "hmac"] = "none"
     """hmac: reports and probes carry HMAC-SHA256 tags; forged, replayed and stale (lifetime_s) ones are refused."""
     rate_limit: RateLimitKeys = RateLimitKeys()
-    """Against agents that tell too much."""
+    """Against agents that report too much."""
 
     @property
     def refresh_s(self) -> float:
-        """How often each D-MA tells of everything."""
+        """How often each D-MA reports everything."""
         if self.telling.when == "interval":
             return self.interval_s
         return self.telling.refresh_s or self.lifetime_s / 3
@@ -237,12 +237,12 @@ class MetricKeys(Part):
         if self.refresh_s >= self.lifetime_s:
             key = "interval_s" if self.telling.when == "interval" else "telling.refresh_s"
             raise ValueError(
-                f"{key}: metrics told every {self.refresh_s:g} s expire after {self.lifetime_s:g} s; raise lifetime_s"
+                f"{key}: reports each {self.refresh_s:g} s expire after {self.lifetime_s:g} s; raise lifetime_s"
             )
         budget = self.telling.budget
         if budget is not None and budget.per_s * self.refresh_s < 1:
             raise ValueError(
                 f"telling.budget: {budget.per_s:g} reports/s are less than one each {self.refresh_s:g} s, when "
-                "everything is told; raise per_s"
+                "everything is reported; raise per_s"
             )
         return self

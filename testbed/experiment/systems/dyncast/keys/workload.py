@@ -34,9 +34,11 @@ class FlowKeys(WorkloadKeys):
     """A program that makes the load, in place of a generator: started at each client at the begin of the window.
     {d_sid}, {port}, {url}, {duration_s} (length of the window), {seed} (each client has its own), {client}, {site},
     {host} (the client's address), {folder} (where it runs, kept with the results) and {scenario_folder} are filled in.
-    One that is told {duration_s} may go on for timeout_s after that; any other is ended with the window."""
+    One that gets {duration_s} may go on for timeout_s after that; any other is ended with the window."""
     environment: dict[Annotated[str, Field(pattern=VARIABLE)], str] = {}
-    """command: variables besides those of the testbed's own environment; placeholders as in command."""
+    """command: variables besides those of whoever called dyncast; placeholders as in command."""
+    as_root: bool = False
+    """command: root runs it, and not whoever called sudo. Ports below 1024 take no root."""
     arrivals: ArrivalKeys
     """When flows begin; command: start_s and end_s, by default the whole run."""
     work: DistributionKeys | None = None
@@ -46,7 +48,7 @@ class FlowKeys(WorkloadKeys):
     request_bytes: int = Field(200, ge=0, le=1_000_000)
     """http: least size of the request."""
     timeout_s: float = Field(10.0, gt=0)
-    """http: give up after; rtp: wait for the last echoes; command: wait for its end, if it was told {duration_s}."""
+    """http: give up after; rtp: wait for the last echoes; command: wait for its end, if it got {duration_s}."""
     media: Literal["audio", "video", "call"] = "audio"
     """rtp: G.711 audio (50 packets/s), video (30 frames/s, fragmented), or calls of both, each with RTCP: four flows of
     a client, from the service's port and from a source port that is a multiple of the port block."""
@@ -69,8 +71,8 @@ class FlowKeys(WorkloadKeys):
         if self.command is None:
             if self.arrivals.process == "once":
                 raise ValueError("arrivals.process: once is for a command; take poisson, constant, on_off or trace")
-            if self.environment:
-                raise ValueError("environment: goes with command")
+            if self.environment or self.as_root:
+                raise ValueError(f"{'environment' if self.environment else 'as_root'}: goes with command")
             return self
         if self.arrivals.process != "once":
             raise ValueError("arrivals: a command is started once at each client; say start_s and end_s only")

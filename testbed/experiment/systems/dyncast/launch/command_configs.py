@@ -7,21 +7,25 @@ program is not there; starts nothing.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import ip_address
 from pathlib import Path
 
-from testbed.agents.command_instance.config import CommandConfig, Readiness, Told
+from testbed.agents.command_instance.config import ApplicationMetrics, CommandConfig, Readiness
 from testbed.agents.command_instance.json_metrics import Pointer
-from testbed.emulation.netns.namespaces import with_resolver
+from testbed.emulation.netns.resolver import with_resolver
 from testbed.experiment.plan.plan import PlannedClient
 from testbed.experiment.scenario.file import ScenarioError
+from testbed.experiment.system import ScenarioCommand
 from testbed.experiment.systems.dyncast.keys.command import filled
 from testbed.experiment.systems.dyncast.keys.service import ADMIN_PORT
 from testbed.experiment.systems.dyncast.keys.workload import FlowKeys
+from testbed.experiment.systems.dyncast.launch import own_folder
 from testbed.experiment.systems.dyncast.launch.process_configs import SAMPLE_INTERVAL_S
 from testbed.experiment.systems.dyncast.plan.plan import DyncastPlan, PlannedInstance
+from testbed.records.file_names import file_name
 from testbed.records.parts import whole_rows
+from testbed.runtime import caller
 from traffic.loads.command_load import CommandLoadConfig
 
 INSTANCE_MODULE = "testbed.agents.command_instance"
@@ -53,9 +57,26 @@ def check_programs(plan: DyncastPlan, source: Path) -> None:
             raise ScenarioError(
                 f"{source}: {key}: {program} has no place to be looked for; say {{scenario_folder}}/{program}"
             )
-        if shutil.which(program, path=environment.get("PATH")) is None:
+        if shutil.which(program, path=environment.get("PATH", caller.search_path())) is None:
             where = "is no program" if "/" in program else "is not on PATH"
             raise ScenarioError(f"{source}: {key}: {program} {where}; {user} runs it: install it, or give its path")
+
+
+def scenario_commands(plan: DyncastPlan) -> Iterator[ScenarioCommand]:
+    """Yield the commands of all instances, then those of clients, as they would be started."""
+    logs = Path("logs")
+    for item in plan.instances:
+        if item.keys.command:
+            number = next(number for number, keys in enumerate(plan.scenario.instances) if keys is item.keys)
+            values = _instance_values(plan, item, logs / file_name(item.name))
+            argv, _ = _filled(item.keys.command, {}, values)
+            yield ScenarioCommand(f"instances[{number}].command", item.host, argv, item.keys.as_root)
+    for number, workload in enumerate(plan.scenario.workloads):
+        if isinstance(workload, FlowKeys) and workload.command:
+            for position, client in enumerate(plan.clients_of(workload)):
+                folder = logs / file_name(f"{workload.name}.{client.name}")
+                argv, _ = _filled(workload.command, {}, _client_values(plan, workload, client, position, folder))
+                yield ScenarioCommand(f"workloads[{number}].command", client.name, argv, workload.as_root)
 
 
 def ready_timeout_s(plan: DyncastPlan, least_s: float) -> float:
@@ -69,8 +90,8 @@ def instance(plan: DyncastPlan, item: PlannedInstance, out_dir: Path, logs: Path
     folder = _folder(logs, item.name)
     values = _instance_values(plan, item, folder)
     argv, environment = _filled(keys.command or (), keys.environment, values)
-    for name, text in keys.files.items():
-        (folder / name).write_text(filled(text, values), encoding="utf-8")
+    user = None if keys.as_root else caller.sudo_user()
+    own_folder.prepare(folder, {name: filled(text, values) for name, text in keys.files.items()}, user)
     metrics = keys.metrics
     pointers = {name: Pointer(figure.at, figure.times) for name, figure in metrics.values.items()}
     return CommandConfig(
@@ -87,10 +108,11 @@ def instance(plan: DyncastPlan, item: PlannedInstance, out_dir: Path, logs: Path
         service_time_ms=keys.service_time.mean_ms / keys.speed,
         cpu_limit=keys.cpu_limit,
         argv=tuple(argv),
-        environment=_assignments(environment),
+        within=tuple(caller.run_as(user)),
+        environment=_assignments({**caller.home_of(user), **environment}),
         folder=folder,
         ready=Readiness(keys.ready.http, keys.ready.output, keys.ready.timeout_s),
-        told=Told(metrics.url, pointers) if metrics.source == "http" and metrics.url else None,
+        application=ApplicationMetrics(metrics.url, pointers) if metrics.source == "http" and metrics.url else None,
         sample_interval_s=SAMPLE_INTERVAL_S,
     )
 
@@ -109,6 +131,9 @@ def loads(
             folder = _folder(logs, name)
             values = _client_values(plan, workload, client, number, folder)
             argv, environment = _filled(workload.command, workload.environment, values)
+            user = None if workload.as_root else caller.sudo_user()
+            own_folder.prepare(folder, {}, user)
+            resolving = with_resolver(resolver_folder(out_dir)) if plan.name_server else ()
             config = CommandLoadConfig(
                 name=name,
                 out_dir=out_dir,
@@ -116,16 +141,21 @@ def loads(
                 service=workload.service,
                 client=client.name,
                 argv=tuple(argv),
-                within=tuple(with_resolver((out_dir / "resolv.conf").absolute())) if plan.name_server else (),
-                environment=_assignments(environment),
+                within=(*resolving, *caller.run_as(user)),
+                environment=_assignments({**caller.home_of(user), **environment}),
                 folder=folder,
-                output=str(Path(logs.name) / name / "output.log"),
+                output=str(Path(logs.name) / file_name(name) / "output.log"),
                 start_s=start_s + begin_s,
                 end_s=start_s + end_s,
                 patience_s=workload.timeout_s if _knows_its_end(workload) else 0.0,
             )
             found.append((client, config))
     return found
+
+
+def resolver_folder(out_dir: Path) -> Path:
+    """Return where the resolv.conf of clients lies."""
+    return (out_dir / "resolver").absolute()
 
 
 def failed_loads(work: Path) -> list[str]:
@@ -144,7 +174,7 @@ def _assignments(environment: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _knows_its_end(workload: FlowKeys) -> bool:
-    """Tell whether a command was told how long to go on, and so ends by itself."""
+    """Return whether a command gets a duration, and so ends by itself."""
     return any("{duration_s}" in text for text in (*(workload.command or ()), *workload.environment.values()))
 
 
@@ -154,7 +184,7 @@ def _window(plan: DyncastPlan, workload: FlowKeys) -> tuple[float, float]:
 
 
 def _folder(logs: Path, name: str) -> Path:
-    folder = (logs / name).absolute()
+    folder = (logs / file_name(name)).absolute()
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 

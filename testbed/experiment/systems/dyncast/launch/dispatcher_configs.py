@@ -13,6 +13,7 @@ from testbed.dyncast.nodes.dispatcher_service import DispatcherPeer
 from testbed.dyncast.nodes.dns_steering import DNS_TTL
 from testbed.experiment.systems.dyncast.launch.process_configs import IN_BAND_PORT
 from testbed.experiment.systems.dyncast.plan.plan import DyncastPlan
+from testbed.records.file_names import file_name
 
 
 def of_site(plan: DyncastPlan, site: str) -> list[str]:
@@ -20,7 +21,7 @@ def of_site(plan: DyncastPlan, site: str) -> list[str]:
     return [name for name in plan.dispatchers if plan.topology.site_of(name) == site]
 
 
-def told_to_cfn_node(plan: DyncastPlan, site: str, ports: Mapping[str, int]) -> list[DispatcherPeer]:
+def peers_of_cfn_node(plan: DyncastPlan, site: str, ports: Mapping[str, int]) -> list[DispatcherPeer]:
     """Return the Dispatchers of a D-Router as it knows them; `ports` are those of its switch."""
     return [
         DispatcherPeer(name, plan.addresses.host(name).ipv4.ip, ports[name], plan.scenario.dispatcher.tells)
@@ -34,7 +35,7 @@ def control(
     out_dir: Path,
     *,
     datapath_id: int,
-    openflow_port: int,
+    openflow_fd: int,
     uplink_port: int,
     in_band_fd: int,
     switch: SwitchConfig,
@@ -50,13 +51,13 @@ def control(
         site=name,
         seed=scenario.seed,
         datapath_id=datapath_id,
-        openflow_port=openflow_port,
+        openflow_fd=openflow_fd,
         uplink_port=uplink_port,
         in_band_fd=in_band_fd,
         in_band_port=IN_BAND_PORT,
         inspection_socket=inspection_socket,
         metric_lifetime_s=scenario.metrics.lifetime_s,
-        keys_file=None if keys_folder is None else keys_folder / f"control@{name}",
+        keys_file=None if keys_folder is None else keys_folder / file_name(f"control@{name}"),
         dispatcher=CfnNode(cfn_node, plan.addresses.site(cfn_node).gateway4.ip, scenario.dispatcher.tells),
         switch=replace(
             switch,

@@ -10,14 +10,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from ryu_apps.dyncast.config.deferrable import DeferrableConfig
 from ryu_apps.dyncast.config.ports import PortConfig, PortsConfig
-from ryu_apps.dyncast.config.probes import ProbesConfig
 from testbed.emulation.netns.namespaces import entered
 from testbed.emulation.network import EmulatedNetwork
 from testbed.experiment.systems.dyncast.plan.plan import DyncastPlan
 from testbed.linux.port_reader import PortSource
 
-_PROBE_PORT = 7001
+_DEFERRABLE_PORT = 7001
 
 
 @dataclass(frozen=True)
@@ -26,18 +26,18 @@ class Measuring:
 
     netlink_fd: int
     icmp_fd: int
-    probe_fd: int
+    deferrable_fd: int
     towards: Mapping[str, PortSource]
 
     @property
     def descriptors(self) -> list[int]:
         """Those that the process inherits."""
-        return [self.netlink_fd, self.icmp_fd, self.probe_fd]
+        return [self.netlink_fd, self.icmp_fd, self.deferrable_fd]
 
     @property
-    def probes(self) -> ProbesConfig:
-        """What the paths are probed with."""
-        return ProbesConfig(self.probe_fd, _PROBE_PORT)
+    def deferrable(self) -> DeferrableConfig:
+        """What deferrable messages go through."""
+        return DeferrableConfig(self.deferrable_fd, _DEFERRABLE_PORT)
 
     def ports(self, plan: DyncastPlan, site: str) -> PortsConfig | None:
         """Return the ports whose counters the control process reads; None: it reads none."""
@@ -61,11 +61,11 @@ def opened(network: EmulatedNetwork, plan: DyncastPlan, site: str) -> Iterator[M
     with entered(network.pid(site)):
         netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW)
         icmp = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
-        probes = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    with netlink, icmp, probes:
+        deferrable = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with netlink, icmp, deferrable:
         if site in plan.sites:
-            probes.bind((str(plan.addresses.site(site).gateway4.ip), _PROBE_PORT))
+            deferrable.bind((str(plan.addresses.site(site).gateway4.ip), _DEFERRABLE_PORT))
         peers = [peer for peer in plan.sites if peer != site] if site in plan.sites else []
         first_links = {peer: plan.first_link(site, peer) for peer in peers}
         towards = {peer: network.port(site, link.b if link.a == site else link.a) for peer, link in first_links.items()}
-        yield Measuring(netlink.fileno(), icmp.fileno(), probes.fileno(), towards)
+        yield Measuring(netlink.fileno(), icmp.fileno(), deferrable.fileno(), towards)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
 
+from ryu_apps.dyncast.config.alto_reports import AltoReportsConfig
 from ryu_apps.dyncast.config.control_process import ControlConfig, SwitchConfig
 from ryu_apps.dyncast.config.services import SteeredService
 from ryu_apps.dyncast.config.tunnel import StationConfig, TunnelConfig, mac_octets
@@ -22,6 +23,7 @@ from testbed.dyncast.nodes.dns_steering import DNS_TTL, ClientSite
 from testbed.dyncast_io.shared_state import path_of
 from testbed.experiment.plan.plan import PlannedClient
 from testbed.experiment.schema_parts import DistributionKeys
+from testbed.experiment.system import systems
 from testbed.experiment.systems.dyncast.keys.service import ADMIN_PORT
 from testbed.experiment.systems.dyncast.launch.measurement_sockets import Measuring
 from testbed.experiment.systems.dyncast.plan.name_service import DNS_PORT
@@ -29,6 +31,7 @@ from testbed.experiment.systems.dyncast.plan.plan import DyncastPlan, PlannedIns
 from testbed.experiment.systems.dyncast.scenario import DyncastScenario
 from testbed.net.addresses import Address, Network
 from testbed.net.token_bucket import Rate
+from testbed.records.file_names import file_name
 from testbed.runtime.forms import Destination
 from traffic.config import GeneratorConfig, NameServer, WorkloadConfig
 
@@ -42,7 +45,7 @@ def control(
     out_dir: Path,
     *,
     datapath_id: int,
-    openflow_port: int,
+    openflow_fd: int,
     uplink_port: int,
     in_band_fd: int,
     switch: SwitchConfig,
@@ -61,7 +64,7 @@ def control(
         site=site,
         seed=scenario.seed,
         datapath_id=datapath_id,
-        openflow_port=openflow_port,
+        openflow_fd=openflow_fd,
         uplink_port=uplink_port,
         in_band_fd=in_band_fd,
         in_band_port=IN_BAND_PORT,
@@ -82,11 +85,25 @@ def control(
         control=scenario.control.control(scenario.metrics.lifetime_s, scenario.metrics.refresh_s),
         switch=replace(switch, prefixes=_prefixes(plan, site)),
         peers=tuple(_peer(plan, site, peer, measuring) for peer in plan.sites if peer != site),
-        probes=measuring.probes if measuring else None,
+        deferrable=measuring.deferrable if measuring else None,
         icmp_fd=measuring.icmp_fd if measuring else None,
         ports=measuring.ports(plan, site) if measuring else None,
         listeners=_name_server_addresses(plan)[:1] if plan.name_server and plan.name_server.steered else (),
+        alto=_alto_reports(plan, site, measuring),
     )
+
+
+def _alto_reports(plan: DyncastPlan, site: str, measuring: Measuring | None) -> AltoReportsConfig | None:
+    """Return where a D-Router reports what it measures, if some system wants that."""
+    wanted = next(filter(None, (system.wanted_reports(plan) for system in systems())), None)
+    if wanted is None:
+        return None
+    links = {}
+    if measuring is not None and measuring.ports(plan, site) is not None:
+        for peer, source in measuring.towards.items():
+            first = plan.first_link(site, peer)
+            links[source.name] = first.b if first.a == site else first.a
+    return AltoReportsConfig((wanted.address, wanted.port), wanted.interval_s, wanted.window_s, links)
 
 
 def _services(scenario: DyncastScenario, zones: Mapping[str, int]) -> tuple[SteeredService, ...]:
@@ -195,10 +212,10 @@ def metric_agent(
         seed=plan.scenario.seed,
         d_router=own if controller is None or is_hybrid else controller,
         controller=controller if is_hybrid else None,
-        slow_telling=keys.slow_telling(metrics.lifetime_s) if is_hybrid else None,
+        slow_reporting=keys.slow_reporting(metrics.lifetime_s) if is_hybrid else None,
         interval_s=metrics.interval_s,
         poll_interval_s=metrics.poll_interval_s or metrics.interval_s,
-        telling=metrics.telling.telling(metrics.refresh_s),
+        reporting=metrics.telling.reporting(metrics.refresh_s),
         instances=tuple(_polled(plan, item) for item in here),
         keys_file=_keys_file(keys_folder, f"dma@{site}"),
     )
@@ -224,7 +241,7 @@ def _prefixes(plan: DyncastPlan, site: str) -> tuple[Network, ...]:
 
 
 def _keys_file(keys_folder: Path | None, process: str) -> Path | None:
-    return None if keys_folder is None else keys_folder / process
+    return None if keys_folder is None else keys_folder / file_name(process)
 
 
 def name_server(plan: DyncastPlan, out_dir: Path, keys_folder: Path | None = None) -> NameServerConfig | None:
@@ -293,6 +310,6 @@ def generator(
 
 
 def offer(scenario: DyncastScenario, service: str) -> ServiceOffer:
-    """Return what a D-MA tells of a service, as its configuration has it."""
+    """Return what a D-MA reports of a service, as its configuration has it."""
     affinity = scenario.services[service].affinity
     return ServiceOffer(service, affinity.fields, affinity.port_block, affinity.timeout_s)

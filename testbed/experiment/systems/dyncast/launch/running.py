@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from ryu_apps.dyncast.config.control_process import SwitchConfig
+from ryu_apps.dyncast.config.direct import DirectConfig
 from testbed.emulation import run_tag
 from testbed.emulation.inspection import client as inspection
-from testbed.emulation.netns import namespaces
+from testbed.emulation.netns import namespaces, resolver
 from testbed.emulation.switches.bridges import RunningBridge
 from testbed.experiment.faults.steps import Happening, Step
 from testbed.experiment.fidelity.fidelity import assess_control
 from testbed.experiment.fidelity.link_fidelity import IdlePath, assess_paths
+from testbed.experiment.fidelity.process_gaps import Windows, is_gone
+from testbed.experiment.fidelity.troubles import assess_troubles
 from testbed.experiment.fidelity.verdict import Fidelity
 from testbed.experiment.launch.processes import RunError
 from testbed.experiment.launch.running import Running
 from testbed.experiment.launch.testbed import Testbed
+from testbed.experiment.live.instance_loads import InstanceLoads
 from testbed.experiment.progress import InstanceLoad
 from testbed.experiment.systems.dyncast.faults.operations import RunOperations
 from testbed.experiment.systems.dyncast.faults.performer import FaultPerformer
+from testbed.experiment.systems.dyncast.faults.windows import planned_windows
 from testbed.experiment.systems.dyncast.launch import (
     command_configs,
     dispatcher_configs,
@@ -31,12 +36,15 @@ from testbed.experiment.systems.dyncast.launch import (
     process_configs,
 )
 from testbed.experiment.systems.dyncast.plan import name_service
+from testbed.experiment.systems.dyncast.plan.name_service import PlannedNameServer
 from testbed.experiment.systems.dyncast.plan.plan import DyncastPlan
 from testbed.experiment.systems.dyncast.run import fidelity
-from testbed.experiment.systems.dyncast.run.live_load import LiveLoad
+from testbed.experiment.systems.dyncast.run.direct_traffic import DirectTraffic
 from testbed.experiment.systems.dyncast.run.load import OfferedLoad
+from testbed.records.file_names import part_path
 from testbed.records.parts import whole_rows
 
+_DIRECT_TIMEOUT_S = 600  # for so long a silent conversation without a D-SID is known to the switch
 _READY_TIMEOUT_S = 60.0
 _CONTROL = "ryu_apps.launcher"
 _INSTANCE = "testbed.agents.instance"
@@ -54,12 +62,13 @@ class RunningDyncast(Running):
         self._folder = testbed.folder
         self._logs = testbed.logs
         self._load = OfferedLoad(self.plan, testbed)
-        self._live = LiveLoad(testbed.folder, [item.name for item in self.plan.instances])
+        self._live = InstanceLoads(testbed.folder, [item.name for item in self.plan.instances])
         self._faults = FaultPerformer(RunOperations(self))
         self._idle_paths: list[IdlePath] = []
         self._keys_folder: Path | None = None
-        self._openflow_ports: dict[str, int] = {}
         self._zones: dict[str, dict[str, int]] = {}
+        self._direct: DirectTraffic | None = None
+        self._direct_zones: dict[str, int] = {}
 
     # -- the door --------------------------------------------------------------------------------------------------
 
@@ -78,18 +87,24 @@ class RunningDyncast(Running):
         )
         refusals = {item.d_sid: item.refusal for item in plan.scenario.services.values()}
         network.refuse(refusals, plan.scenario.d_sid_ranges)
+        if not (plan.name_server and plan.name_server.steered):  # else all that clients do is direct
+            clients = {client.name: network.pid(client.name) for client in plan.clients}
+            self._direct = DirectTraffic(clients, plan.instance_addresses, self._folder)
         what = f"{len(plan.sites)} D-Routers, {len(plan.instances)} instances and their agents"
         self.testbed.progress.phase(f"starting {what}")
         for item in plan.first_instances:
             self.start_instance(item.name)
         steering = [*plan.sites, *plan.dispatchers]
-        self._openflow_ports = dict(zip(steering, _free_ports(len(steering)), strict=True))
         self._zones = self._claim_zones()
+        nodes = [*self.plan.sites, *self.plan.dispatchers]
+        zones = self.testbed.network.claim_zones([_DIRECT_TIMEOUT_S] * len(nodes))
+        self._direct_zones = dict(zip(nodes, zones, strict=True))
         for name in steering:
             self.start_control(name)
         self._start_name_server()
-        network.set_controllers(self._openflow_ports)
+        network.connect_controllers(steering)
         processes.wait_ready(processes.names(), command_configs.ready_timeout_s(plan, _READY_TIMEOUT_S))
+        network.reconnect_soon(steering)
         for site in plan.sites:
             agent = process_configs.metric_agent(plan, site, self._folder, self._keys_folder)
             if agent is not None:
@@ -102,7 +117,9 @@ class RunningDyncast(Running):
         yield self.testbed.processes.names("control@")
 
     def prepare_load(self, base: Path) -> int:
-        """Draw all arrivals."""
+        """Draw all arrivals; find out, before a network is built, whether commands can look names up."""
+        if self.plan.name_server is not None:
+            self._resolver(self.plan.name_server)
         return self._load.prepare(base)
 
     def start_load(self, start_s: float) -> Sequence[str]:
@@ -134,13 +151,35 @@ class RunningDyncast(Running):
         """Have halted processes go on; say which migrations are unfinished."""
         return self._faults.end()
 
+    def planned_windows(self, start_s: float) -> Windows:
+        """Return when faults end or halt instances, D-MAs and control processes."""
+        return planned_windows(self.plan.faults, start_s)
+
+    def sending(self) -> Mapping[str, Mapping[str, Any]]:
+        """Return how its generators kept to their schedules."""
+        return self._load.sending()
+
     def assess(self, verdict: Fidelity, start_s: float) -> None:
-        """Judge paths at rest, generators, commands, and what control processes waited."""
+        """Judge paths at rest, commands, control channels, and troubles with switches and messages."""
+        planned = self.planned_windows(start_s)
+        steering = [f"control@{name}" for name in (*self.plan.sites, *self.plan.dispatchers)]
+        expected = [name for name in steering if not is_gone(planned.get(name, ()))]
         assess_paths(verdict, self._idle_paths)
-        assess_control(verdict, fidelity.control_delays_ms(self._folder, start_s))
+        assess_control(verdict, fidelity.control_delays_ms(self._folder, start_s), expected)
+        assess_troubles(verdict, fidelity.troubles(self._folder, self.plan, start_s, planned))
         self._load.assess(verdict)
 
+    def stop(self) -> None:
+        """Write down what went between clients and instances directly."""
+        if self._direct is not None:
+            self._direct.close()
+
     # -- processes -------------------------------------------------------------------------------------------------
+
+    def _resolver(self, server: PlannedNameServer) -> Path:
+        """Write the resolv.conf of commands; return its folder. Raises ResolverError."""
+        lines = "".join(f"{line}\n" for line in name_service.resolv_conf(server))
+        return resolver.write(command_configs.resolver_folder(self._folder), lines)
 
     def _start_name_server(self) -> None:
         server = self.plan.name_server
@@ -148,9 +187,7 @@ class RunningDyncast(Running):
         if server is None or config is None:
             return
         self.testbed.processes.start(server.node, "testbed.agents.name_server", config)
-        resolver = self._folder / "resolv.conf"
-        resolver.write_text("".join(f"{line}\n" for line in name_service.resolv_conf(server)), encoding="utf-8")
-        self.testbed.network.use_resolver(resolver)
+        self.testbed.network.use_resolver(self._resolver(server))
 
     def start_instance(self, name: str) -> None:
         """Start a service instance, for the first time or again."""
@@ -167,24 +204,26 @@ class RunningDyncast(Running):
         plan, bridge = self.plan, self.testbed.network.bridge(site)
         measuring = measurement_sockets.opened(self.testbed.network, plan, site)
         with self._in_band_socket(site) as in_band, measuring as measured:
-            told: dict[str, Any] = {
+            common: dict[str, Any] = {
                 "datapath_id": bridge.datapath_id,
                 "uplink_port": bridge.uplink_port,
-                "openflow_port": self._openflow_ports[site],
+                "openflow_fd": self.testbed.network.controller_socket(site),
                 "in_band_fd": in_band.fileno(),
                 "inspection_socket": inspection.socket_name(bridge.name),
                 "keys_folder": self._keys_folder,
-                "switch": SwitchConfig(self.testbed.backends.datapath, bridge.management_socket),
+                "switch": SwitchConfig(
+                    self.testbed.backends.datapath, bridge.management_socket, direct=self._direct_config(site)
+                ),
             }
             if site in plan.dispatchers:
-                config = dispatcher_configs.control(plan, site, self._folder, **told)
+                config = dispatcher_configs.control(plan, site, self._folder, **common)
             else:
                 config = process_configs.control(
-                    plan, site, self._folder, **told, zones=self._zones[site],
+                    plan, site, self._folder, **common, zones=self._zones[site],
                     tunnel=process_configs.tunnel(plan, site, bridge.tunnel_port, bridge.ports),
-                    dispatchers=dispatcher_configs.told_to_cfn_node(plan, site, bridge.ports), measuring=measured,
+                    dispatchers=dispatcher_configs.peers_of_cfn_node(plan, site, bridge.ports), measuring=measured,
                 )  # fmt: skip
-            inherited = [in_band.fileno(), *measured.descriptors]
+            inherited = [in_band.fileno(), common["openflow_fd"], *measured.descriptors]
             self.testbed.processes.start(None, _CONTROL, config, pass_fds=inherited)
 
     def inspect(self, site: str, section: str) -> list[dict[str, Any]]:
@@ -193,6 +232,11 @@ class RunningDyncast(Running):
         running = RunningBridge(self.testbed.tag, bridge.name, self.testbed.backends.datapath, site, bridge.prefixes)
         with inspection.ControlProcess(running) as control:
             return list(control.rows(section))
+
+    def _direct_config(self, node: str) -> DirectConfig:
+        """Return how the switch of a D-Router or Dispatcher knows direct traffic."""
+        own = self.plan.addresses.site(node) if node in self.plan.sites else None
+        return DirectConfig(self._direct_zones[node], (own.gateway4.ip, own.gateway6.ip) if own else ())
 
     def _claim_zones(self) -> dict[str, dict[str, int]]:
         """Return the conntrack zone of each service in datapath mode, at each site."""
@@ -213,39 +257,26 @@ class RunningDyncast(Running):
             yield in_band
 
     def _wait_for_bindings(self) -> None:
-        """Wait until every D-Router knows every instance: what comes before is start-up, not a result."""
+        """Wait until each node knows every instance that it may select: what comes before is start-up, not a result."""
         self.testbed.progress.phase("waiting until every D-Router knows every instance")
-        expected = {item.d_bid for item in self.plan.first_instances}
+        expected = self.plan.d_bids_to_know
         timeout_s = _READY_TIMEOUT_S + 3 * self.plan.scenario.metrics.interval_s
 
-        server = self.plan.name_server
-        receivers = [f"control@{site}" for site in self.plan.sites]
-        receivers += [server.name] if server and server.steered else []
-
         def known() -> bool:
-            return all(expected <= self._d_bids_received(receiver) for receiver in receivers)
+            return all(d_bids <= self._d_bids_received(receiver) for receiver, d_bids in expected.items())
 
         if not self.testbed.processes.wait_until(known, timeout_s):
-            for receiver in receivers:
-                missing = sorted(expected - self._d_bids_received(receiver))
+            for receiver, d_bids in expected.items():
+                missing = sorted(d_bids - self._d_bids_received(receiver))
                 if missing:
                     raise RunError(
                         f"{receiver} received no report of {missing[0]} in {timeout_s:g} s; is there a path?"
                     )
 
     def _d_bids_received(self, receiver: str) -> set[str]:
-        return {row["d_bid"] for row in whole_rows(self._folder / f"metrics.{receiver}.part.csv") if _makes_known(row)}
+        return {row["d_bid"] for row in whole_rows(part_path(self._folder, "metrics", receiver)) if _makes_known(row)}
 
 
 def _makes_known(row: dict[str, str]) -> bool:
-    """Tell whether a row of metrics says that somebody knows an instance: by a report or by the controller."""
+    """Return whether a row of metrics says that somebody knows an instance: by a report or by the controller."""
     return row["event"] == "told" or (row["event"] == "received" and bool(row["workers"]))
-
-
-def _free_ports(count: int) -> list[int]:
-    """Return TCP ports that are free now, for the OpenFlow listeners."""
-    with ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for item in sockets:
-            item.bind(("127.0.0.1", 0))
-        return [item.getsockname()[1] for item in sockets]

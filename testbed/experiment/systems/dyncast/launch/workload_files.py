@@ -7,15 +7,16 @@ nothing is drawn while the run goes on.
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from testbed.experiment.launch import generators
 from testbed.experiment.systems.dyncast.keys.workload import FlowKeys
 from testbed.experiment.systems.dyncast.launch.process_configs import distribution
 from testbed.experiment.systems.dyncast.plan.plan import DyncastPlan
 from traffic.arrivals import file as arrivals_file
-from traffic.arrivals import processes as arrivals
 from traffic.arrivals.file import Arrival
 from traffic.config import (
     PORTS_PER_CALL,
@@ -34,30 +35,24 @@ def write(plan: DyncastPlan, folder: Path, base: Path) -> dict[str, list[Workloa
     """
     folder.mkdir(parents=True, exist_ok=True)
     configured: dict[str, list[WorkloadConfig]] = {client.name: [] for client in plan.clients}
-    for workload in plan.scenario.flow_workloads:
-        if workload.command is not None:
+    for number, workload in enumerate(plan.scenario.workloads):
+        if not isinstance(workload, FlowKeys) or workload.command is not None:
             continue
-        rng = random.Random(f"{plan.scenario.seed}/{workload.name}")
-        rows = _draw(plan, workload, rng, base)
-        clients = plan.clients_of(workload)
-        shares: dict[str, list[Arrival]] = {client.name: [] for client in clients}
-        for row in rows:
-            shares[rng.choice(clients).name].append(row)
+        rng = generators.stream_of(plan, workload)
+        rows = _amounts(plan, workload, rng, generators.offsets_s(plan, number, rng, base))
+        shares = generators.shared_out(plan.clients_of(workload), rows, rng)
         shared = _configuration(plan, workload, folder, rows)
         is_http = isinstance(shared, HttpWorkloadConfig)
         column = arrivals_file.WORK_COLUMN if is_http else arrivals_file.DURATION_COLUMN
-        for number, (client, share) in enumerate(shares.items()):
-            path = folder / f"{workload.name}.{number}.arrivals.csv"
+        for of_client, (client, share) in enumerate(shares.items()):
+            path = folder / f"{workload.name}.{of_client}.arrivals.csv"
             arrivals_file.write(path, column, share)
             configured[client].append(replace(shared, arrivals_file=path))
     return configured
 
 
-def _draw(plan: DyncastPlan, workload: FlowKeys, rng: random.Random, base: Path) -> list[Arrival]:
-    config = workload.arrivals.process_config()
-    if "path" in config:
-        config["path"] = str(base / config["path"])
-    offsets_s = arrivals.offsets(config, plan.scenario.duration_s, rng)
+def _amounts(plan: DyncastPlan, workload: FlowKeys, rng: random.Random, offsets_s: Sequence[float]) -> list[Arrival]:
+    """Draw how much each flow asks for."""
     if plan.scenario.services[workload.service].kind == "rtp":
         durations = distribution(workload.call_duration).distribution
         return [Arrival(offset_s, durations.draw_s(rng)) for offset_s in offsets_s]

@@ -31,7 +31,7 @@ def place(scenario: DyncastScenario, topology: Topology) -> list[Placed]:
     for keys in scenario.instances:
         taken = {item.name for item in placed}
         if keys.site is not None:
-            names = fresh_names(f"{keys.service}@{keys.site}", keys.count, taken)
+            names = fresh_names(keys.service, keys.site, keys.count, taken)
             placed += [Placed(name, name, keys.site, keys, adds_host=True) for name in names]
             continue
         assert keys.host is not None
@@ -40,7 +40,7 @@ def place(scenario: DyncastScenario, topology: Topology) -> list[Placed]:
         if any(item.host == keys.host for item in placed):
             raise TopologyError(f"instances: host {keys.host!r} runs two instances; give each a host of its own")
         site = topology.site_of(keys.host)
-        (name,) = fresh_names(f"{keys.service}@{site}", 1, taken)
+        (name,) = fresh_names(keys.service, site, 1, taken)
         placed.append(Placed(name, keys.host, site, keys, adds_host=False))
     return placed
 

@@ -51,10 +51,23 @@ class DyncastPlan(Plan):
         return cls(**shared, **plan.parts["dyncast"])
 
     @property
+    def d_bids_to_know(self) -> dict[str, set[str]]:
+        """The instances that each receiver of reports must know before the load: those it may select, and no others."""
+        server, first = self.name_server, self.first_instances
+        by_name = {item.d_bid for item in first if server and item.service in server.steered}
+        to_know = {f"control@{site}": {item.d_bid for item in first} - by_name for site in self.sites}
+        return {**to_know, server.name: by_name} if server and by_name else to_know
+
+    @property
     def first_instances(self) -> tuple[PlannedInstance, ...]:
         """The instances that run from the start; the others are started by a fault."""
         later = not_running_at_first(self.faults)
         return tuple(item for item in self.instances if item.name not in later)
+
+    @property
+    def instance_addresses(self) -> frozenset[str]:
+        """The addresses of all instances, of both families."""
+        return frozenset(str(address.ip) for item in self.instances for address in self.addresses.host(item.host))
 
     @property
     def dispatchers(self) -> tuple[str, ...]:
@@ -86,6 +99,7 @@ def planned(plan: Plan) -> dict[str, Any]:
     controller = scenario.control.controller
     if controller is not None and controller not in plan.sites:
         raise unknown_name("control.controller: there is no site", controller, plan.sites)
+    _check_static(scenario, plan)
     instances = tuple(
         PlannedInstance(
             item.name, item.host, item.site, item.keys.service, _d_bid(scenario, item, addresses), item.keys
@@ -93,6 +107,12 @@ def planned(plan: Plan) -> dict[str, Any]:
         for item in place(scenario, topology)
     )
     return {"instances": instances, "name_server": name_service.planned(scenario, topology, addresses)}
+
+
+def _check_static(scenario: DyncastScenario, plan: Plan) -> None:
+    site = scenario.policy_parameters.get("static", {}).get("site", "")
+    if site and site not in plan.sites:
+        raise unknown_name("policy_parameters.static.site: there is no site", str(site), plan.sites)
 
 
 def _d_bid(scenario: DyncastScenario, item: Placed, addresses: AddressPlan) -> str:

@@ -6,7 +6,9 @@ from testbed.experiment.systems.dyncast.rules.services import (
     control_can_be,
     d_sids_are_of_ranges,
     d_sids_differ,
+    dispatchers_can_be_believed,
     policies_exist,
+    ports_are_free,
     services_can_be_steered,
     services_have_instances,
 )
@@ -15,11 +17,13 @@ from testbed.experiment.systems.dyncast.rules.workloads import flows_have_servic
 RULES = (
     d_sids_are_of_ranges,
     policies_exist,
+    ports_are_free,
     services_can_be_steered,
     services_have_instances,
     flows_have_services,
     d_sids_differ,
     control_can_be,
+    dispatchers_can_be_believed,
     check_learnt,
     check_commands,
 )

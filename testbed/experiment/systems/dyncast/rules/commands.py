@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from testbed.dyncast.policies import ORACLE
 from testbed.experiment.scenario.scenario import Scenario
-from testbed.experiment.systems.dyncast.keys.service import ADMIN_PORT
 from testbed.experiment.systems.dyncast.keys.workload import FlowKeys
 from testbed.experiment.systems.dyncast.scenario import DyncastScenario
 
@@ -23,8 +22,6 @@ def check_commands(scenario: Scenario) -> None:
                 f"services.{name}: the policy oracle looks into instances, and a command cannot be looked into; "
                 "take another policy"
             )
-        if (service.transport, service.service_port) == ("tcp", ADMIN_PORT):
-            raise ValueError(f"services.{name}.port: {ADMIN_PORT} is where instances tell their metrics; take another")
     for number, instance in enumerate(keys.instances):
         service = keys.services[instance.service]
         key = f"instances[{number}]"

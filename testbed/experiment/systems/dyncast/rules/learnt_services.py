@@ -1,6 +1,6 @@
 """Services that D-Routers learn of (`services_known: learnt`): what a scenario needs for it.
 
-Pure. What cannot be told in band, a D-Router would have to be configured with, and then it is no learning.
+Pure. What cannot be sent in band, a D-Router would have to be configured with, and then it is no learning.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ def check_learnt(scenario: Scenario) -> None:
         return
     if not keys.d_sid_ranges:
         raise ValueError(
-            "services_known: learnt needs d_sid_ranges, by which D-Routers tell D-SIDs from other addresses"
+            "services_known: learnt needs d_sid_ranges, by which D-Routers distinguish D-SIDs from other addresses"
         )
     if keys.control.mode != "distributed":
         raise ValueError(f"services_known: learnt is for control.mode distributed, not {keys.control.mode}")

@@ -12,6 +12,7 @@ from testbed.dyncast.policies import POLICIES
 from testbed.experiment.scenario.scenario import Scenario
 from testbed.experiment.schema_parts import check_known
 from testbed.experiment.systems.dyncast.keys.d_sid_ranges import outside
+from testbed.experiment.systems.dyncast.keys.service import ADMIN_PORT
 from testbed.experiment.systems.dyncast.scenario import DyncastScenario
 
 _POLICIES = (*POLICIES, DNS_TTL)
@@ -36,7 +37,7 @@ def d_sids_differ(scenario: Scenario) -> None:
 
 
 def policies_exist(scenario: Scenario) -> None:
-    """Policies are known, and take the parameters that they are given."""
+    """Policies are known, and take the parameters that are set for them."""
     keys = DyncastScenario.of(scenario)
     for name, service in keys.services.items():
         if service.policy is not None:
@@ -45,7 +46,19 @@ def policies_exist(scenario: Scenario) -> None:
     for name, parameters in keys.policy_parameters.items():
         check_known("policy_parameters", name, _POLICIES)
         create = dns_steering.parameters if name == DNS_TTL else partial(policies.create, name)
-        create(**parameters)  # the ValueError names the policy and what is wrong
+        try:
+            create(**parameters)
+        except ValueError as error:
+            raise ValueError(f"policy_parameters.{error}") from error
+
+
+def ports_are_free(scenario: Scenario) -> None:
+    """No service is where instances report their metrics."""
+    for name, service in DyncastScenario.of(scenario).services.items():
+        if (service.transport, service.service_port) == ("tcp", ADMIN_PORT):
+            raise ValueError(
+                f"services.{name}.port: {ADMIN_PORT} is where instances report their metrics; take another"
+            )
 
 
 def services_can_be_steered(scenario: Scenario) -> None:
@@ -80,3 +93,13 @@ def control_can_be(scenario: Scenario) -> None:
     keys = DyncastScenario.of(scenario)
     used = {name: keys.policy_of(name) for name in keys.services}
     keys.control.check(used, keys.services, keys.metrics.lifetime_s)
+
+
+def dispatchers_can_be_believed(scenario: Scenario) -> None:
+    """What a CFN node says to its Dispatchers carries a tag where messages do."""
+    keys = DyncastScenario.of(scenario)
+    if keys.metrics.authentication == "hmac" and keys.dispatcher.tells == "implicit":
+        raise ValueError(
+            "dispatcher.tells: implicit answers are packets that carry no tag, and anybody on the way can forge them; "
+            "with metrics.authentication hmac take explicit"
+        )

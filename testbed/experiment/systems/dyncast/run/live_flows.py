@@ -1,8 +1,8 @@
 """Flows from ingress to site while a run goes on, and how they fare: from flows, decisions and weights as they grow.
 
-Which instance serves a flow stands in the flow's own row where the client was told (HTTP) or chose the address itself;
-else in the decision of its ingress; and where the switch binds flows by itself, they are spread by the weights that it
-was told last.
+Which instance serves a flow stands in the flow's own row where the client learnt it (HTTP) or chose the address itself;
+else in the decision of its ingress; and where the switch binds flows by itself, they are spread by the weights that
+were set last.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class DyncastFlows(LiveFlows):
     def _take_decision(self, row: Row) -> None:
         by_site = self._by_decisions.get(row["d_sid"])
         if by_site is None or (by_site and row["d_bid"]):
-            return  # of a service whose flows tell by themselves; or the egress's own choice for a flow counted before
+            return  # of a service whose flows say it themselves; or the egress's own choice for a flow counted before
         ingress = self._ingress_of_address.get(row["src"], row["d_router"])
         self._rates.steered(float(row["time_s"]), ingress, self._site_of_d_bid.get(row["d_bid"], row["egress"]))
 
@@ -82,7 +82,7 @@ class DyncastFlows(LiveFlows):
 
 
 def _without_answers(plan: DyncastPlan) -> tuple[dict[str, bool], frozenset[str]]:
-    """Return, by D-SID, the services whose flows do not tell who serves them.
+    """Return, by D-SID, the services whose flows do not say which instance serves them.
 
     First those that D-Routers decide on, flow by flow (and whether that is about sites); then those that switches bind.
     """

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import csv
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from testbed.experiment.fidelity.fidelity import assess_generators
 from testbed.experiment.fidelity.verdict import Fidelity
+from testbed.experiment.launch import generators
 from testbed.experiment.launch.testbed import Testbed
 from testbed.experiment.systems.dyncast.launch import command_configs, process_configs, workload_files
 from testbed.experiment.systems.dyncast.plan.plan import DyncastPlan
@@ -48,17 +47,14 @@ class OfferedLoad:
             commands.append(command.name)
         return [*self._generators, *commands]
 
+    def sending(self) -> dict[str, dict[str, Any]]:
+        """Return how generators kept to their schedules."""
+        return dict(generators.sending(self._testbed.folder, self._generators))
+
     def assess(self, verdict: Fidelity) -> None:
-        """Judge how true generators were to their schedules; a command that failed makes the run invalid."""
-        assess_generators(verdict, dict(self._sending()))
+        """A command that failed makes the run invalid."""
         for failure in command_configs.failed_loads(self._testbed.folder):
             verdict.fail(failure)
-
-    def _sending(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        for name in self._generators:
-            document = json.loads((self._testbed.folder / f"{name}.generator.json").read_text(encoding="utf-8"))
-            for workload, summary in document["workloads"].items():
-                yield f"{name}/{workload}", summary["sending"]
 
     def _longest_flow_s(self) -> float:
         timeout_s = max((item.timeout_s for item in self._plan.scenario.flow_workloads), default=0.0)

@@ -1,0 +1,1 @@
+"""Functions as files of this machine: packed into blobs and a manifest, layers unpacked from theirs."""

@@ -1,0 +1,1 @@
+"""Benchmarks of functions at the edge: what a cluster adds to a function, warm and cold."""

@@ -1,0 +1,1 @@
+"""Commands for those who need ALTO alone: serve, get"""

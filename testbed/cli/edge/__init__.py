@@ -1,0 +1,1 @@
+"""Commands that serve: faas (an edge computing cluster alone)."""

@@ -1,0 +1,1 @@
+"""Keys of a scenario about functions and clusters, a module each section."""

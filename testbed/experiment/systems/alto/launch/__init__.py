@@ -1,0 +1,1 @@
+"""Processes of function delivery on a testbed: clusters, their functions, and users who invoke them."""

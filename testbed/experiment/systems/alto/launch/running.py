@@ -1,0 +1,155 @@
+"""Function delivery on a testbed: clusters started with what they hold, users who invoke, figures of fidelity."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from testbed.emulation import run_tag
+from testbed.experiment.launch import generators
+from testbed.experiment.launch.processes import RunError
+from testbed.experiment.launch.running import Running
+from testbed.experiment.launch.testbed import Testbed
+from testbed.experiment.live.instance_loads import InstanceLoads
+from testbed.experiment.progress import InstanceLoad
+from testbed.experiment.systems.alto.cluster_api import ClusterApiError
+from testbed.experiment.systems.alto.launch import function_code, installing, process_configs, workload_files
+from testbed.experiment.systems.alto.launch.delivering import Delivering
+from testbed.experiment.systems.alto.launch.known_clusters import KnownClusters
+from testbed.experiment.systems.alto.plan.plan import AltoPlan, PlannedCluster, PlannedServer
+from traffic.config import InvokeWorkloadConfig
+
+_CLUSTER = "testbed.agents.cluster"
+_SUFFIXES = {"alto": "_server"}
+_GENERATOR = "traffic.generator"
+_READY_TIMEOUT_S = 60.0
+_DELIVERED_WITHIN_S = 600.0  # as long as a cluster goes on with a delivery
+
+
+class RunningAlto(Running):
+    """The processes of function delivery, its load and its figures."""
+
+    def __init__(self, testbed: Testbed) -> None:
+        super().__init__(testbed)
+        self.plan = AltoPlan.of(testbed.plan)
+        self._auth = f"dyncast:{secrets.token_hex(16)}"  # of all clusters of the run
+        self._workloads: dict[str, list[InvokeWorkloadConfig]] = {}
+        self._generators: list[str] = []
+        self._started: list[str] = []
+        self._loads = InstanceLoads(testbed.folder, [item.name for item in self.plan.clusters])
+
+    def start(self) -> None:
+        """Start servers and clusters, then who asks them; without a repository, clusters hold what they are to hold."""
+        plan, testbed = self.plan, self.testbed
+        if not plan.clusters:
+            return
+        testbed.progress.phase(f"starting {len(plan.clusters)} clusters{_beside(plan)}")
+        self._start_servers("repository", "alto")
+        for item in plan.clusters:
+            self._start_cluster(item)
+        testbed.processes.wait_ready(self._started, _READY_TIMEOUT_S)
+        self._start_servers("alto-client", "cluster-client")
+        testbed.processes.wait_ready(self._started, _READY_TIMEOUT_S)
+        if plan.repository is None:
+            self._create_functions()
+
+    def settle(self) -> None:
+        """Have functions delivered over the links; wait until the ALTO client knows all clusters."""
+        if self.plan.repository is not None:
+            self._deliver(self.plan.repository)
+        if self.plan.cluster_client is not None:
+            self._wait_for_alto()
+
+    def _deliver(self, repository: PlannedServer) -> None:
+        holding = [item for item in self.plan.clusters if item.holds]
+        if not holding:
+            return
+        self.testbed.progress.phase(f"delivering functions to {len(holding)} clusters")
+        delivering = Delivering(repository, holding, self._auth, self.testbed.network.pid)
+        try:
+            delivering.begin()
+            if not self.testbed.processes.wait_until(delivering.are_over, _DELIVERED_WITHIN_S):
+                raise RunError(f"not delivered after {_DELIVERED_WITHIN_S:g} s: {delivering.missing}")
+        except ClusterApiError as error:
+            raise RunError(str(error)) from error
+
+    def _wait_for_alto(self) -> None:
+        """Wait until lists have all clusters and paths to them: what comes before is start-up, not a result."""
+        self.testbed.progress.phase("waiting until ALTO knows every cluster")
+        known = KnownClusters(self.plan, self._auth, self.testbed.network.pid)
+        keys = self.plan.scenario.alto
+        timeout_s = _READY_TIMEOUT_S + (3 * keys.interval_s + keys.window_s if keys else 0.0)
+        try:
+            if not self.testbed.processes.wait_until(known.is_complete, timeout_s):
+                raise RunError(f"the ALTO client does not know after {timeout_s:g} s: {known.missing}")
+        except ClusterApiError as error:
+            raise RunError(str(error)) from error
+
+    def ends_first(self) -> Iterable[Collection[str]]:
+        """Who asks, then clusters, whose containers end with them, and servers."""
+        yield list(reversed(self._started))
+
+    def prepare_load(self, base: Path) -> int:
+        """Draw all arrivals, write all payloads."""
+        self._workloads = workload_files.write(self.plan, self.testbed.folder / "workloads", base, self._auth)
+        return len(self._workloads)
+
+    def start_load(self, start_s: float) -> Sequence[str]:
+        """Users: one generator at each client that takes part."""
+        for client in self.plan.clients:
+            if client.name in self._workloads:
+                of_client = self._workloads[client.name]
+                users = process_configs.users(self.plan, client, of_client, start_s, self.testbed.folder)
+                self.testbed.processes.start(client.name, _GENERATOR, users, may_end=True)
+                self._generators.append(users.name)
+        return self._generators
+
+    @property
+    def longest_work_s(self) -> float:
+        """The longest time that a user waits."""
+        return max((item.timeout_s for _, item in self.plan.scenario.invocations), default=0.0)
+
+    def loads(self) -> list[InstanceLoad]:
+        """Return the latest sample of each cluster."""
+        return self._loads.read()
+
+    def _folder(self, *parts: str) -> Path:
+        folder = self.testbed.folder.joinpath(*parts)
+        folder.mkdir(parents=True)
+        return folder
+
+    def _start_servers(self, *kinds: str) -> None:
+        plan, folder, processes = self.plan, self.testbed.folder, self.testbed.processes
+        for kind in kinds:
+            item = plan.servers.get(kind)
+            if item is not None:
+                store = self._folder("repository") if kind == "repository" else folder
+                config = process_configs.server(plan, kind, item, self._auth, folder, store)
+                processes.start(item.name, f"testbed.agents.{kind.replace('-', '_')}{_SUFFIXES.get(kind, '')}", config)
+                self._started.append(item.name)
+
+    def _start_cluster(self, item: PlannedCluster) -> None:
+        testbed = self.testbed
+        run_dir = run_tag.containers_folder(testbed.tag) / str(item.number)
+        run_dir.mkdir()
+        store = self._folder("stores", str(item.number)) if self.plan.repository else None
+        config = process_configs.cluster(self.plan, item, self._auth, testbed.folder, run_dir=run_dir, store_dir=store)
+        testbed.processes.start(item.name, _CLUSTER, config)
+        self._started.append(item.name)
+
+    def _create_functions(self) -> None:
+        keys = self.plan.scenario.functions
+        documents = {name: function_code.document(of, self.plan.folder) for name, of in keys.items()}
+        for item in self.plan.clusters:
+            held = {name: documents[name] for name in item.holds}
+            installing.create(item, self.testbed.network.pid(item.name), self._auth, held)
+
+    def sending(self) -> Mapping[str, Mapping[str, Any]]:
+        """Return how its generators kept to their schedules."""
+        return dict(generators.sending(self.testbed.folder, self._generators))
+
+
+def _beside(plan: AltoPlan) -> str:
+    return f" and {len(plan.servers)} servers" if plan.servers else ""

@@ -1,0 +1,1 @@
+"""Function delivery while a run goes on, and what its manifest says of it."""

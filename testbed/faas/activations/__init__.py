@@ -1,0 +1,1 @@
+"""Activations: what became of each run of an action, and the register of those that are over."""

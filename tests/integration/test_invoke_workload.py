@@ -1,0 +1,183 @@
+"""Invocations by the generator process, against a server that answers as clusters, and who redirects to them, do."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from testbed.faas.actions.action import Action, Code
+from testbed.faas.activations.activation import Activation, Start
+from testbed.faas.activations.outcome import Outcome, Status
+from tests.integration.generator_process import Client, closed_port, outcomes, running
+from traffic.arrivals import file as arrivals_file
+from traffic.arrivals.file import Arrival
+
+ACTION = Action("guest", "echo", Code("python:3", "source"))
+ACTIVATION = Activation(
+    "0123abcd", ACTION, Outcome(Status.SUCCESS, {}), Start.COLD, 1000, 1090, wait_ms=60, start_ms=50, init_ms=30
+)
+AUTH = "me:secret"
+
+
+class Cluster:
+    """Answers as `mode` says; keeps the requests."""
+
+    def __init__(self, mode: str = "activation", elsewhere: int = 0, address: str = "127.0.0.1") -> None:
+        self._mode, self.elsewhere, self._address = mode, elsewhere, address
+        self.port = 0
+        self.requests: list[tuple[str, str, bytes, str]] = []
+
+    async def begin(self) -> Cluster:
+        runner = web.ServerRunner(web.Server(self._answer, access_log=None))
+        await runner.setup()
+        site = web.TCPSite(runner, self._address, 0)
+        await site.start()
+        self.port = runner.addresses[0][1]
+        return self
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        if self._mode == "at once":
+            self.requests.append((request.method, str(request.rel_url), b"", ""))
+            assert not request.can_read_body or request.headers["Expect"] == "100-continue"
+            return web.Response(status=307, headers={"Location": f"http://127.0.0.2:{self.elsewhere}{request.rel_url}"})
+        said = (request.method, str(request.rel_url), await request.read(), request.headers.get("Authorization", ""))
+        self.requests.append(said)
+        if self._mode == "redirect":
+            target = f"http://127.0.0.2:{self.elsewhere}{request.rel_url}"
+            return web.Response(status=307, headers={"Location": target})
+        if self._mode == "loop":
+            return web.Response(status=307, headers={"Location": f"http://127.0.0.1:{self.port}{request.rel_url}"})
+        if self._mode == "nowhere":
+            return web.Response(status=307)
+        if self._mode == "silent":
+            await asyncio.Event().wait()
+        if self._mode == "garbage":
+            return web.Response(body=b"\0\1\2")
+        status = {"busy": 503, "often": 429, "late": 202, "failed": 502}.get(self._mode, 200)
+        is_whole = self._mode in ("activation", "failed")
+        return web.json_response(ACTIVATION.document() if is_whole else {"activationId": "feed"}, status=status)
+
+
+def _invoke(client: Client, port: int, count: int = 3, **keys: object) -> None:
+    arrivals = client.folder / "asks.csv"
+    arrivals_file.write(arrivals, "work_ms", [Arrival(0.01 * number, None) for number in range(count)])
+    bodies = []
+    for number in range(2):
+        bodies.append(str(client.folder / f"{number}.body.json"))
+        Path(bodies[-1]).write_text(json.dumps({"payload": "x" * 100, "number": number}))
+    client.workloads.append(
+        {"kind": "invoke", "name": "asks", "service": "echo", "d_sid": "127.0.0.1", "port": port,
+         "arrivals_file": str(arrivals), "auth": AUTH, "body_files": bodies,
+         "names": {"127.0.0.1": "cluster@here", "127.0.0.2": "cluster@there"}, **keys}
+    )  # fmt: skip
+
+
+@pytest.fixture
+def client(tmp_path: Path) -> Client:
+    return Client(tmp_path)
+
+
+def test_each_invocation_is_recorded_with_its_parts(client: Client):
+    with running(Cluster().begin) as cluster:
+        _invoke(client, cluster.port, count=50)
+        client.run()
+    assert [request[:2] for request in cluster.requests] == [
+        ("POST", "/api/v1/namespaces/_/actions/echo?blocking=true")
+    ] * 50
+    assert [json.loads(request[2])["number"] for request in cluster.requests[:4]] == [0, 1, 0, 1], "bodies in turn"
+    flows = {row["flow_id"]: row for row in client.rows("flows")}
+    rows = client.rows("activations")
+    assert outcomes(list(flows.values())) == {"ok": 50}
+    assert len({row["src_port"] for row in flows.values()}) == 50
+    for row in rows:
+        flow = flows[row["flow_id"]]
+        assert (flow["kind"], flow["service"], flow["instance"]) == ("invoke", "echo", "cluster@here")
+        assert (row["function"], row["cluster"], row["asked"]) == ("echo", "cluster@here", "cluster@here")
+        assert (row["start"], row["status"], row["activation_id"]) == ("cold", "success", "0123abcd")
+        parts = [float(row[part]) for part in ("wait_ms", "start_ms", "init_ms", "run_ms")]
+        assert parts == [10, 50, 30, 60]
+        assert float(row["path_ms"]) == pytest.approx(float(row["response_ms"]) - 150, abs=1e-3)
+        assert float(flow["completion_ms"]) == float(row["response_ms"])
+    assert client.summary()["workloads"]["asks"]["sending"]["achieved"] == 50
+
+
+def test_a_redirect_is_followed_and_its_time_known(client: Client):
+    with running(Cluster(address="127.0.0.2").begin) as there, running(Cluster("redirect", there.port).begin) as here:
+        _invoke(client, here.port)
+        client.run()
+    assert len(here.requests) == len(there.requests) == 3
+    assert {request[2:] for request in here.requests} == {request[2:] for request in there.requests}
+    for row in client.rows("activations"):
+        assert (row["asked"], row["cluster"], row["redirects"]) == ("cluster@here", "cluster@there", "1")
+        assert float(row["redirect_ms"]) > 0
+        assert float(row["path_ms"]) == pytest.approx(
+            float(row["response_ms"]) - 150 - float(row["redirect_ms"]), abs=1e-3
+        )
+    assert {row["dst"] for row in client.rows("flows")} == {"127.0.0.2"}
+
+
+def test_who_only_says_where_to_go_gets_no_parameters(client: Client):
+    here = Cluster("at once")
+    with running(Cluster(address="127.0.0.2").begin) as there:
+        here.elsewhere = there.port
+        with running(here.begin):
+            _invoke(client, here.port, first_answer="redirect")
+            client.run()
+    assert [request[2] for request in here.requests] == [b""] * 3, "it took no body"
+    assert [json.loads(request[2])["number"] for request in there.requests] == [0, 1, 0]
+    assert outcomes(client.rows("flows")) == {"ok": 3}
+    assert {row["redirects"] for row in client.rows("activations")} == {"1"}
+
+
+@pytest.mark.parametrize(
+    ("mode", "outcome", "status"),
+    [
+        ("busy", "refused", "503"),
+        ("often", "refused", "429"),
+        ("late", "timeout", "202"),
+        ("failed", "error", "502"),
+        ("garbage", "ok", "200"),
+        ("loop", "error", "307"),
+        ("nowhere", "error", "307"),
+        ("silent", "timeout", ""),
+    ],
+)
+def test_whatever_is_answered_has_an_outcome(mode: str, outcome: str, status: str, client: Client):
+    with running(Cluster(mode).begin) as cluster:
+        _invoke(client, cluster.port, timeout_s=0.5 if mode == "silent" else 20)
+        client.run()
+    assert outcomes(client.rows("flows")) == {outcome: 3}
+    assert {row["http_status"] for row in client.rows("activations")} == {status}
+
+
+def test_nobody_there_is_a_reset(client: Client):
+    import socket
+
+    _invoke(client, closed_port(socket.SOCK_STREAM))
+    client.run()
+    assert outcomes(client.rows("flows")) == {"reset": 3}
+    assert {row["cluster"] for row in client.rows("activations")} == {""}
+
+
+def test_who_is_interrupted_says_so_of_each_invocation_that_was_due(client: Client):
+    with running(Cluster("silent").begin) as cluster:
+        _invoke(client, cluster.port)
+        process = client.start()
+        from testbed.runtime.polling import wait_until
+
+        wait_until(lambda: len(cluster.requests) == 3, 20, "all invocations")
+        process.terminate()
+        assert process.wait(timeout=20) == 0
+    assert outcomes(client.rows("flows")) == {"interrupted": 3}
+
+
+def test_bodies_that_are_not_there_are_named(client: Client):
+    _invoke(client, 1, body_files=[str(client.folder / "none.json")])
+    process = client.start()
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == 2
+    assert "workloads[0].body_files[0] cannot be read" in errors

@@ -1,0 +1,85 @@
+"""Response times of invocations in their parts, from the files of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from testbed.analysis.alto import figures, response_picture
+from testbed.analysis.html_report.run.page import run_page
+from testbed.analysis.measures import run_measures
+from testbed.analysis.measures.summary import summarise
+from testbed.analysis.plots.style import NothingToDrawError
+from testbed.analysis.run_data.loading import RunData, load
+from testbed.records.writer import RecordWriter
+from tests.analysis_data import START_S, write_run
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunData:
+    """A run with four invocations beside its flows: one cold, two warm, one that nobody answered."""
+    folder = write_run(tmp_path / "run", duration_s=5, calls=0)
+    with RecordWriter(tmp_path, "users") as records:
+        for number, start in enumerate(("cold", "warm", "warm", None)):
+            said = {} if start is None else _parts(start)
+            common = {
+                "flow_id": f"asks/{number}",
+                "function": "render",
+                "client": "client-1",
+                "due_s": START_S + number,
+            }
+            records.write("activations", {**common, "cluster": "cluster@chicago", **said})
+    (tmp_path / "activations.users.part.csv").rename(folder / "activations.csv")
+    return load(folder)
+
+
+def _parts(start: str) -> dict[str, object]:
+    begun_ms = 50.0 if start == "cold" else 0.0
+    parts = {"path_ms": 20.0, "wait_ms": 1.0, "start_ms": begun_ms, "init_ms": begun_ms / 2, "run_ms": 10.0}
+    return {**parts, "response_ms": sum(parts.values()), "start": start}
+
+
+def test_parts_are_means_by_function_cluster_and_start(run: RunData) -> None:
+    table = figures.by_start(run).set_index("start")
+    assert list(table["invocations"]) == [1, 2]
+    assert table.loc["cold", ["path_ms", "start_ms", "init_ms", "run_ms"]].tolist() == [20, 50, 25, 10]
+    assert table.loc["warm", "response_p95_ms"] == pytest.approx(31)
+    assert (table["redirect_ms"] == 0).all(), "nobody was sent elsewhere"
+
+
+def test_measures_are_those_of_functions_alone(run: RunData) -> None:
+    measured = figures.measured(run, pd.Index(["render", "conference"]))
+    assert measured.loc["render", "cold_percent"] == pytest.approx(100 / 3)
+    assert measured.loc["render", "start_mean_ms"] == pytest.approx(25)
+    assert measured.loc["conference"].isna().all()
+    assert {"cold_percent", "path_mean_ms"} <= set(run_measures.of_services(run).columns)
+
+
+def test_the_page_has_a_section_of_them(run: RunData) -> None:
+    page = run_page(summarise(run))
+    (section,) = [section for section in page.sections if section.anchor == "invocations"]
+    assert len(section.blocks) == 2
+    assert any("cold starts of 3" in tile.label for tile in page.tiles)
+
+
+def test_deliveries_have_their_time_and_rate(run: RunData) -> None:
+    row = {"digest": "sha256:0", "cluster": "cluster@chicago", "bytes": 3e6, "bytes_fetched": 1e6, "outcome": "done"}
+    times = {"began_s": START_S - 4, "ended_s": START_S - 2}
+    table = pd.DataFrame([{**row, **times}]).reindex(columns=run.deliveries.columns)
+    found = figures.deliveries(RunData(run.run_dir, run.manifest, {**run.tables, "deliveries": table}))
+    assert found.loc[0, ["at_s", "took_ms", "mbps"]].tolist() == pytest.approx([-4, 2000, 4])
+
+
+def test_a_run_without_functions_has_none(tmp_path: Path) -> None:
+    run = load(write_run(tmp_path / "run", duration_s=5, calls=0))
+    page = run_page(summarise(run))
+    assert "invocations" not in {section.anchor for section in page.sections}
+    with pytest.raises(NothingToDrawError):
+        response_picture.draw(run, tmp_path / "picture.png")
+
+
+def test_the_picture_is_drawn(run: RunData, tmp_path: Path) -> None:
+    response_picture.draw(run, tmp_path / "picture.png")
+    assert (tmp_path / "picture.png").stat().st_size > 5000
