@@ -79,7 +79,7 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
         )
         self._fragments = Fragments(self.d_router.counters)
         self._error_rate = TokenBucket(_ERROR_RATE)
-        self._unconfirmed: dict[int, Any] = {}  # barriers that were not answered yet, and what waits for each
+        self._when_taken: dict[int, Callable[[], Iterable[Output]]] = {}  # by barrier, what waits for its answer
         self._own_threads: list[Any] = []
         self._in_band = inherited(self.settings.in_band_fd, "in_band_fd", socket.SOCK_DGRAM)
         self._deferrable = None if self.settings.deferrable is None else DeferrableSocket(self.settings.deferrable)
@@ -159,7 +159,7 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
         self._knows_the_switch = True
         now_s = time.monotonic()
         self._datapath.send(flow_entries.ordinary_traffic() + self._tunnel.for_everyone() + self._direct.for_everyone())
-        self._datapath_mode.connect(self._datapath, self._datapath.send_msg, now_s)
+        self._datapath_mode.connect(self._datapath, self._datapath.send_msg, self._perform_when_taken, now_s)
         self._perform(self.d_router.on_switch_connected(now_s, held))
         (self.settings.out_dir / f"{file_name(self.settings.name)}.ready").touch()
 
@@ -259,6 +259,9 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
         if event.datapath is self._datapath:
             self._datapath = self._read_back = None
             self._datapath_mode.disconnect()
+            waiting, self._when_taken = self._when_taken, {}  # a switch that is away has nothing more to do
+            for outputs in waiting.values():
+                self._perform(outputs())
             self.d_router.counters["switch_lost"] += 1
             self._flush(time.monotonic())  # the verdict names the time
 
@@ -270,12 +273,12 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
         if event.msg.datapath is self._datapath:
             self._perform(self._datapath_mode.on_error(event.msg.data))
 
-    @handler.set_ev_cls(ofp_event.EventOFPBarrierReply, handler.MAIN_DISPATCHER)
+    @handler.set_ev_cls(ofp_event.EventOFPBarrierReply, [handler.CONFIG_DISPATCHER, handler.MAIN_DISPATCHER])
     def on_barrier(self, event: Any) -> None:
         """Handle the switch's word that it has carried out all messages."""
-        waiting = self._unconfirmed.get(event.msg.xid)
+        waiting = self._when_taken.pop(event.msg.xid, None) if event.msg.datapath is self._datapath else None
         if waiting is not None:
-            waiting.set()
+            self._perform(waiting())
 
     @handler.set_ev_cls(ofp_event.EventOFPEchoReply, handler.MAIN_DISPATCHER)
     def on_echo(self, event: Any) -> None:
@@ -290,14 +293,23 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
         """Wait until the switch has carried out all messages; a switch that is away has nothing to do."""
         if self._datapath is None:
             return True
+        taken = hub.Event()
+
+        def go_on() -> tuple[()]:
+            taken.set()
+            return ()
+
+        self._perform_when_taken(go_on)
+        return bool(taken.wait(_SWITCH_PATIENCE_S))
+
+    def _perform_when_taken(self, outputs: Callable[[], Iterable[Output]]) -> None:
+        """Have what a function returns performed when the switch has carried out all messages. Waits for nothing."""
+        if self._datapath is None:
+            return
         barrier = self._datapath.ofproto_parser.OFPBarrierRequest(self._datapath)
         self._datapath.set_xid(barrier)
-        waiting = self._unconfirmed[barrier.xid] = hub.Event()
-        try:
-            self._datapath.send_msg(barrier)
-            return bool(waiting.wait(_SWITCH_PATIENCE_S))
-        finally:
-            del self._unconfirmed[barrier.xid]
+        self._when_taken[barrier.xid] = outputs
+        self._datapath.send_msg(barrier)
 
     # -- looking inside --------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ from ryu_apps.openflow.framework import ofproto_v1_3, ofproto_v1_3_parser
 from testbed.dyncast.actions import SetWeights
 from testbed.dyncast.affinity.service import Service
 from testbed.net.addresses import Address
+from tests.flowtable.taken import Taken
 
 _DATAPATH = SimpleNamespace(ofproto=ofproto_v1_3, ofproto_parser=ofproto_v1_3_parser)
 _INSTANCE = ip_address("10.2.0.10")
@@ -93,7 +94,7 @@ class Groups:
 
 def control(switch: Switch, generation: int) -> WeightedGroups:
     groups: Any = WeightedGroups(_SPECS, [ip_network("10.1.0.0/16")], 1, Groups(), None, generation)  # type: ignore[arg-type]
-    groups.connect(_DATAPATH, switch.take)
+    groups.connect(_DATAPATH, switch.take, Taken())
     return groups
 
 

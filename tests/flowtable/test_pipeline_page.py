@@ -29,6 +29,7 @@ from testbed.dyncast.affinity.service import Service
 from testbed.dyncast.affinity.table import AffinityEntry
 from testbed.net.flow_key import FIVE_TUPLE, TCP, FlowKey
 from tests.flowtable.flow_table import FlowTable, flow_mods
+from tests.flowtable.taken import Taken
 
 PAGE = (Path(__file__).parents[2] / "docs/dyncast/pipeline.md").read_text(encoding="utf-8")
 EDGE = re.compile(r"^    ([A-Z_]+) (-->|-\.->)(?:\|[^|]+\|)? ([A-Z_]+)$", re.MULTILINE)
@@ -81,10 +82,13 @@ def entries(fields: tuple[str, ...]) -> Iterator[Any]:
     select_groups = Groups()
     groups = WeightedGroups(specs, [CLIENTS], UPLINK_PORT, select_groups, SimpleNamespace(), 7, DIRECT.zone)  # type: ignore[arg-type]
     datapath = SimpleNamespace(ofproto=ofproto_v1_3, ofproto_parser=ofproto_v1_3_parser)
-    groups.connect(datapath, sent.append)
+    taken = Taken()
+    groups.connect(datapath, sent.append, taken)
     for shares in ({NEAR: 32, D_BID: 32}, {NEAR: 64}, {}):
         groups.set_weights(SetWeights(specs[0].d_sid, shares, frozenset({NEAR, D_BID})), now_s=5.0)
+        taken.all_of_it()
     groups.set_weights(SetWeights(specs[2].d_sid, {D_BID6: 64}, frozenset({D_BID6})), now_s=5.0)
+    taken.all_of_it()
     yield from (message for message in sent if message.command == ofproto_v1_3.OFPFC_ADD)
     yield from flow_mods(DIRECT.for_everyone() + DIRECT.to_instance(D_BID))
     if select_groups.buckets:

@@ -9,7 +9,8 @@ import logging
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from struct import unpack_from
 from typing import Any, cast
 
@@ -26,6 +27,9 @@ from testbed.dyncast.nodes.d_router import DRouter
 from testbed.dyncast.nodes.dispatcher import Dispatcher
 from testbed.linux.ovs_conntrack import Conntrack, ConntrackError
 from testbed.net.addresses import Address
+
+WhenTaken = Callable[[Callable[[], Iterable[Action]]], None]
+"""Has actions performed once the switch has taken all that was sent to it."""
 
 _COUNT_INTERVAL_S = 0.25
 _STAMP_INTERVAL_S = 1.0
@@ -60,6 +64,7 @@ class DatapathMode:
         self._next_stamp_s = self._next_room_s = 0.0
         self._tidy_s: float | None = None
         self._updating = 0
+        self._when_taken: WhenTaken = _never
         self._known: set[Address] = set()  # instances that the switch knows of
         self._refusal: str | None = None
         self.handlers: dict[type, Callable[[Any], list[Action] | None]] = {
@@ -73,10 +78,11 @@ class DatapathMode:
         """Whether the switch binds flows itself, of which it says no more than how many there were."""
         return bool(self._services)
 
-    def connect(self, datapath: Any, send: Send, now_s: float) -> None:
+    def connect(self, datapath: Any, send: Send, when_taken: WhenTaken, now_s: float) -> None:
         """Take a switch that connected or came back."""
         if self._groups is not None:
-            self._groups.connect(datapath, send)
+            self._when_taken = when_taken
+            self._groups.connect(datapath, send, self._update_when_taken)
             self._known = set()
             # By then every instance that is alive has been reported.
             self._tidy_s = now_s + self._lifetime_s
@@ -90,24 +96,36 @@ class DatapathMode:
         """Carry an action out at the switch; return the actions that replace it where the switch cannot."""
         if self._groups is None or not self._groups.is_connected or action.d_sid not in self._services:
             return []
-        self._updating += 1
-        now_s = time.monotonic()
         new = action.members - self._known if isinstance(action, SetWeights) else frozenset()
         self._known |= new
+        return [
+            *map(TrackDirectFlows, new),
+            *self._update(action.d_sid, partial(self._carry_out, self._groups, action)),
+        ]
+
+    def _carry_out(self, groups: WeightedGroups, action: SetWeights | TerminateFlows, now_s: float) -> None:
+        if isinstance(action, TerminateFlows):
+            self._d_router.counters["flows_broken"] += groups.terminate_flows(action.d_sid, action.d_bid)
+        else:
+            groups.set_weights(action, now_s)
+            self._journal.set_weights(action, self._services[action.d_sid], now_s)
+
+    def _update_when_taken(self, d_sid: Address, update: Callable[[float], None]) -> None:
+        self._when_taken(partial(self._update, d_sid, update))
+
+    def _update(self, d_sid: Address, update: Callable[[float], None]) -> list[Action]:
+        """Update the switch for a D-SID; return the actions that replace it where the switch cannot."""
+        self._updating += 1
         try:
-            if isinstance(action, TerminateFlows):
-                self._d_router.counters["flows_broken"] += self._groups.terminate_flows(action.d_sid, action.d_bid)
-            else:
-                self._groups.set_weights(action, now_s)
-                self._journal.set_weights(action, self._services[action.d_sid], now_s)
+            update(time.monotonic())
         except GroupRefused as error:
             self._refusal = str(error)
         except (GroupError, ConntrackError) as error:
             self._logger.warning("%s", error)
-            self._d_router.on_weights_failed(action.d_sid)
+            self._d_router.on_weights_failed(d_sid)
         finally:
             self._updating -= 1
-        return [*map(TrackDirectFlows, new), *self._fall_back_if_refused()]
+        return self._fall_back_if_refused()
 
     def _reset(self, action: ResetFlows) -> None:
         """End the flows of a service that the switch bound. Raises ConntrackError, GroupError."""
@@ -222,3 +240,7 @@ def _weighted_groups(settings: ControlConfig, conntrack: Conntrack | None) -> We
         generation=os.getpid() & 0xFF,
         direct_zone=settings.switch.direct.ct_zone if settings.switch.direct else None,
     )
+
+
+def _never(_: Callable[[], Iterable[Action]]) -> None:
+    """Do nothing: no switch is connected that could take anything."""

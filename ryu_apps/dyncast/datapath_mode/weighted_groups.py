@@ -1,12 +1,15 @@
 """The weighted groups of a D-Router in its switch: the entries and select groups that the switch has and gets next.
 
-Owns the order of messages (an instance can be bound to before it is chosen, and is chosen no more before it goes),
-and the numbers that instances are counted under. Decides nothing: shares and members come from the core.
+Owns the order of messages (an instance can be bound to, and its answers come home, before it is chosen; it is chosen no
+more before it goes), and the numbers that instances are counted under. Decides nothing: shares and members come from
+the core.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from ryu_apps.dyncast.entries import group_entries
@@ -18,6 +21,8 @@ from testbed.linux.ovs_conntrack import Conntrack
 from testbed.net.addresses import Address, Network
 
 Send = Callable[[Any], None]
+WhenTaken = Callable[[Address, Callable[[float], None]], None]
+"""Has something done, at a time, once the switch has taken all that was sent to it for a D-SID."""
 
 
 class WeightedGroups:
@@ -46,12 +51,14 @@ class WeightedGroups:
         self._resetting: set[Address] = set()
         self._one_at_a_time = hub.Semaphore(1)
         self._send: Send = _nowhere
+        self._when_taken: WhenTaken = _never
         self._entries: GroupEntries | None = None
         self._forget()
 
-    def connect(self, datapath: Any, send: Send) -> None:
+    def connect(self, datapath: Any, send: Send, when_taken: WhenTaken) -> None:
         """Take a switch that connected; it may have lost everything."""
         self._send = send
+        self._when_taken = when_taken
         self._entries = GroupEntries(
             datapath,
             list(self._specs.values()),
@@ -78,29 +85,52 @@ class WeightedGroups:
         Others go on while the switch takes a group. What they want spread meanwhile waits for its turn, in their order.
         """
         with self._one_at_a_time:
-            self._spread(action, now_s)
+            entries, spec = self._of(action.d_sid)
+            self._shares[action.d_sid] = action.shares
+            new = action.members - self._members.setdefault(action.d_sid, set())
+            self._add_members(entries, spec, new)
+            self._share_out(entries, spec, now_s)
 
-    def _spread(self, action: SetWeights, now_s: float) -> None:
-        entries, spec = self._of(action.d_sid)
-        present = self._members.setdefault(action.d_sid, set())
-        for d_bid in action.members - present:
-            present.add(d_bid)
-            self._send_all(entries.member(spec, d_bid, self._number(action.d_sid, d_bid)))
+    def _add_members(self, entries: GroupEntries, spec: GroupSpec, new: frozenset[Address]) -> None:
+        """Send what binds flows to instances and brings their answers home.
+
+        A group goes to the switch another way, and overtakes it: answers to flows bound meanwhile would come from
+        D-BIDs. So an instance of a group is chosen once the switch says that it has these. Slots go the same way as
+        these.
+        """
+        for d_bid in new:
+            self._members[spec.d_sid].add(d_bid)
+            self._send_all(entries.member(spec, d_bid, self._number(spec.d_sid, d_bid)))
             self._send_home(entries, d_bid)
+        if new and not spec.learns:
+            self._not_taken.update((spec.d_sid, d_bid) for d_bid in new)
+            self._when_taken(spec.d_sid, partial(self._let_be_chosen, entries, spec, new))
+
+    def _let_be_chosen(self, entries: GroupEntries, spec: GroupSpec, members: frozenset[Address], now_s: float) -> None:
+        with self._one_at_a_time:
+            if self._entries is entries and spec.d_sid in self._specs:
+                self._not_taken.subtract((spec.d_sid, d_bid) for d_bid in members)
+                self._share_out(entries, spec, now_s)
+
+    def _share_out(self, entries: GroupEntries, spec: GroupSpec, now_s: float) -> None:
+        wanted = self._shares[spec.d_sid]
+        shares = {d_bid: share for d_bid, share in wanted.items() if not self._not_taken[spec.d_sid, d_bid]}
+        if wanted and not shares:
+            return  # what the switch does meanwhile is what it did
         if spec.learns:
-            self._hand_out_slots(entries, spec, action.shares)
+            self._hand_out_slots(entries, spec, shares)
         else:
-            self._select_groups.set(spec.number, _buckets(action.shares))
-            if self._of(action.d_sid) != (entries, spec):
+            self._select_groups.set(spec.number, _buckets(shares))
+            if self._of(spec.d_sid) != (entries, spec):
                 raise GroupError("the switch went away and came back")
-        for d_bid in present:
-            others = {other: share for other, share in action.shares.items() if other != d_bid}
+        for d_bid in list(self._members[spec.d_sid]):
+            others = {other: share for other, share in shares.items() if other != d_bid}
             self._set_own_calls(
                 entries, spec, d_bid, max(others, key=lambda other: (others[other], other), default=None)
             )
-        takes_flows = bool(action.shares)
-        before = self._takes_flows.get(action.d_sid)
-        self._takes_flows[action.d_sid] = takes_flows
+        takes_flows = bool(shares)
+        before = self._takes_flows.get(spec.d_sid)
+        self._takes_flows[spec.d_sid] = takes_flows
         if before != takes_flows:
             self._send(self._new_flows(entries, spec, now_s))
         if before is None:
@@ -191,6 +221,8 @@ class WeightedGroups:
 
     def _forget(self) -> None:
         self._members: dict[Address, set[Address]] = {}
+        self._shares: dict[Address, Mapping[Address, int]] = {}
+        self._not_taken: Counter[tuple[Address, Address]] = Counter()  # what was sent for an instance and is under way
         self._takes_flows: dict[Address, bool] = {}
         self._own_calls: dict[tuple[Address, Address], Address | None] = {}  # by D-SID and instance, who serves them
         self._slots: dict[Address, list[Address]] = {}
@@ -280,3 +312,7 @@ def _buckets(shares: Mapping[Address, int]) -> dict[int, tuple[int, list[Any]]]:
 
 def _nowhere(_: Any) -> None:
     """Drop a message: no switch is connected."""
+
+
+def _never(_: Address, __: Callable[[float], None]) -> None:
+    """Do nothing: no switch is connected that could take anything."""

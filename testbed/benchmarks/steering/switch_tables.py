@@ -7,7 +7,7 @@ time that the thread which moves packets is on a processor, its system calls inc
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, ip_network
 from random import Random
@@ -115,9 +115,14 @@ def _spread(switch: OwnSwitch, session: Session) -> None:
     spec = GroupSpec(1, Service("bench", (_D_SID,), affinity_mode="datapath"), _D_SID, zone=1)
     select_groups = SelectGroups(switch.management_socket)
     groups = WeightedGroups([spec], [_PREFIX], UPLINK_PORT, select_groups, Conntrack("netdev"), generation=1)
-    groups.connect(SimpleNamespace(ofproto=ofproto_v1_3, ofproto_parser=ofproto_v1_3_parser), send)
+    taken: list[Callable[[float], None]] = []
+    datapath = SimpleNamespace(ofproto=ofproto_v1_3, ofproto_parser=ofproto_v1_3_parser)
+    groups.connect(datapath, send, lambda _, then: taken.append(then))
     shares: dict[Address, int] = dict.fromkeys(_D_BIDS, 64 // len(_D_BIDS))
     groups.set_weights(SetWeights(_D_SID, shares, frozenset(shares)), now_s=1.0)
+    session.wait_until_done()
+    for let_be_chosen in taken:
+        let_be_chosen(1.0)
     groups.disconnect()
 
 
