@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
@@ -21,28 +21,48 @@ from testbed.experiment.fidelity.troubles import KINDS, Trouble
 from testbed.experiment.systems.dyncast.plan.plan import DyncastPlan
 from testbed.records.parts import whole_rows
 from testbed.runtime.message_errors import UNHANDLED
+from testbed.runtime.polling import wait_until
 from topologies import routing
 
 Inspect = Callable[[str, str], list[dict[str, Any]]]  # a D-Router and a section
+
+_NOT_OFF_MS = 0.5  # so little beyond what crossing the links takes needs no second look
 
 
 def idle_paths(plan: DyncastPlan, inspect: Inspect, until_s: float) -> list[IdlePath]:
     """Return the least round trips between D-Routers that their probes found; call it before there is traffic.
 
-    Not the latest, for all processes of a run have just started. Of D-Routers that cannot be asked before `until_s`
-    there are none.
+    Not the latest, for all processes of a run have just started. A D-Router whose paths seem off is asked again until
+    `until_s`: a probe that waited for a busy processor says nothing of a path, one that did not says all. Of D-Routers
+    that cannot be asked before then there are none.
     """
+    paths: dict[str, list[IdlePath]] = {}
+
+    def all_as_configured() -> bool:
+        for site in [site for site in plan.sites if not _are_as_configured(paths.get(site))]:
+            if time.monotonic() > until_s:
+                break
+            with suppress(InspectionError):  # one that is busy has measured nothing in peace
+                paths[site] = _paths_from(site, plan, inspect)
+        return all(_are_as_configured(paths.get(site)) for site in plan.sites)
+
+    with suppress(TimeoutError):
+        wait_until(all_as_configured, until_s - time.monotonic())
+    return [path for site in plan.sites for path in paths.get(site, ())]
+
+
+def _paths_from(site: str, plan: DyncastPlan, inspect: Inspect) -> list[IdlePath]:
     links = {frozenset((link.a, link.b)): link.spec for link in plan.topology.links}
-    paths: list[IdlePath] = []
-    for site in plan.sites:
-        if time.monotonic() > until_s:
-            break
-        with suppress(InspectionError):  # one that is busy has measured nothing in peace
-            for row in inspect(site, "neighbours"):
-                nodes = routing.path(plan.topology, site, row["site"])
-                specs = tuple(links[frozenset(ends)] for ends in pairwise(nodes))
-                paths.append(IdlePath(site, row["site"], row["least_rtt_ms"], specs))
+    paths = []
+    for row in inspect(site, "neighbours"):
+        nodes = routing.path(plan.topology, site, row["site"])
+        specs = tuple(links[frozenset(ends)] for ends in pairwise(nodes))
+        paths.append(IdlePath(site, row["site"], row["least_rtt_ms"], specs))
     return paths
+
+
+def _are_as_configured(paths: Sequence[IdlePath] | None) -> bool:
+    return paths is not None and all(path.error_ms is not None and path.error_ms <= _NOT_OFF_MS for path in paths)
 
 
 def control_delays_ms(folder: Path, since_s: float) -> dict[str, list[float]]:
