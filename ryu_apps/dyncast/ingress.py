@@ -295,11 +295,11 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
             return True
         taken = hub.Event()
 
-        def go_on() -> tuple[()]:
+        def wake() -> tuple[()]:
             taken.set()
             return ()
 
-        self._perform_when_taken(go_on)
+        self._perform_when_taken(wake)
         return bool(taken.wait(_SWITCH_PATIENCE_S))
 
     def _perform_when_taken(self, outputs: Callable[[], Iterable[Output]]) -> None:
