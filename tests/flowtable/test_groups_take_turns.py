@@ -165,3 +165,20 @@ def test_what_an_old_session_has_taken_says_nothing_of_a_new_one() -> None:
     assert chosen(select_groups) == []
     taken_later.all_of_it()
     assert chosen(select_groups) == [(int(_D_BID), 64)]
+
+
+def test_connections_are_ended_when_the_switch_leads_none_of_them_where_they_went() -> None:
+    learns = GroupSpec(1, Service("render", (_D_SID,), flow_fields=("src", "dst")), _D_SID, zone=4711)
+    ended, sent, taken = list[int](), list[Any](), Taken()
+    conntrack: Any = SimpleNamespace(count=lambda _zone: 7, flush=ended.append)
+    groups = WeightedGroups([learns], [ip_network("10.1.0.0/16")], 1, SlowGroups(), conntrack, 1)  # type: ignore[arg-type]
+    groups.connect(_DATAPATH, sent.append, taken)
+    set_weights(groups, 64)
+    sent.clear()
+    resetting = hub.spawn(groups.reset, [_D_SID], 0.0)
+    hub.sleep(0)
+    assert sent, "it is under way that what is bound is not looked for"
+    assert ended == []
+    taken.all_of_it()
+    resetting.wait()
+    assert ended == [4711]

@@ -20,6 +20,8 @@ from testbed.dyncast.actions import SetWeights
 from testbed.linux.ovs_conntrack import Conntrack
 from testbed.net.addresses import Address, Network
 
+_PATIENCE_S = 30.0
+
 Send = Callable[[Any], None]
 WhenTaken = Callable[[Address, Callable[[float], None]], None]
 """Has something done, at a time, once the switch has taken all that was sent to it for a D-SID."""
@@ -162,11 +164,14 @@ class WeightedGroups:
         """End all flows to the D-SIDs of a service; return how many connections there were.
 
         What was learnt goes after the connections, which would have it learnt again, and counts for nothing meanwhile.
+        Waits for the switch where it learns. Raises ConntrackError, GroupError.
         """
         (zone,) = {self._of(d_sid)[1].zone for d_sid in d_sids}
         self._resetting.update(d_sids)
         try:
             self._repeat_new_flows(d_sids, now_s)
+            if any(self._specs[d_sid].learns for d_sid in d_sids):
+                self._wait_until_taken(d_sids[0])
             connections = self._conntrack.count(zone)
             self._conntrack.flush(zone)
             for entries, spec in (self._of(d_sid) for d_sid in d_sids if d_sid in self._specs):
@@ -176,6 +181,12 @@ class WeightedGroups:
             self._resetting.difference_update(d_sids)
             self._repeat_new_flows(d_sids, now_s)
         return connections
+
+    def _wait_until_taken(self, d_sid: Address) -> None:
+        taken = hub.Event()
+        self._when_taken(d_sid, lambda _: taken.set())
+        if not taken.wait(_PATIENCE_S):
+            raise GroupError("the switch does not answer")
 
     def remove(self, d_sid: Address) -> None:
         """Leave a D-SID to reactive mode."""
