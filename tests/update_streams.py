@@ -12,6 +12,8 @@ from typing import Any
 from testbed.alto import errors
 from testbed.alto.errors import AltoError, ErrorCode
 from testbed.alto.updates.bounds import Bounds
+from testbed.alto.updates.events.sse_decoder import SseDecoder
+from testbed.alto.updates.events.sse_events import Event
 from testbed.alto.updates.following.client import ClientEvent, UpdateClient
 from testbed.alto.updates.patches.cost_changes import CostChange, cost_patch
 from testbed.alto.updates.patches.merge_patch import merge
@@ -23,6 +25,8 @@ NET, COSTS, FILTERED = "net", "costs", "filtered"
 OFFERS = (Offer(COSTS, (NET,)), Offer(NET), Offer(FILTERED, (NET,), takes_input=True))
 URI = "https://alto.example.com/updates"
 ALL = 1 << 30
+CONTROL = "application/alto-updatestreamcontrol+json"
+PATCH = "application/merge-patch+json"
 
 
 class Held:
@@ -161,3 +165,15 @@ class Joined:
 
     def document(self, name: str) -> Any:
         return self.client.copies[name].document
+
+
+def events_of(octets: bytes) -> list[Event]:
+    """Return the events of a stream's octets."""
+    return SseDecoder().feed(octets)
+
+
+def kinds_sent(joined: Joined) -> list[str]:
+    """Read all that there is; return the types of its events."""
+    before = len(joined.sent)
+    joined.drain()
+    return [event.kind for event in events_of(joined.sent[before:])]
