@@ -9,7 +9,7 @@ from testbed.alto.updates.following.client import Stopped
 from testbed.alto.updates.refusals import StreamUnavailable
 from testbed.alto.updates.service import Cut, Send
 from testbed.alto.updates.stream_requests import AddSubstream, StreamRequest
-from tests.update_streams import COSTS, FILTERED, NET, PATCH, Joined, Maps
+from tests.update_streams import COSTS, FILTERED, NET, PATCH, Joined, Maps, kinds_sent
 
 
 def test_a_silent_stream_is_kept_alive_by_comments() -> None:
