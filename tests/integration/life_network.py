@@ -204,8 +204,13 @@ def wait_until_closed(flow: socket.socket) -> None:
     assert not flow.recv(1)
 
 
-def reset_at_close(flow: socket.socket) -> None:
-    """Have closing the socket reset the connection."""
+def reset_at_end(flow: socket.socket) -> None:
+    """Have closing the socket reset the connection, once nothing of it is under way to the client.
+
+    A client would answer that by a reset, which Open vSwitch's userspace conntrack takes for one of the connection that
+    the client begins next by the same port (docs/dyncast/pipeline.md).
+    """
+    wait_until_closed(flow)
     flow.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
