@@ -11,6 +11,7 @@ from typing import Any
 from testbed.emulation.links.backend import LinkContext, LinkEnd, LinkError, LinkRequest
 from testbed.emulation.links.netem_link import run_tc
 from testbed.emulation.links.veth import create_pairs, delete_pairs
+from topologies.spec import LinkSpec
 
 _BURST_BYTES = 15_140  # ten packets
 _FRAME_BYTES = 1514
@@ -40,6 +41,11 @@ class TokenBucketLinks:
     def statistics(self) -> dict[str, Any]:
         """Return that nothing is counted beside the interfaces."""
         return self._final or {"backend": self.name, "links": {request.label: {} for request in self._requests}}
+
+    def change(self, request: LinkRequest, spec: LinkSpec) -> None:
+        """Refuse: what a bucket limits, it limits for the whole run."""
+        del spec
+        raise LinkError(f"link {request.label!r}: tbf does not change a link that stands; take netem or relay")
 
     def pulse(self) -> None:
         """Return nothing: the kernel carries packets."""

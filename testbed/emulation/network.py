@@ -42,7 +42,7 @@ from testbed.runtime.forked_process import ForkedProcess
 from testbed.runtime.signals import deferred_signals, signals_as_exit
 from topologies.addressing import AddressPlan
 from topologies.roles import Kind
-from topologies.spec import Topology, unknown_name
+from topologies.spec import LinkSpec, Topology, unknown_name
 
 standing: WeakSet[EmulatedNetwork] = WeakSet()  # those of this process
 
@@ -286,6 +286,18 @@ class EmulatedNetwork:
     def restore(self, a: str, b: str) -> None:
         """Undo one `cut`; a link that was cut twice carries again when both are undone."""
         self.links.restore(self._label(a, b))
+
+    def change(self, a: str, b: str, spec: LinkSpec) -> None:
+        """Impair the link between two nodes so from now on, until `change_back`. Raises NetworkError or LinkError."""
+        self.links.change(self._label(a, b), spec)
+
+    def change_back(self, a: str, b: str, spec: LinkSpec) -> None:
+        """Undo a `change`."""
+        self.links.change_back(self._label(a, b), spec)
+
+    def present(self, a: str, b: str) -> LinkSpec | None:
+        """Return what the link between two nodes does to packets now; None: it loses all."""
+        return self.links.present(self._label(a, b))
 
     def lost_at_switches(self) -> int | None:
         """Return how many packets Open vSwitch had no time to read, so far."""

@@ -213,6 +213,45 @@ def test_a_cut_link_loses_everything_both_ways_and_keeps_its_routes(
         assert "blackhole" not in pair[0].run(["tc", "qdisc", "show"]) + pair[1].run(["tc", "qdisc", "show"])
 
 
+def _crossing_s(a: socket.socket, b: socket.socket, number: int) -> float:
+    sent_s = time.monotonic()
+    a.send(frame(number))
+    assert number_of(b.recv(2048)) == number
+    return time.monotonic() - sent_s
+
+
+@pytest.mark.parametrize("backend", ["relay", "netem"])
+def test_a_link_is_changed_and_changed_back_while_it_carries(
+    pair: tuple[Namespace, Namespace], backend: str, tmp_path: Path
+) -> None:
+    row = probe().row("netem")
+    if backend == "netem" and not row.present:
+        pytest.skip(f"capability netem is missing: {row.detail}")
+    first, slow, slower = (LinkSpec(delay_ms=delay_ms) for delay_ms in (1, 150, 300))
+    with (
+        closing(create_links([request(*pair, first)], backend, out_dir=tmp_path)) as links,
+        packet_socket(pair[0]) as a,
+        packet_socket(pair[1]) as b,
+    ):
+        assert links.present("link-0") == first
+        links.change("link-0", slow)
+        assert _crossing_s(a, b, 1) >= 0.15 and _crossing_s(b, a, 2) >= 0.15
+        links.cut("link-0")
+        links.change("link-0", slower)  # by another fault at once
+        assert links.present("link-0") is None
+        links.restore("link-0")
+        assert _crossing_s(a, b, 3) >= 0.3
+        links.change_back("link-0", slower)
+        links.change_back("link-0", slower)  # once too often
+        assert _crossing_s(a, b, 4) >= 0.15
+        links.change_back("link-0", slow)
+        assert links.present("link-0") == first
+        assert min(_crossing_s(a, b, number) for number in range(5, 15)) < 0.15
+        with pytest.raises(LinkError, match="impaired all the time"):
+            links.change("link-0", LinkSpec())
+        assert counters(links)["packets"] == 13, "what was counted stays"
+
+
 def test_what_cannot_be_made_is_one_line_and_leaves_nothing(pair: tuple[Namespace, Namespace], tmp_path: Path) -> None:
     pair[1].run(["ip", "link", "add", "eth1", "type", "veth", "peer", "name", "eth1-peer"])
     for spec in (LinkSpec(), LinkSpec(delay_ms=1)):

@@ -67,6 +67,9 @@ class LinkBackend(Protocol):
         `failed`: one line, if the links did not carry until then.
         """
 
+    def change(self, request: LinkRequest, spec: LinkSpec) -> None:
+        """Impair a link so from now on, on return; `spec` is not plain. Raises LinkError if it cannot be."""
+
     def pulse(self) -> Path | None:
         """Return the pulse (`testbed.runtime.pulse`) of the process that carries packets, if there is one."""
 

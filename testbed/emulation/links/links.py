@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from testbed.emulation.links.relay_link import RelayLinks
 from testbed.emulation.links.veth import PlainLinks
 from testbed.emulation.temporary_folders import temporary_folder
 from testbed.linux.port_reader import PortSource
+from topologies.spec import LinkSpec
 
 __all__ = [
     "BACKENDS",
@@ -47,6 +49,7 @@ class Links:
         self._plain = plain
         self._requests = {request.label: request for request in requests}
         self._cuts: Counter[str] = Counter()
+        self._changes: dict[str, list[LinkSpec]] = {}  # the last one counts
         self._impaired = impaired
         self._cleanup = cleanup
         self._final: dict[str, Any] | None = None
@@ -90,8 +93,34 @@ class Links:
             return
         self._cuts[label] -= 1
         if not self._cuts[label]:
-            request = self._requests[label]
+            request = replace(self._requests[label], spec=self._spec(label))
             link_cut.restore(request, netem=self.name == KernelLinks.name and not request.spec.is_plain)
+
+    def change(self, label: str, spec: LinkSpec) -> None:
+        """Impair a link so from now on, until `change_back`; neither may be plain. Raises LinkError."""
+        if spec.is_plain or self._requests[label].spec.is_plain:
+            raise LinkError(f"link {label!r}: only a link that is impaired all the time can be changed")
+        self._changes.setdefault(label, []).append(spec)
+        self._apply(label)
+
+    def change_back(self, label: str, spec: LinkSpec) -> None:
+        """Undo a `change`; of several that are not undone the last one counts. Raises LinkError."""
+        if spec in self._changes.get(label, ()):
+            self._changes[label].remove(spec)
+            self._apply(label)
+
+    def present(self, label: str) -> LinkSpec | None:
+        """Return what a link does to packets now; None: it loses all."""
+        return None if self._cuts[label] else self._spec(label)
+
+    def _spec(self, label: str) -> LinkSpec:
+        changed = self._changes.get(label)
+        return changed[-1] if changed else self._requests[label].spec
+
+    def _apply(self, label: str) -> None:
+        # A cut link of netem gets what is due when it is restored: until then another discipline is in place.
+        if not (self._cuts[label] and self.name == KernelLinks.name):
+            self._impaired.change(self._requests[label], self._spec(label))
 
     def close(self) -> None:
         """Take all links down; safe to call twice."""

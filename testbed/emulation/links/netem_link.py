@@ -75,6 +75,12 @@ class KernelLinks:
         }
         return {"backend": self.name, "links": links}
 
+    def change(self, request: LinkRequest, spec: LinkSpec) -> None:
+        """Have netem do this to packets from now on; what it counted stays."""
+        for end in (request.a, request.b):
+            for line in tc_commands(end.interface, spec):
+                run_tc(end.netns_pid, line.split())
+
     def pulse(self) -> None:
         """Return nothing: the kernel carries packets."""
 

@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from testbed.emulation.links.backend import LinkContext, LinkError, LinkRequest
-from testbed.emulation.relay.config import RelayConfig, RelayEnd, RelayLink, ports_path
+from testbed.emulation.relay.config import RelayChange, RelayConfig, RelayEnd, RelayLink, change_path, ports_path
 from testbed.emulation.relay.impairment import Impairment
 from testbed.runtime.caller import python_module
 from testbed.runtime.child_command import how_it_ended
 from testbed.runtime.pulse import pulse_path
+from topologies.spec import LinkSpec
 
 _NAME = "relay"
 _START_S = 30.0
@@ -98,6 +99,22 @@ class RelayLinks:
     def pulse(self) -> Path | None:
         """Return the relay's pulse; None if there is no relay."""
         return pulse_path(self._context.out_dir, _NAME) if self._has_links else None
+
+    def change(self, request: LinkRequest, spec: LinkSpec) -> None:
+        """Have the relay do this to the packets of a link from now on; return once it does."""
+        if self._process is None:
+            raise LinkError(f"link {request.label!r} cannot be changed: there is no relay")
+        self._must_run()
+        path = change_path(self._context.out_dir, _NAME)
+        partial = path.with_name(f".{path.name}.partial")
+        document = RelayChange(request.label, Impairment(**asdict(spec))).to_document()
+        try:
+            partial.write_text(json.dumps(document))
+            partial.replace(path)
+        except OSError as error:
+            raise LinkError(f"link {request.label!r} cannot be changed: {path}: {error.strerror}") from error
+        self._process.send_signal(signal.SIGHUP)
+        self._wait_until(lambda: not path.exists(), _ANSWER_S, f"change link {request.label!r}")
 
     def forget_lateness(self) -> None:
         """Record lateness from now on."""

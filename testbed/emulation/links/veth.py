@@ -14,6 +14,7 @@ from testbed.emulation.links.backend import LinkEnd, LinkError, LinkRequest
 from testbed.emulation.netns.interfaces import InterfaceError, configure, switch_offloads_off
 from testbed.emulation.netns.iproute import IprouteError, run_batch, run_batch_regardless
 from testbed.emulation.netns.namespaces import NamespaceError, path_of, socket_in
+from topologies.spec import LinkSpec
 
 
 class PlainLinks:
@@ -32,6 +33,11 @@ class PlainLinks:
     def statistics(self) -> dict[str, Any]:
         """Return nothing: the kernel's interface counters say all there is."""
         return {}
+
+    def change(self, request: LinkRequest, spec: LinkSpec) -> None:
+        """Refuse: nothing impairs these links."""
+        del spec
+        raise LinkError(f"link {request.label!r} is plain")
 
     def pulse(self) -> None:
         """Return nothing: the kernel carries packets."""

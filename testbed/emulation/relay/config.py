@@ -66,6 +66,20 @@ class RelayConfig(ProcessConfig):
     """The links that it makes."""
 
 
+@dataclass(frozen=True)
+class RelayChange(Document):
+    """What a relay is to do to the packets of a link from now on, in both directions."""
+
+    label: str
+    """What the link is called in the statistics."""
+    impairment: Annotated[Impairment, Merged(_IMPAIRMENT)]
+
+
+def change_path(out_dir: Path, name: str) -> Path:
+    """Return the file of the change that a relay makes on SIGHUP; it removes the file when it has."""
+    return out_dir / f"{file_name(name)}.change"
+
+
 def ports_path(out_dir: Path, name: str) -> Path:
     """Return the file of the counters that a relay publishes; the slots are a_to_b and b_to_a of each link in turn."""
     return out_dir / f"{file_name(name)}.ports"

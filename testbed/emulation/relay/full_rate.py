@@ -12,11 +12,10 @@ from testbed.emulation.relay.impairment import LinkDirection
 class FullRate:
     """Sums of the windows between looks throughout which the queue had something to send."""
 
-    __slots__ = ("_core", "_looked_s", "_settle_s", "_written", "octets", "seconds")
+    __slots__ = ("_core", "_looked_s", "_written", "octets", "seconds")
 
     def __init__(self, core: LinkDirection) -> None:
         self._core = core
-        self._settle_s = core.longest_delay_s  # a frame comes out that much after it left the queue, at most
         self._looked_s: float | None = None
         self._written = 0
         self.octets = 0
@@ -24,7 +23,8 @@ class FullRate:
 
     def look(self, now_s: float, written: int) -> None:
         """End a window: `written` bytes have come out so far."""
-        if self._looked_s is not None and self._core.was_busy(self._looked_s - self._settle_s, now_s):
+        settle_s = self._core.longest_delay_s  # a frame comes out that much after it left the queue, at most
+        if self._looked_s is not None and self._core.was_busy(self._looked_s - settle_s, now_s):
             self.octets += written - self._written
             self.seconds += now_s - self._looked_s
         self._looked_s, self._written = now_s, written

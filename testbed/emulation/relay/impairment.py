@@ -53,6 +53,7 @@ class LinkDirection:
         "_departures",
         "_jitter_s",
         "_last_s",
+        "_longest_delay_s",
         "_loss",
         "_queue_packets",
         "bytes",
@@ -63,15 +64,21 @@ class LinkDirection:
     )
 
     def __init__(self, impairment: Impairment) -> None:
+        self._longest_delay_s = 0.0
+        self.change(impairment)
+        self._departures: deque[float] = deque()  # when each packet in the queue will have been sent
+        self._busy_since_s = float("inf")
+        self._last_s = float("-inf")
+        self.packets = self.bytes = self.dropped_loss = self.dropped_queue = self.dropped_queue_bytes = 0
+
+    def change(self, impairment: Impairment) -> None:
+        """Do this to packets from now on; what is under way keeps its time, and is still not overtaken."""
         self._delay_s = impairment.delay_ms / 1e3
         self._jitter_s = impairment.jitter_ms / 1e3
         self._loss = impairment.loss_percent / 100
         self._byte_s = 0.0 if impairment.rate_mbps is None else 8 / (impairment.rate_mbps * 1e6)
         self._queue_packets = impairment.queue_packets
-        self._departures: deque[float] = deque()  # when each packet in the queue will have been sent
-        self._busy_since_s = float("inf")
-        self._last_s = float("-inf")
-        self.packets = self.bytes = self.dropped_loss = self.dropped_queue = self.dropped_queue_bytes = 0
+        self._longest_delay_s = max(self._longest_delay_s, self._delay_s + self._jitter_s)
 
     def arrive(self, now_s: float, length_bytes: int, rng: Random) -> float | Drop:
         """Take in a packet at `now_s`; return when it comes out, or why it does not. `now_s` must not decrease."""
@@ -106,8 +113,8 @@ class LinkDirection:
 
     @property
     def longest_delay_s(self) -> float:
-        """How long a packet may be under way once it is sent."""
-        return self._delay_s + self._jitter_s
+        """How long a packet may be under way once it is sent, at most since the begin."""
+        return self._longest_delay_s
 
     def was_busy(self, since_s: float, until_s: float) -> bool:
         """Return whether there was something to send all this recent time."""

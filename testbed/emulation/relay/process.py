@@ -2,7 +2,7 @@
 
 Owns the loop: read, ask `impairment` when the frame comes out, keep it, write it then. One process, one epoll
 set and one timer serve all links of a run. Follows docs/processes.md; writes `<out_dir>/<name>.json` at its end
-and on SIGUSR1. Stdlib only.
+and on SIGUSR1, and changes a link on SIGHUP. Stdlib only.
 
 A TAP interface is made by a thread that has entered the interface's namespace, under its final name; the
 descriptor stays valid here. Frames that wait longer than their due time are counted (`Lateness`), since a run whose
@@ -30,7 +30,7 @@ from typing import Any
 
 from testbed.emulation.netns.interfaces import InterfaceError, configure, open_tap
 from testbed.emulation.netns.namespaces import NamespaceError, entered
-from testbed.emulation.relay.config import RelayConfig, RelayEnd, ports_path
+from testbed.emulation.relay.config import RelayChange, RelayConfig, RelayEnd, change_path, ports_path
 from testbed.emulation.relay.full_rate import FullRate
 from testbed.emulation.relay.impairment import Lateness, LinkDirection
 from testbed.linux.cpu_priority import raise_priority
@@ -115,7 +115,7 @@ class Relay:
     def run(self, signals: socket.socket) -> None:
         """Carry frames until SIGTERM or SIGINT is read from `signals`; write the statistics on SIGUSR1.
 
-        On SIGUSR2, lateness is recorded from now on.
+        On SIGUSR2, lateness is recorded from now on; on SIGHUP, the link is changed that `change_path` names.
         """
         monotonic, write, pulse = time.monotonic, os.write, self._pulse
         due: list[
@@ -212,7 +212,22 @@ class Relay:
             self.write_statistics()
         if signal.SIGUSR2 in numbers:
             self._forget_lateness()
+        if signal.SIGHUP in numbers:
+            self._change()
         return bool(numbers & {signal.SIGTERM, signal.SIGINT})
+
+    def _change(self) -> None:
+        """Do what a file says to the packets of a link; without the file, who asked knows that it was done."""
+        path = change_path(self._config.out_dir, self._config.name)
+        try:
+            change = RelayChange.from_document(json.loads(path.read_bytes()))
+        except (OSError, ValueError) as error:
+            print(f"{self._config.name}: cannot change a link by {path}: {error}", file=sys.stderr)
+            return
+        index = next(index for index, link in enumerate(self._config.links) if link.label == change.label)
+        for direction in self._directions[2 * index : 2 * index + 2]:
+            direction.core.change(change.impairment)
+        path.unlink()
 
     def _forget_lateness(self) -> None:
         self._busy = Lateness()
@@ -300,7 +315,7 @@ def carry(config: RelayConfig) -> None:
     reading.setblocking(False)
     writing.setblocking(False)
     signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP):
         signal.signal(number, lambda *_: None)  # noted by number in the socket
     relay = Relay(config)
     try:

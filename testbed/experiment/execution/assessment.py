@@ -17,7 +17,9 @@ from testbed.experiment.fidelity.troubles import assess_daemons
 from testbed.experiment.fidelity.verdict import Fidelity
 from testbed.experiment.launch.running import Running
 from testbed.experiment.launch.testbed import Testbed
+from testbed.experiment.plan.plan import Plan
 from testbed.runtime.pulse import Recorded, pulse_path, recorded
+from topologies.spec import LinkSpec
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ def assess(testbed: Testbed, load: Load, counted: Counted, links: dict[str, Any]
         steal_share=counted.steal_share,
         unclean=list(counted.unclean),
         generators=sending(testbed.running.values()),
-        link_specs={link_label(link): link.spec for link in testbed.plan.topology.links},
+        link_specs=_lasting_specs(testbed.plan),
         idle_links=testbed.measured_links,
         stray_drops=counted.host_drops.dropped,
         received=counted.host_drops.received,
@@ -67,6 +69,16 @@ def assess(testbed: Testbed, load: Load, counted: Counted, links: dict[str, Any]
     for running in testbed.running.values():
         running.assess(assessed, load.start_s)
     return assessed, gaps_ms
+
+
+def _lasting_specs(plan: Plan) -> dict[str, LinkSpec]:
+    """Return what each link was configured to do; but for those of which a fault changes what they lose."""
+    losing = {(fault.links, fault.degraded.loss_percent) for fault in plan.faults if fault.degraded}
+    return {
+        link_label(link): link.spec
+        for link in plan.topology.links
+        if all(links != ((link.a, link.b),) or percent == link.spec.loss_percent for links, percent in losing)
+    }
 
 
 def sending(systems: Iterable[Running]) -> dict[str, Mapping[str, Any]]:

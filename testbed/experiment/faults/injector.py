@@ -19,9 +19,13 @@ _WORDS = {"begin": "", "end": " ends"}
 
 
 def perform(step: Step, operations: Operations) -> str:
-    """Cut links, or restore them; return what there is to remark."""
-    deed = operations.cut if step.event == "begin" else operations.restore
-    return "; ".join(filter(None, [deed(*link) for link in step.fault.links]))
+    """Cut or degrade links, or restore them; return what there is to remark."""
+    spec, begins = step.fault.degraded, step.event == "begin"
+    if spec is None:
+        cut = operations.cut if begins else operations.restore
+        return "; ".join(filter(None, [cut(*link) for link in step.fault.links]))
+    degrade = operations.degrade if begins else operations.repair
+    return "; ".join(filter(None, [degrade(*link, spec) for link in step.fault.links]))
 
 
 class FaultInjector:
@@ -52,7 +56,12 @@ class FaultInjector:
 
     def _perform(self, step: Step) -> str:
         owner = self._owners.get(step.fault.kind)
-        return perform(step, self._operations) if owner is None else owner.perform(step)
+        if owner is not None:
+            return owner.perform(step)
+        remark = perform(step, self._operations)
+        for running in self._running.values():
+            running.on_links_changed()
+        return remark
 
     def _write(self, happening: Happening, due_s: float | None = None) -> None:
         fault, event, detail = happening

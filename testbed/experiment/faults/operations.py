@@ -9,6 +9,7 @@ import signal
 from typing import Protocol
 
 from testbed.experiment.launch.testbed import Testbed
+from topologies.spec import LinkSpec
 
 
 class Operations(Protocol):
@@ -28,6 +29,12 @@ class Operations(Protocol):
 
     def restore(self, a: str, b: str) -> str:
         """Undo a cut."""
+
+    def degrade(self, a: str, b: str, spec: LinkSpec) -> str:
+        """Have a link impair packets so."""
+
+    def repair(self, a: str, b: str, spec: LinkSpec) -> str:
+        """Undo a `degrade`."""
 
     def is_running(self, process: str) -> bool:
         """Return whether a process runs and was not asked to end."""
@@ -79,6 +86,16 @@ class TestbedOperations:
     def restore(self, a: str, b: str) -> str:
         """Undo a cut."""
         self._testbed.network.restore(a, b)
+        return ""
+
+    def degrade(self, a: str, b: str, spec: LinkSpec) -> str:
+        """Have a link impair packets so."""
+        self._testbed.network.change(a, b, spec)
+        return ""
+
+    def repair(self, a: str, b: str, spec: LinkSpec) -> str:
+        """Undo a `degrade`."""
+        self._testbed.network.change_back(a, b, spec)
         return ""
 
     def is_running(self, process: str) -> bool:

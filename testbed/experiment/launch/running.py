@@ -75,6 +75,9 @@ class Running:
         """Perform the begin or the end of a fault; return what there is to remark."""
         raise NotImplementedError(f"{type(self).__name__} performs no {step.fault.kind}")
 
+    def on_links_changed(self) -> None:
+        """Take note that a fault cut, degraded or restored links; `testbed.network.present` says how each is now."""
+
     def step(self, now_s: float) -> Iterable[Happening]:
         """Go on with faults that take several steps; called again and again."""
         return ()

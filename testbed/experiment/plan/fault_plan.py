@@ -40,7 +40,26 @@ def _planned(plan: Plan, number: int, keys: FaultKeys) -> PlannedFault:
     for system in systems():
         if keys.kind in system.fault_kinds:
             return system.plan_fault(plan, key, keys, fault)
+    if keys.kind == "link_degraded":
+        return _degrading(plan, key, keys, fault)
     return _cutting(plan, *_cut(plan, key, keys, fault))
+
+
+def _degrading(plan: Plan, key: str, keys: FaultKeys, fault: PlannedFault) -> PlannedFault:
+    assert keys.link is not None
+    a, b = _link(plan.topology, key, *keys.link)
+    spec = next(link.spec for link in plan.topology.links if (link.a, link.b) == (a, b))
+    if spec.is_plain:
+        raise TopologyError(
+            f"{key}.link: nothing impairs the link between {a!r} and {b!r}, so it is made without what could change; "
+            "state a delay or a rate of it"
+        )
+    degraded = replace(
+        spec,
+        delay_ms=spec.delay_ms if keys.delay_ms is None else keys.delay_ms,
+        loss_percent=spec.loss_percent if keys.loss_percent is None else keys.loss_percent,
+    )
+    return replace(fault, target=" - ".join(keys.link), links=((a, b),), degraded=degraded)
 
 
 def _cut(plan: Plan, key: str, keys: FaultKeys, fault: PlannedFault) -> tuple[PlannedFault, tuple[Ends, ...]]:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from topologies.spec import LinkSpec
+
 
 @dataclass(frozen=True)
 class PlannedFault:
-    """A fault whose names exist. `links` are those that it cuts; `reach` is (ingress site, instance) each."""
+    """A fault whose names exist. `links` are those that it cuts, or, where `degraded` says how they are then, degrades.
+
+    `reach` is (ingress site, instance) each.
+    """
 
     number: int
     kind: str
@@ -19,4 +24,5 @@ class PlannedFault:
     site: str = ""
     quiet_s: float = 0.0
     links: tuple[tuple[str, str], ...] = ()
+    degraded: LinkSpec | None = None
     reach: tuple[tuple[str, str], ...] = ()

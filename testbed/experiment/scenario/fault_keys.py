@@ -15,6 +15,7 @@ from typing_extensions import Self
 
 from testbed.experiment.schema_parts import Part
 
+_DEGRADED = ("delay_ms", "loss_percent")
 _OF_ALL = {"kind", "at_s", "until_s"}
 
 
@@ -32,6 +33,9 @@ class FaultKeys(Part):
 
     kinds: ClassVar[Mapping[str, FaultKind]] = {
         "link_down": FaultKind("the link loses everything, both ways", frozenset({"link"})),
+        "link_degraded": FaultKind(
+            "the link has another delay, loss or both, both ways", frozenset({"link"}), frozenset(_DEGRADED)
+        ),
         "partition": FaultKind("so do all links between `nodes` and the rest", frozenset({"nodes"})),
         "egress_unreachable": FaultKind("so do all links of a site but those to its own hosts", frozenset({"site"})),
     }
@@ -43,7 +47,11 @@ class FaultKeys(Part):
     until_s: float | None = Field(None, gt=0)
     """When it is undone; none: never."""
     link: tuple[str, str] | None = None
-    """link_down: the two nodes that it connects."""
+    """link_down, link_degraded: the two nodes that it connects."""
+    delay_ms: float | None = Field(None, gt=0)
+    """link_degraded: its delay meanwhile."""
+    loss_percent: float | None = Field(None, gt=0, le=100)
+    """link_degraded: what it loses meanwhile."""
     nodes: tuple[str, ...] | None = Field(None, min_length=1)
     """partition: sites and routers of one side; hosts are where their site is."""
     site: str | None = None
@@ -66,6 +74,8 @@ class FaultKeys(Part):
         for key in sorted(stated & optional - kind.takes):
             takers = " and ".join(name for name, other in self.kinds.items() if key in other.takes)
             raise ValueError(f"{self.kind} takes no {key}; {takers} does")
+        if self.kind == "link_degraded" and not stated & set(_DEGRADED):
+            raise ValueError(f"link_degraded takes {' or '.join(_DEGRADED)}; it has neither")
         if self.until_s is not None and self.until_s <= self.at_s:
             raise ValueError(f"until_s ({self.until_s:g}) must be after at_s ({self.at_s:g})")
         return self

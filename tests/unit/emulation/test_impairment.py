@@ -157,3 +157,15 @@ def test_lateness_beyond_the_histogram_is_told_as_the_greatest() -> None:
     early.merge(late)
     assert early.percentile_ms(50) == pytest.approx(0.01)
     assert early.summary()["max_ms"] == early.percentile_ms(99) == pytest.approx(3500)
+
+
+def test_a_change_counts_for_packets_to_come_and_none_overtakes_those_under_way() -> None:
+    direction, rng = LinkDirection(Impairment(delay_ms=100)), Random(1)
+    assert direction.arrive(5.0, 1000, rng) == pytest.approx(5.1)
+    direction.change(Impairment(delay_ms=10))
+    assert direction.arrive(5.01, 1000, rng) == pytest.approx(5.1), "behind the one before"
+    assert direction.arrive(5.2, 1000, rng) == pytest.approx(5.21)
+    assert direction.longest_delay_s == pytest.approx(0.1), "one that was sent before may still come out"
+    direction.change(Impairment(loss_percent=100))
+    assert direction.arrive(5.3, 1000, rng) is Drop.LOSS
+    assert (direction.packets, direction.dropped_loss) == (4, 1)

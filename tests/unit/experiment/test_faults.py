@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,13 @@ def _planned(**fault: Any) -> PlannedFault:
         ({"kind": "migrate", "instance": "render-1@east", "to": "conference-1@middle"}, ["faults[0].to", "service"]),
         ({"kind": "instance_crash", "instance": "render-1@east", "at_s": 9}, ["faults[0].at_s", "duration_s is 4"]),
         ({"kind": "instance_stop", "instance": "render-1@east", "quiet_s": 1}, ["no quiet_s", "migrate"]),
+        ({"kind": "link_degraded", "link": ["Chicago", "New York"]}, ["faults", "delay_ms or loss_percent", "neither"]),
+        ({"kind": "link_degraded", "delay_ms": 5}, ["link_degraded takes link", "it has: nothing"]),
+        ({"kind": "link_degraded", "link": ["Chicago", "New York"], "delay_ms": 0}, ["faults[0].delay_ms"]),
+        ({"kind": "link_degraded", "link": ["Chicago", "Denver"], "delay_ms": 5}, ["faults[0].link", "is linked to"]),
+        ({"kind": "link_degraded", "link": ["client-1@east", "east"], "delay_ms": 5},
+         ["faults[0].link", "nothing impairs", "state a delay"]),
+        ({"kind": "link_down", "link": ["Chicago", "New York"], "delay_ms": 5}, ["no delay_ms", "link_degraded"]),
         ({"kind": "earthquake"}, ["faults[0].kind", "instance_crash"]),
     ],
 )  # fmt: skip
@@ -114,6 +122,10 @@ def perform(step: Step, hands: Any) -> str:
     return (injector if step.fault.links else performer).perform(step, hands)
 
 
+CONFIGURED = next(link.spec for link in _plan().topology.links if {link.a, link.b} == {"New York", "Chicago"})
+WORSE = replace(CONFIGURED, delay_ms=99, loss_percent=2)  # the rest is as it was
+
+
 @pytest.mark.parametrize(
     ("fault", "begin", "end"),
     [
@@ -127,6 +139,8 @@ def perform(step: Step, hands: Any) -> str:
          [("set_state", "render-1@east", "draining")], [("set_state", "render-1@east", "up")]),
         ({"kind": "egress_unreachable", "site": "middle"},
          [("cut", "middle", "Chicago")], [("restore", "middle", "Chicago")]),
+        ({"kind": "link_degraded", "link": ["New York", "Chicago"], "delay_ms": 99, "loss_percent": 2},
+         [("degrade", "New York", "Chicago", WORSE)], [("repair", "New York", "Chicago", WORSE)]),
         ({"kind": "agent_silent", "site": "middle"},
          [("signal", "dma@middle", signal.SIGSTOP)], [("signal", "dma@middle", signal.SIGCONT)]),
         ({"kind": "control_killed", "site": "middle"},
