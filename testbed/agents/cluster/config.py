@@ -77,6 +77,8 @@ class ClusterConfig(ProcessConfig):
 
     alto: AltoReportsConfig | None = None
     """Where it reports what it has; without it, nowhere."""
+    state_file: Path | None = None
+    """Where it shows its state at each change, for the policy `oracle`; null: nowhere."""
 
     def __post_init__(self) -> None:
         if not all(self.auth.partition(":")):

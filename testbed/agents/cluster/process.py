@@ -25,7 +25,9 @@ from testbed.agents.cluster.run_records import RunRecords
 from testbed.agents.cluster.sandboxes import choice, view
 from testbed.agents.cluster.sandboxes.control_groups import CONTROLLERS, ControlGroups
 from testbed.agents.cluster.sandboxes.sandbox import Sandbox, SandboxError
+from testbed.agents.cluster.shown_state import state_of
 from testbed.agents.host.addresses import bound_at, url_of
+from testbed.agents.host.shown_documents import ShownDocument
 from testbed.faas.actions.action import resolved
 from testbed.faas.activations.outcome import Failure, Reply
 from testbed.faas.cluster import Cluster
@@ -88,6 +90,7 @@ class ClusterProcess:
         place = Place(config.run_dir, group, variables, self._layer, config.cpus, most_result_bytes, mark)
         self._containers = Containers(sandbox, self._groups, place, self)
         self._reports = self._alto_reports(records)
+        self._shown = None if config.state_file is None else ShownDocument(config.state_file)
 
     def _alto_reports(self, records: RecordWriter | None) -> AltoReports | None:
         to = self._config.alto
@@ -118,6 +121,9 @@ class ClusterProcess:
         await self._frontend.close()
         if self._records is not None:
             self._records.close()
+        if self._shown is not None:
+            self._shown.close()
+            self._shown = None
         self._groups.close()
 
     # Reports of containers ----------------------------------------------------------------------------------------
@@ -153,6 +159,8 @@ class ClusterProcess:
                 self._records.on_delivery(delivery)
         if self._records is not None:
             self._records.note_load()
+        if self._shown is not None:
+            self._shown.show(state_of(self._core, self._config.cpus))
         self._set_timer()
 
     def _carry_out(self, order: Order) -> None:

@@ -27,6 +27,13 @@ def views(
         document = json_documents.parse(body)
     except ValueError as error:
         raise ListError(f"the list is no JSON: {str(error)[:200]}") from error
+    return listed_views(document, clusters, names, received_s)
+
+
+def listed_views(
+    document: object, clusters: Collection[str], names: Mapping[str, str], received_s: float
+) -> tuple[ClusterView, ...]:
+    """Return the same of a document. Raises ListError."""
     listed = _object(document).get("clusters")
     if not isinstance(listed, list):
         raise ListError("the list has no array 'clusters'")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated
 
 from testbed.faas.cluster_client.settings import ClientSettings
@@ -83,6 +84,8 @@ class ClusterClientConfig(ProcessConfig):
     """Which cluster is better than another."""
     policy_parameters: Annotated[Mapping[str, float | str], Mapped(NumberOrName())] = field(default_factory=dict)
     """Parameters of the policy, by name."""
+    truth_dir: Path | None = None
+    """Policy `oracle`: the folder in which clusters, and who runs the network, show how all is; it asks for no list."""
     sites: Mapping[str, tuple[Network, ...]] = field(default_factory=dict)
     """Addresses of users, by site; each other address is a site of its own."""
     horizon_s: Positive = 60.0
@@ -111,6 +114,8 @@ class ClusterClientConfig(ProcessConfig):
             odd = [cluster for cluster in function.held_by if cluster not in self.clusters]
             if odd:
                 raise ConfigError(f"functions.{name}.held_by names {odd[0]!r}, which is none of clusters")
+        if self.policy == policies.ORACLE and self.truth_dir is None:
+            raise ConfigError("truth_dir: the policy oracle needs the folder in which the truth is shown")
         try:
             policies.create(self.policy, **self.policy_parameters)
         except ValueError as error:
@@ -124,7 +129,7 @@ class ClusterClientConfig(ProcessConfig):
             margin=Margin(self.move_factor, self.least_saving),
             silent_after_s=self.silent_after_s,
             refresh_s=self.refresh_s,
-            report_lag_s=self.report_lag_s,
+            report_lag_s=0.0 if self.policy == policies.ORACLE else self.report_lag_s,
             wait_s=self.wait_s,
             most_waiting=self.most_waiting,
             delivery_s=self.delivery_s,

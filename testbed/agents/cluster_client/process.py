@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from ipaddress import ip_address
 from random import Random
 from typing import Any
@@ -20,6 +20,7 @@ from testbed.agents.cluster_client.catalogue import Catalogue
 from testbed.agents.cluster_client.cluster_calls import CallError, Calls
 from testbed.agents.cluster_client.config import ClusterClientConfig
 from testbed.agents.cluster_client.frontend import Frontend
+from testbed.agents.cluster_client.truth import Truth
 from testbed.agents.host.addresses import bound_at, url_of
 from testbed.faas.cluster_client.actions import Action, AskClusters, Deliver, Redirect, Refuse, Remove
 from testbed.faas.cluster_client.client import ClusterClient
@@ -41,6 +42,8 @@ class ClusterClientProcess:
     def __init__(self, config: ClusterClientConfig, known: Catalogue, calls: Calls, records: RecordWriter) -> None:
         self._config, self._known, self._calls, self._records = config, known, calls, records
         self._names = known.names()
+        truth_dir = config.truth_dir if config.policy == policies.ORACLE else None
+        self._truth = None if truth_dir is None else Truth(truth_dir, config.clusters, self._names)
         self._loop = asyncio.get_running_loop()
         self._core = ClusterClient(
             known.functions,
@@ -80,6 +83,7 @@ class ClusterClientProcess:
         site = self._site(address)
         self._addresses[site] = address
         self._users[request] = address, function
+        self._see([site])
         self._core.on_request(request, function, site, time.monotonic())
         self._perform()
 
@@ -112,6 +116,8 @@ class ClusterClientProcess:
                 self._redirect(action)
             case Refuse():
                 self._refuse(action)
+            case AskClusters(site) if self._truth is not None:
+                self._see([site])
             case AskClusters(site):
                 self._begin(self._ask(site))
             case Deliver() | Remove():
@@ -127,6 +133,17 @@ class ClusterClientProcess:
         error = None if task.cancelled() else task.exception()
         if isinstance(error, Exception):  # a fault of ours: the core gives the call up when it is due
             self._errors.note("call", error)
+
+    def _see(self, sites: Iterable[str]) -> None:
+        """Policy `oracle`: take in how all is at this moment, for users at some sites."""
+        if self._truth is None:
+            return
+        for site in sites:
+            now_s = time.monotonic()
+            try:
+                self._core.on_clusters(site, self._truth.views(site, now_s), now_s)
+            except alto_lists.ListError as error:
+                self._core.on_no_clusters(site, str(error), now_s)
 
     async def _ask(self, site: str) -> None:
         try:
@@ -157,6 +174,7 @@ class ClusterClientProcess:
 
     def _report(self, action: Deliver | Remove, failure: str, now_s: float) -> None:
         core = self._core
+        self._see(self._addresses)
         if isinstance(action, Deliver):
             if failure:
                 core.on_not_delivered(action.order, failure, now_s)
@@ -176,6 +194,7 @@ class ClusterClientProcess:
         self._timer = None if due_s is None else self._loop.call_at(due_s, self._on_timer, due_s)
 
     def _on_timer(self, due_s: float) -> None:
+        self._see(self._addresses)
         self._core.on_timer(max(due_s, time.monotonic()))
         self._perform()
 

@@ -9,14 +9,15 @@ _MOST_KEPT = 10_000  # of a cluster; beyond, it is full by any measure
 
 
 class Assigned:
-    """Requests sent to clusters, each until it is over as predicted."""
+    """Requests sent to clusters, each until it is over as predicted; one arrives there some time after it was sent."""
 
     def __init__(self) -> None:
         self._sent: dict[str, deque[tuple[float, float]]] = {}
 
-    def add(self, cluster: str, now_s: float, takes_ms: float) -> None:
-        """Note a request that was sent now and is predicted to take so long."""
-        self._sent.setdefault(cluster, deque(maxlen=_MOST_KEPT)).append((now_s, now_s + takes_ms / 1e3))
+    def add(self, cluster: str, now_s: float, takes_ms: float, arrives_ms: float = 0.0) -> None:
+        """Note a request that was sent now, and is predicted to arrive and to be over after so long."""
+        sent = self._sent.setdefault(cluster, deque(maxlen=_MOST_KEPT))
+        sent.append((now_s + arrives_ms / 1e3, now_s + takes_ms / 1e3))
 
     def since(self, cluster: str, known_s: float | None, now_s: float) -> int:
         """Return how many requests are under way that a cluster had not seen at `known_s`."""
@@ -25,7 +26,8 @@ class Assigned:
             return 0
         while sent and (sent[0][1] <= now_s or (known_s is not None and sent[0][0] <= known_s)):
             sent.popleft()
-        return sum(sent_s > (-math.inf if known_s is None else known_s) and until_s > now_s for sent_s, until_s in sent)
+        seen_s = -math.inf if known_s is None else known_s
+        return sum(arrives_s > seen_s and until_s > now_s for arrives_s, until_s in sent)
 
 
 class RequestRate:

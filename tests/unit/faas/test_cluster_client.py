@@ -427,6 +427,13 @@ def test_assigned_requests_count_until_they_are_over_or_the_cluster_has_seen_the
     assert assigned.since("far", None, 4.0) == 0
 
 
+def test_a_request_that_is_still_on_its_way_is_not_in_what_a_cluster_says() -> None:
+    assigned = Assigned()
+    assigned.add("near", 1.0, takes_ms=500, arrives_ms=100)
+    assert assigned.since("near", 1.05, 1.05) == 1
+    assert assigned.since("near", 1.2, 1.2) == 0
+
+
 def test_a_rate_goes_from_what_was_expected_to_what_comes() -> None:
     rate = RequestRate(1.0, 10.0, 0.0)
     assert rate.per_s(0.0) == 1.0

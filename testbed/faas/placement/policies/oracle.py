@@ -1,7 +1,8 @@
 """The oracle: the costs of `alto` by the true state of all clusters and paths at the moment of each decision.
 
 No cluster client could know that. What makes it omniscient is the views that it is called with: whoever runs it takes
-them out of band, where in the draft they travel through the network. It is a bound to compare policies with.
+them out of band (`testbed.agents.cluster_client.truth`), where in the draft they travel through the network. It is a
+bound to compare policies with.
 """
 
 from __future__ import annotations

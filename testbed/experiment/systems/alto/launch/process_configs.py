@@ -9,6 +9,7 @@ from pathlib import Path
 from testbed.agents.alto_client.config import AltoClientConfig
 from testbed.agents.alto_server.config import AltoServerConfig
 from testbed.agents.cluster.config import AltoReportsConfig, ClusterConfig
+from testbed.agents.cluster_client import truth
 from testbed.agents.cluster_client.config import ClusterClientConfig, ClusterPlace, PlacedFunction
 from testbed.agents.repository.config import FunctionConfig, FunctionLimits, RepositoryConfig
 from testbed.alto.network.directories import DIRECTORY_PATH
@@ -19,6 +20,7 @@ from testbed.experiment.systems.alto.keys.alto import AltoKeys
 from testbed.experiment.systems.alto.keys.delivery import DeliveryKeys
 from testbed.experiment.systems.alto.launch import function_code
 from testbed.experiment.systems.alto.plan.plan import REPORTS_PORT, AltoPlan, PlannedCluster, PlannedServer
+from testbed.faas.placement.policies import ORACLE
 from testbed.net.addresses import Address, Network
 from testbed.runtime.document import ProcessConfig
 from traffic.config import GeneratorConfig, WorkloadConfig
@@ -50,6 +52,7 @@ def cluster(
         site=item.site,
         number=item.number,
         alto=_reports(plan),
+        state_file=None if (folder := truth_dir(plan, out_dir)) is None else truth.state_path(folder, item.name),
     )
 
 
@@ -130,12 +133,20 @@ def cluster_client(
         clusters={of.name: ClusterPlace(of.url, auth) for of in plan.clusters},
         policy=keys.policy,
         policy_parameters=dict(keys.policy_parameters),
+        truth_dir=truth_dir(plan, out_dir),
         sites={site: (of.prefix4, of.prefix6) for site, of in of_sites.items()},
         refresh_s=keys.refresh_s,
         wait_s=keys.wait_s,
         horizon_s=keys.horizon_s,
         unused_s=keys.unused_s,
     )
+
+
+def truth_dir(plan: AltoPlan, out_dir: Path) -> Path | None:
+    """Return the folder in which the truth is shown for the policy `oracle`; None: nobody asks for it."""
+    delivery = plan.scenario.delivery
+    is_wanted = plan.cluster_client is not None and delivery is not None and delivery.policy == ORACLE
+    return out_dir / "truth" if is_wanted else None
 
 
 def _reports(plan: AltoPlan) -> AltoReportsConfig | None:

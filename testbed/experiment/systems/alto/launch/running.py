@@ -7,6 +7,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from testbed.agents.cluster_client import truth
+from testbed.agents.host.shown_documents import ShownDocument
 from testbed.emulation import run_tag
 from testbed.experiment.launch import generators
 from testbed.experiment.launch.processes import RunError
@@ -19,6 +21,7 @@ from testbed.experiment.systems.alto.launch import function_code, installing, pr
 from testbed.experiment.systems.alto.launch.delivering import Delivering
 from testbed.experiment.systems.alto.launch.known_clusters import KnownClusters
 from testbed.experiment.systems.alto.plan.plan import AltoPlan, PlannedCluster, PlannedServer
+from testbed.experiment.systems.alto.true_paths import true_paths
 from traffic.config import InvokeWorkloadConfig
 
 _CLUSTER = "testbed.agents.cluster"
@@ -38,6 +41,7 @@ class RunningAlto(Running):
         self._workloads: dict[str, list[InvokeWorkloadConfig]] = {}
         self._generators: list[str] = []
         self._started: list[str] = []
+        self._paths: ShownDocument | None = None  # for the policy `oracle`
         self._loads = InstanceLoads(testbed.folder, [item.name for item in self.plan.clusters])
 
     def start(self) -> None:
@@ -46,6 +50,7 @@ class RunningAlto(Running):
         if not plan.clusters:
             return
         testbed.progress.phase(f"starting {len(plan.clusters)} clusters{_beside(plan)}")
+        self._show_truth()
         self._start_servers("repository", "alto")
         for item in plan.clusters:
             self._start_cluster(item)
@@ -111,9 +116,26 @@ class RunningAlto(Running):
         """The longest time that a user waits."""
         return max((item.timeout_s for _, item in self.plan.scenario.invocations), default=0.0)
 
+    def on_links_changed(self) -> None:
+        """Show what paths are like now, if somebody goes by that."""
+        if self._paths is not None:
+            self._paths.show(true_paths(self.plan, self.testbed.network.present))
+
+    def stop(self) -> None:
+        """Show it no more."""
+        if self._paths is not None:
+            self._paths.close()
+
     def loads(self) -> list[InstanceLoad]:
         """Return the latest sample of each cluster."""
         return self._loads.read()
+
+    def _show_truth(self) -> None:
+        folder = process_configs.truth_dir(self.plan, self.testbed.folder)
+        if folder is not None:
+            folder.mkdir(parents=True)
+            self._paths = ShownDocument(truth.paths_path(folder))
+            self.on_links_changed()
 
     def _folder(self, *parts: str) -> Path:
         folder = self.testbed.folder.joinpath(*parts)
