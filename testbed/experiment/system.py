@@ -81,7 +81,7 @@ class System:
         raise NotImplementedError(f"{self.name} plans no {fault.kind}")
 
     def reach_of_cut(self, plan: Plan, links: Collection[frozenset[str]]) -> Iterable[tuple[str, str]]:
-        """Return the pairs of ingress site and instance whose flows links concern that are cut."""
+        """Return the pairs of ingress site and instance whose flows links concern that a fault hits."""
         return ()
 
     def references(self, scenario: Scenario) -> Iterable[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from testbed.analysis.alto import figures, response_picture, sections
+from testbed.analysis.alto import fault_effects, figures, response_picture, sections, time_picture
 from testbed.analysis.alto.figures import AltoFigures
 from testbed.analysis.html_report.blocks.page import Tile
 from testbed.analysis.measures.columns import TitledFrame
@@ -19,7 +19,7 @@ class AltoAnalysis(SystemAnalysis):
     """Response times of invocations in their parts, by function, cluster and what they found."""
 
     sections = sections.SECTIONS
-    pictures = {response_picture.NAME: response_picture.draw}
+    pictures = {response_picture.NAME: response_picture.draw, time_picture.NAME: time_picture.draw}
     measures = figures.MEASURES
 
     def figures(self, run: RunData) -> AltoFigures:
@@ -37,6 +37,10 @@ class AltoAnalysis(SystemAnalysis):
     def measured(self, run: RunData, subjects: pd.Index) -> pd.DataFrame:
         """Return cold starts and mean parts."""
         return figures.measured(run, subjects)
+
+    def fault_effects(self, run: RunData) -> pd.DataFrame:
+        """Return how long users were still sent to what a fault hit."""
+        return fault_effects.fault_effects(run)
 
 
 ANALYSIS = AltoAnalysis()

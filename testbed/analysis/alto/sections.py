@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from testbed.analysis.alto import figures, response_picture
+from testbed.analysis.alto import figures, response_picture, time_picture
 from testbed.analysis.alto.figures import PARTS
 from testbed.analysis.html_report.blocks.page import Block, Figures, Tile
 from testbed.analysis.html_report.blocks.tabulate import table
@@ -63,6 +63,9 @@ _NOTE = (
 
 def _invocations(report: RunReport) -> Iterator[Block]:
     found = figures.of(report.summary).by_start
+    ends = time_picture.ends(report.run)
+    if not ends.empty:
+        yield Figures([time_picture.sketched(report.book, ends, report.time)])
     if not found.empty:
         yield Figures([response_picture.sketched(report.book, found)])
         yield table("Invocations by what they found", found, _COLUMNS, note=_NOTE, file="activations.csv")

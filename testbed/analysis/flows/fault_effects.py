@@ -57,8 +57,17 @@ def _effects_of_steps(run: RunData) -> pd.DataFrame:
     for system in systems().values():
         of_system = system.fault_effects(run)
         if of_system is not None:
-            found = found.merge(of_system.astype(_STEP), on=list(_STEP), how="outer")
+            found = _joined(found, of_system.astype(_STEP))
     return found
+
+
+def _joined(found: pd.DataFrame, more: pd.DataFrame) -> pd.DataFrame:
+    """Put what two know of steps side by side; of a time that both know, the later one: then the last was done."""
+    both = [column for column in more.columns if column in found.columns and column not in _STEP]
+    merged = found.merge(more, on=list(_STEP), how="outer", suffixes=("", "_more"))
+    for column in both:
+        merged[column] = merged[[column, f"{column}_more"]].astype("float64").max(axis=1)
+    return merged.drop(columns=[f"{column}_more" for column in both])
 
 
 def done(run: RunData, event: str) -> list[tuple[FaultEntry, float]]:

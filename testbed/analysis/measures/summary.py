@@ -66,7 +66,7 @@ def summarise(run: RunData) -> Summary:
         instances=instances,
         rtp=rtp_of(run),
         calls=calls_by_service(call_table(flows, seen)),
-        faults=_faults(run),
+        faults=faults_of(run),
         signalling=signalling(run),
         affinity_violations=affinity_violations(run, seen),
         checks=tuple(checks_of(run, offered, seen)),
@@ -179,8 +179,8 @@ def numbered(faults: pd.DataFrame) -> pd.DataFrame:
     return faults.assign(number=np.arange(1, len(faults) + 1))
 
 
-def _faults(run: RunData) -> pd.DataFrame:
-    """Put the end of each fault beside its begin; times are from the start of the workloads."""
+def faults_of(run: RunData) -> pd.DataFrame:
+    """Return the faults, the end of each beside its begin; times are from the start of the workloads."""
     begins = run.faults[run.faults["event"] == "begin"]
     ends = run.faults[run.faults["event"] == "end"].dropna(subset="number").set_index("number")["time_s"]
     faults = begins.assign(begin_s=begins["time_s"] - run.start_s, end_s=begins["number"].map(ends) - run.start_s)

@@ -41,11 +41,11 @@ def _planned(plan: Plan, number: int, keys: FaultKeys) -> PlannedFault:
         if keys.kind in system.fault_kinds:
             return system.plan_fault(plan, key, keys, fault)
     if keys.kind == "link_degraded":
-        return _degrading(plan, key, keys, fault)
-    return _cutting(plan, *_cut(plan, key, keys, fault))
+        return _reaching(plan, *_degraded(plan, key, keys, fault))
+    return _reaching(plan, *_cut(plan, key, keys, fault))
 
 
-def _degrading(plan: Plan, key: str, keys: FaultKeys, fault: PlannedFault) -> PlannedFault:
+def _degraded(plan: Plan, key: str, keys: FaultKeys, fault: PlannedFault) -> tuple[PlannedFault, tuple[Ends, ...]]:
     assert keys.link is not None
     a, b = _link(plan.topology, key, *keys.link)
     spec = next(link.spec for link in plan.topology.links if (link.a, link.b) == (a, b))
@@ -59,7 +59,7 @@ def _degrading(plan: Plan, key: str, keys: FaultKeys, fault: PlannedFault) -> Pl
         delay_ms=spec.delay_ms if keys.delay_ms is None else keys.delay_ms,
         loss_percent=spec.loss_percent if keys.loss_percent is None else keys.loss_percent,
     )
-    return replace(fault, target=" - ".join(keys.link), links=((a, b),), degraded=degraded)
+    return replace(fault, target=" - ".join(keys.link), degraded=degraded), ((a, b),)
 
 
 def _cut(plan: Plan, key: str, keys: FaultKeys, fault: PlannedFault) -> tuple[PlannedFault, tuple[Ends, ...]]:
@@ -75,7 +75,7 @@ def _cut(plan: Plan, key: str, keys: FaultKeys, fault: PlannedFault) -> tuple[Pl
     return replace(fault, target=", ".join(keys.nodes)), links
 
 
-def _cutting(plan: Plan, fault: PlannedFault, links: tuple[Ends, ...]) -> PlannedFault:
+def _reaching(plan: Plan, fault: PlannedFault, links: tuple[Ends, ...]) -> PlannedFault:
     cut = {frozenset(link) for link in links}
     reach = tuple(pair for system in systems() for pair in system.reach_of_cut(plan, cut))
     return replace(fault, links=links, reach=reach)

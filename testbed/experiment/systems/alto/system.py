@@ -41,6 +41,10 @@ class Alto(System):
         """Clusters with their addresses."""
         return plan.planned(of)
 
+    def reach_of_cut(self, of: Plan, links: Collection[frozenset[str]]) -> Iterable[tuple[str, str]]:
+        """Sites of users, and clusters, between which the path crosses one of these links."""
+        return plan.reach(AltoPlan.of(of), links)
+
     def references(self, scenario: Scenario) -> Iterable[str]:
         """Code and layers of functions, and payloads."""
         keys = AltoScenario.of(scenario)

@@ -7,14 +7,17 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from testbed.analysis.alto import figures, response_picture
+from testbed.analysis.alto import figures, response_picture, time_picture
+from testbed.analysis.flows.fault_effects import effects
+from testbed.analysis.html_report.blocks.sketches import Sketchbook
+from testbed.analysis.html_report.blocks.time_axis import TimeAxis
 from testbed.analysis.html_report.run.page import run_page
 from testbed.analysis.measures import run_measures
-from testbed.analysis.measures.summary import summarise
+from testbed.analysis.measures.summary import faults_of, summarise
 from testbed.analysis.plots.style import NothingToDrawError
 from testbed.analysis.run_data.loading import RunData, load
 from testbed.records.writer import RecordWriter
-from tests.analysis_data import START_S, write_run
+from tests.analysis_data import START_S, Row, write_run, write_tables
 
 
 @pytest.fixture
@@ -83,3 +86,52 @@ def test_a_run_without_functions_has_none(tmp_path: Path) -> None:
 def test_the_picture_is_drawn(run: RunData, tmp_path: Path) -> None:
     response_picture.draw(run, tmp_path / "picture.png")
     assert (tmp_path / "picture.png").stat().st_size > 5000
+
+
+def _invoked(number: int, due_s: float, instance: str, outcome: str = "ok") -> Row:
+    return {"flow_id": f"asks/{number}", "kind": "invoke", "service": "render", "client": "client-1", "due_s": due_s,
+            "instance": instance, "outcome": outcome, "completion_ms": 30.0 if outcome == "ok" else None}  # fmt: skip
+
+
+def _moving(folder: Path, clusters: int = 2) -> RunData:
+    """A run of 20 s in which each cluster answers for a while; two invocations are answered by none."""
+    flows = [_invoked(number, START_S + number, f"cluster@{number * clusters // 18:02}") for number in range(18)]
+    flows += [_invoked(18, START_S + 18, "cluster@00", "timeout"), _invoked(19, START_S + 19, "", "error")]
+    fault: Row = {"number": 0, "time_s": START_S + 9, "fault": "link_degraded", "target": "a - b", "event": "begin"}
+    return load(write_tables(folder, {"flows": flows, "faults": [fault]}, {"start_s": START_S, "duration_s": 20.0}))
+
+
+def test_invocations_end_at_the_cluster_that_answered_or_at_none(tmp_path: Path) -> None:
+    ends = time_picture.ends(_moving(tmp_path / "run"))
+    assert ends["where"].value_counts().to_dict() == {"cluster@00": 9, "cluster@01": 9, time_picture.NO_ANSWER: 2}
+    assert ends["response_ms"].count() == 18
+    many = time_picture.ends(_moving(tmp_path / "many", clusters=9))
+    assert many["where"].nunique() == 8, "six clusters, all others, none"
+
+
+def test_where_invocations_were_answered_is_drawn_over_time(tmp_path: Path) -> None:
+    run = _moving(tmp_path / "run")
+    time_picture.draw(run, tmp_path / "picture.png")
+    assert (tmp_path / "picture.png").stat().st_size > 5000
+    figure = time_picture.sketched(Sketchbook(), time_picture.ends(run), TimeAxis.of(run, faults_of(run)))
+    assert figure.title == "Where invocations were answered"
+    for name in ("cluster@00", "cluster@01", time_picture.NO_ANSWER):
+        assert name in figure.svg
+    with pytest.raises(NothingToDrawError):
+        time_picture.draw(load(write_run(tmp_path / "none", duration_s=5, calls=0)), tmp_path / "none.png")
+
+
+def test_how_long_users_were_still_sent_to_what_a_fault_hit(tmp_path: Path) -> None:
+    rows: list[Row] = [
+        {"time_s": START_S + at_s, "node": "cluster-client@east", "function": "render", "site": "east",
+         "outcome": "redirected", "cluster": f"cluster@{where}"}
+        for at_s, where in ((1, "near"), (5.5, "near"), (6, "far"), (7, "near"), (8, "far"))
+    ]  # fmt: skip
+    steps: list[Row] = [
+        {"number": 0, "time_s": START_S + at_s, "fault": "link_degraded", "event": event}
+        for at_s, event in ((5, "begin"), (6.5, "end"))
+    ]
+    fault = {"number": 0, "kind": "link_degraded", "target": "a - b", "reach": [["east", "cluster@near"]]}
+    run = load(write_tables(tmp_path / "run", {"placements": rows, "faults": steps}, {"faults": [fault]}))
+    (row,) = effects(run).to_dict("records")
+    assert row["time_to_steer_away_s"] == pytest.approx(0.5)

@@ -143,3 +143,11 @@ def test_a_study_runs_again_what_other_code_or_payloads_would_change(tmp_path: P
         (tmp_path / file).write_text(f"{ECHO}# other\n")
         assert fingerprint() not in before
         before.add(fingerprint())
+
+
+def test_a_link_reaches_the_users_whose_way_to_a_cluster_crosses_it() -> None:
+    fault = {"at_s": 1, "kind": "link_degraded", "link": ["Indianapolis", "Chicago"], "delay_ms": 50}
+    (planned,) = functions_plan(faults=[fault]).faults
+    assert planned.reach == (("east", "cluster@west"),)
+    (planned,) = functions_plan(faults=[{"at_s": 1, "kind": "link_down", "link": ["cluster@middle", "middle"]}]).faults
+    assert planned.reach == (("east", "cluster@middle"),)

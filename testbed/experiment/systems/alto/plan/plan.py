@@ -5,9 +5,10 @@ Pure. What cannot be built is said here, before anything is touched.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from ipaddress import IPv4Address, IPv6Address
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from testbed.alto.roles import ALTO_CLIENT, ALTO_SERVER, CLUSTER, CLUSTER_CLIENT, REPOSITORY
@@ -17,6 +18,7 @@ from testbed.experiment.schema_parts import LinkKeys
 from testbed.experiment.systems.alto.keys.cluster import ClusterKeys
 from testbed.experiment.systems.alto.keys.workload import InvokeKeys
 from testbed.experiment.systems.alto.scenario import AltoScenario
+from topologies import routing
 from topologies.addressing import AddressPlan
 from topologies.roles import Kind, Role
 from topologies.sites import Host
@@ -145,6 +147,15 @@ def _sites(keys: AltoScenario) -> dict[str, tuple[str, LinkKeys]]:
         if keys.delivery.site is not None:
             found |= dict.fromkeys(("alto-client", "cluster-client"), (keys.delivery.site, keys.delivery.link))
     return found
+
+
+def reach(plan: AltoPlan, links: Collection[frozenset[str]]) -> Iterable[tuple[str, str]]:
+    """Return the pairs of users' site and cluster between which the path crosses one of these links."""
+    for site in sorted({client.site for client in plan.clients}):
+        for item in plan.clusters:
+            path = [*routing.path(plan.topology, site, item.site), item.name]
+            if any(frozenset(hop) in links for hop in pairwise(path)):
+                yield site, item.name
 
 
 def planned(plan: Plan) -> dict[str, Any]:
