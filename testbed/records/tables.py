@@ -174,14 +174,15 @@ STAGE: Mapping[str, Table] = {
         },
     ),
     "faults": Table(
-        "begin or end of a fault; of a migration also when the old instance began to drain and when it stopped",
+        "begin or end of a fault; of a migration also when the old instance began to drain and when it stopped; of a "
+        "cluster that came back, when it had what it held",
         {
             "number": whole("which fault of the scenario, from 0"),
             "due_s": number(SECONDS, "when it was due"),
             "time_s": number(SECONDS, "when it was done", required=True),
             "fault": word("its kind", required=True),
             "target": word("what it hit"),
-            "event": word("begin, end, draining, stopped"),
+            "event": word("begin, end, draining, stopped, restored, unfinished"),
             "detail": word("what was done"),
             "time_to_detect_s": number(SECONDS, "until the first D-Router knew"),
             "time_to_tell_all_s": number(SECONDS, "until all knew"),

@@ -7,21 +7,26 @@ business of `testbed.alto.reports`.
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
 from collections import Counter
 from collections.abc import Callable
 from ipaddress import ip_address
 from typing import Any
 
+from testbed import json_documents
 from testbed.agents.alto_server.certificates import TlsError, TlsFiles
 from testbed.agents.alto_server.config import AltoServerConfig
 from testbed.agents.alto_server.exchanges import Exchange
+from testbed.agents.alto_server.falsehood import Falsehood, falsehood_path
 from testbed.agents.alto_server.server import AltoServer, CannotListen, Place
 from testbed.agents.host.addresses import plain_address
 from testbed.alto.errors import AltoDataError
 from testbed.alto.network.directories import DIRECTORY_PATH
 from testbed.alto.reports.admission import Refused
 from testbed.alto.reports.reported_knowledge import ReportedKnowledge
+from testbed.alto.reports.wrong_costs import with_wrong_delays
+from testbed.alto.service.knowledge import Knowledge
 from testbed.net.token_bucket import Rate, TokenBucket
 from testbed.records import control_rows
 from testbed.records.peer_names import PeerNames
@@ -48,6 +53,8 @@ class AltoProcess:
         tls = TlsFiles(config.certificate, config.key) if config.certificate and config.key else None
         place = Place(str(config.address), config.port, tls, config.users)
         self._server = AltoServer(place, self._known.knowledge, self._known.directory, DIRECTORY_PATH, self._note)
+        self._falsehood = Falsehood()
+        self._frozen: Knowledge | None = None  # what it serves while it is stale
         self._reported_s: float | None = None  # when the newest report was sent
         self._refused_rows = TokenBucket(_REFUSED_RATE)
         self._strangers = PeerNames()
@@ -114,12 +121,29 @@ class AltoProcess:
         self._serve(self._known.on_timer(now_s if due_s is None else max(now_s, due_s)))
 
     def _serve(self, changed: bool) -> None:
-        if changed:
-            self._server.update(self._known.knowledge)
+        if changed and self._frozen is None:
+            self._publish()
         if self._expiry is not None:
             self._expiry.cancel()
         due_s = self._known.next_timer_s()
         self._expiry = None if due_s is None else self._loop.call_at(due_s, self._on_expiry)
+
+    def _publish(self) -> None:
+        known = self._known.knowledge if self._frozen is None else self._frozen
+        self._server.update(with_wrong_delays(known, self._falsehood.delays))
+
+    # -- faults
+
+    def take_falsehood(self) -> None:
+        """Say wrongly what a file says, from now on; without the file, who asked knows that it was taken up."""
+        path = falsehood_path(self._config.out_dir, self._config.name)
+        try:
+            self._falsehood = Falsehood.from_document(json_documents.parse(path.read_bytes()))
+            path.unlink()
+            self._frozen = (self._frozen or self._known.knowledge) if self._falsehood.costs == "former" else None
+            self._publish()
+        except (OSError, ValueError) as error:
+            self._errors.note("falsehood", error)
 
     # -- records
 
@@ -168,6 +192,7 @@ async def serve(config: AltoServerConfig, records: RecordWriter) -> None:
     process = AltoProcess(config, records)
     try:
         await process.begin()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, process.take_falsehood)
         announce_ready(config)
         await asyncio.Event().wait()
     finally:

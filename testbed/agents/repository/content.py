@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from testbed.agents.functions.blobs import Source, packed
 from testbed.faas.delivery.manifest import Manifest
+from testbed.records.file_names import file_name
 
 
 class Item(NamedTuple):
@@ -20,6 +21,11 @@ class Item(NamedTuple):
     digest: str
     octets: int
     content: bytes | Path
+
+
+def content_folder(store_dir: Path, repository: str) -> Path:
+    """Return the folder of the files of a repository."""
+    return store_dir / f"blobs-{file_name(repository)}"
 
 
 class Content:

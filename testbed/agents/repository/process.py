@@ -14,10 +14,9 @@ from testbed.agents.functions.layers import PackError
 from testbed.agents.host.addresses import bound_at, url_of
 from testbed.agents.http.connections import ConnectionLimits
 from testbed.agents.repository.config import RepositoryConfig
-from testbed.agents.repository.content import Content
+from testbed.agents.repository.content import Content, content_folder
 from testbed.agents.repository.frontend import Frontend
 from testbed.records import control_rows
-from testbed.records.file_names import file_name
 from testbed.records.writer import RecordWriter
 from testbed.runtime.config import ConfigError
 from testbed.runtime.lifecycle import announce_ready
@@ -31,7 +30,7 @@ async def serve(
     """Serve a repository until `ended`; `announce` takes its URL. Raises ConfigError, ProcessFailure or OSError."""
     if not config.store_dir.is_dir():
         raise ConfigError(f"store_dir must be a folder that exists, not {str(config.store_dir)!r}")
-    content = Content(config.store_dir / f"blobs-{file_name(config.name)}")
+    content = Content(content_folder(config.store_dir, config.name))
     try:
         for name, function in config.functions.items():
             await asyncio.to_thread(_add, content, name, function.source)

@@ -24,8 +24,8 @@ OUTCOMES = ("ok", "refused", "timeout", "interrupted", "failed")
 _FAILED = len(OUTCOMES) - 1
 
 # Faults after which an instance has not written all that it saw, and those after which it may restart.
-_KILLING = ("instance_crash",)
-_ENDING = ("instance_crash", "instance_stop", "instance_start", "migrate")
+_KILLING = ("instance_crash", "cluster_killed")
+_ENDING = ("instance_crash", "instance_stop", "instance_start", "migrate", "cluster_killed")
 
 
 @dataclass(frozen=True)

@@ -164,6 +164,10 @@ class Processes:
         if process is not None and process.child.poll() is None:
             process.child.send_signal(number)
 
+    def pid(self, name: str) -> int:
+        """Return the process id of one that runs."""
+        return self._processes[name].child.pid
+
     def names(self, prefix: str = "") -> list[str]:
         """Return the names of those that run, by prefix."""
         return [name for name in self._processes if name.startswith(prefix)]

@@ -49,7 +49,7 @@ class FaultKeys(Part):
     link: tuple[str, str] | None = None
     """link_down, link_degraded: the two nodes that it connects."""
     delay_ms: float | None = Field(None, gt=0)
-    """link_degraded: its delay meanwhile."""
+    """link_degraded: its delay meanwhile; alto_wrong_cost: the delay one way that is said."""
     loss_percent: float | None = Field(None, gt=0, le=100)
     """link_degraded: what it loses meanwhile."""
     nodes: tuple[str, ...] | None = Field(None, min_length=1)
@@ -70,7 +70,8 @@ class FaultKeys(Part):
         optional = {key for other in self.kinds.values() for key in other.takes}
         if stated - optional != kind.needs:
             listed = ", ".join(sorted(stated - optional)) or "nothing"
-            raise ValueError(f"{self.kind} takes {' and '.join(sorted(kind.needs))}; it has: {listed}")
+            wanted = " and ".join(sorted(kind.needs)) or "nothing more"
+            raise ValueError(f"{self.kind} takes {wanted}; it has: {listed}")
         for key in sorted(stated & optional - kind.takes):
             takers = " and ".join(name for name, other in self.kinds.items() if key in other.takes)
             raise ValueError(f"{self.kind} takes no {key}; {takers} does")

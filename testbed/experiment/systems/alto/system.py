@@ -10,10 +10,14 @@ from testbed.experiment.launch.running import Running
 from testbed.experiment.live.flow_rates import FlowRates
 from testbed.experiment.live.source import LiveFlows, ShownInstance
 from testbed.experiment.plan.plan import Plan
+from testbed.experiment.plan.planned_fault import PlannedFault
+from testbed.experiment.scenario.fault_keys import FaultKeys
 from testbed.experiment.scenario.scenario import Scenario
 from testbed.experiment.system import System, WantedReports
+from testbed.experiment.systems.alto.keys.fault import KINDS, AltoFaultKeys
 from testbed.experiment.systems.alto.keys.workload import InvokeKeys
 from testbed.experiment.systems.alto.plan import plan
+from testbed.experiment.systems.alto.plan.faults import plan_fault
 from testbed.experiment.systems.alto.plan.plan import AltoPlan
 from testbed.experiment.systems.alto.rules import RULES
 from testbed.experiment.systems.alto.scenario import AltoScenario
@@ -31,6 +35,8 @@ class Alto(System):
     keys = AltoScenario
     work = ("functions",)
     workloads: ClassVar = {"invoke": InvokeKeys}
+    faults = AltoFaultKeys
+    fault_kinds = KINDS
     rules = RULES
 
     def more_hosts(self, scenario: Scenario, topology: Topology) -> Iterable[Host]:
@@ -40,6 +46,10 @@ class Alto(System):
     def plan(self, of: Plan) -> Any:
         """Clusters with their addresses."""
         return plan.planned(of)
+
+    def plan_fault(self, of: Plan, key: str, keys: FaultKeys, fault: PlannedFault) -> PlannedFault:
+        """A cluster, the ALTO server, or code at the repository."""
+        return plan_fault(AltoPlan.of(of), key, keys, fault)
 
     def reach_of_cut(self, of: Plan, links: Collection[frozenset[str]]) -> Iterable[tuple[str, str]]:
         """Sites of users, and clusters, between which the path crosses one of these links."""

@@ -31,5 +31,7 @@ class DeliveryKeys(Part):
     """A user waits for a delivery for so long at most."""
     horizon_s: float = Field(60.0, gt=0)
     """A delivery has to pay within this time."""
+    silent_after_s: float = Field(10.0, gt=0)
+    """A cluster of which nothing was reported for so long is left out while there are others."""
     unused_s: float | None = Field(None, gt=0)
     """A function that no user was sent to for so long is removed; default: never."""

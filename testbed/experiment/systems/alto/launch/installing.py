@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -23,3 +23,29 @@ def create(cluster: PlannedCluster, pid: int, auth: str, functions: Mapping[str,
                     raise RunError(f"functions.{name}: {cluster.name} refuses it: {reply.problem}")
     except ClusterApiError as error:
         raise RunError(str(error)) from error
+
+
+class Creating:
+    """Functions created at a cluster that came back, in one step. `pid_of`: the process that holds its namespace."""
+
+    def __init__(
+        self,
+        cluster: PlannedCluster,
+        pid_of: Callable[[str], int],
+        auth: str,
+        functions: Mapping[str, Mapping[str, Any]],
+    ) -> None:
+        self._cluster, self._pid_of, self._auth, self._functions = cluster, pid_of, auth, functions
+
+    def begin(self) -> None:
+        """Create them. Raises RunError."""
+        create(self._cluster, self._pid_of(self._cluster.name), self._auth, self._functions)
+
+    def are_over(self) -> bool:
+        """Return that they are there."""
+        return True
+
+    @property
+    def missing(self) -> str:
+        """Nothing."""
+        return ""

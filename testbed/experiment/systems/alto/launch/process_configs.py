@@ -138,6 +138,7 @@ def cluster_client(
         refresh_s=keys.refresh_s,
         wait_s=keys.wait_s,
         horizon_s=keys.horizon_s,
+        silent_after_s=keys.silent_after_s,
         unused_s=keys.unused_s,
     )
 

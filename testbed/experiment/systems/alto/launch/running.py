@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+import math
 import secrets
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from testbed.agents.cluster_client import truth
 from testbed.agents.host.shown_documents import ShownDocument
 from testbed.emulation import run_tag
+from testbed.experiment.faults.steps import Happening, Step
+from testbed.experiment.fidelity.process_gaps import Window, Windows
 from testbed.experiment.launch import generators
 from testbed.experiment.launch.processes import RunError
 from testbed.experiment.launch.running import Running
 from testbed.experiment.launch.testbed import Testbed
 from testbed.experiment.live.instance_loads import InstanceLoads
 from testbed.experiment.progress import InstanceLoad
-from testbed.experiment.systems.alto.cluster_api import ClusterApiError
+from testbed.experiment.systems.alto import topology_facts
+from testbed.experiment.systems.alto.cluster_api import ClusterApi, ClusterApiError
+from testbed.experiment.systems.alto.faults.operations import RunOperations
+from testbed.experiment.systems.alto.faults.performer import FaultPerformer, Refill
 from testbed.experiment.systems.alto.launch import function_code, installing, process_configs, workload_files
 from testbed.experiment.systems.alto.launch.delivering import Delivering
+from testbed.experiment.systems.alto.launch.installing import Creating
 from testbed.experiment.systems.alto.launch.known_clusters import KnownClusters
+from testbed.experiment.systems.alto.plan.faults import concerned
 from testbed.experiment.systems.alto.plan.plan import AltoPlan, PlannedCluster, PlannedServer
 from testbed.experiment.systems.alto.true_paths import true_paths
 from traffic.config import InvokeWorkloadConfig
@@ -27,6 +37,8 @@ from traffic.config import InvokeWorkloadConfig
 _CLUSTER = "testbed.agents.cluster"
 _SUFFIXES = {"alto": "_server"}
 _GENERATOR = "traffic.generator"
+_LIVES = 10_000  # more than the clusters of a run: what a life of a cluster adds to its number
+_START_S = 2.0  # as long as a process takes to start and to serve again
 _READY_TIMEOUT_S = 60.0
 _DELIVERED_WITHIN_S = 600.0  # as long as a cluster goes on with a delivery
 
@@ -42,6 +54,14 @@ class RunningAlto(Running):
         self._generators: list[str] = []
         self._started: list[str] = []
         self._paths: ShownDocument | None = None  # for the policy `oracle`
+        self._lives: Counter[str] = Counter()  # of clusters
+        self._faults = FaultPerformer(
+            RunOperations(self),
+            self.plan.scenario.faults,
+            topology_facts.pid_names(self.plan.topology),
+            "" if self.plan.alto_server is None else self.plan.alto_server.name,
+            self._refill,
+        )
         self._loads = InstanceLoads(testbed.folder, [item.name for item in self.plan.clusters])
 
     def start(self) -> None:
@@ -53,7 +73,7 @@ class RunningAlto(Running):
         self._show_truth()
         self._start_servers("repository", "alto")
         for item in plan.clusters:
-            self._start_cluster(item)
+            self.start_cluster(item)
         testbed.processes.wait_ready(self._started, _READY_TIMEOUT_S)
         self._start_servers("alto-client", "cluster-client")
         testbed.processes.wait_ready(self._started, _READY_TIMEOUT_S)
@@ -116,6 +136,28 @@ class RunningAlto(Running):
         """The longest time that a user waits."""
         return max((item.timeout_s for _, item in self.plan.scenario.invocations), default=0.0)
 
+    def perform(self, step: Step) -> str:
+        """Perform the begin or the end of a fault of a cluster, of the ALTO server or of the repository."""
+        return self._faults.perform(step)
+
+    def step(self, now_s: float) -> Iterable[Happening]:
+        """Have clusters that came back get what they held."""
+        del now_s
+        return self._faults.step()
+
+    def end_faults(self) -> Iterable[Happening]:
+        """Have halted processes go on; say which clusters lack what they held."""
+        return self._faults.end()
+
+    def planned_windows(self, start_s: float) -> Windows:
+        """Return when faults end or halt clusters and the ALTO server."""
+        server = "" if self.plan.alto_server is None else self.plan.alto_server.name
+        windows: dict[str, list[Window]] = {}
+        for process, fault in concerned(self.plan.faults, server):
+            until_s = math.inf if fault.until_s is None else fault.until_s
+            windows.setdefault(process, []).append(Window(start_s + fault.at_s, start_s + until_s + _START_S))
+        return windows
+
     def on_links_changed(self) -> None:
         """Show what paths are like now, if somebody goes by that."""
         if self._paths is not None:
@@ -152,21 +194,46 @@ class RunningAlto(Running):
                 processes.start(item.name, f"testbed.agents.{kind.replace('-', '_')}{_SUFFIXES.get(kind, '')}", config)
                 self._started.append(item.name)
 
-    def _start_cluster(self, item: PlannedCluster) -> None:
+    def start_cluster(self, item: PlannedCluster) -> None:
+        """Start a cluster; in a further life its containers have other names, and it finds what was delivered."""
         testbed = self.testbed
-        run_dir = run_tag.containers_folder(testbed.tag) / str(item.number)
+        life = replace(item, number=item.number + _LIVES * self._lives[item.name])
+        self._lives[item.name] += 1
+        run_dir = run_tag.containers_folder(testbed.tag) / str(life.number)
         run_dir.mkdir()
-        store = self._folder("stores", str(item.number)) if self.plan.repository else None
-        config = process_configs.cluster(self.plan, item, self._auth, testbed.folder, run_dir=run_dir, store_dir=store)
+        store = testbed.folder / "stores" / str(item.number) if self.plan.repository else None
+        if store is not None:
+            store.mkdir(parents=True, exist_ok=True)
+        config = process_configs.cluster(self.plan, life, self._auth, testbed.folder, run_dir=run_dir, store_dir=store)
         testbed.processes.start(item.name, _CLUSTER, config)
-        self._started.append(item.name)
+        if item.name not in self._started:
+            self._started.append(item.name)
+
+    def cluster_api(self, item: PlannedCluster) -> ClusterApi:
+        """Return a conversation with a cluster. Raises ClusterApiError."""
+        return ClusterApi(item.name, self.testbed.network.pid(item.name), item.address, item.port, self._auth)
+
+    def server_api(self, item: PlannedServer) -> ClusterApi:
+        """Return a conversation with a server, in the same way. Raises ClusterApiError."""
+        return ClusterApi(item.name, self.testbed.network.pid(item.name), item.address, item.port, self._auth)
+
+    def _refill(self, name: str) -> Refill | None:
+        """Return what brings a cluster the functions that it held before the load."""
+        item = next(item for item in self.plan.clusters if item.name == name)
+        if not item.holds:
+            return None
+        if self.plan.repository is None:
+            return Creating(item, self.testbed.network.pid, self._auth, self._documents(item))
+        return Delivering(self.plan.repository, [item], self._auth, self.testbed.network.pid)
 
     def _create_functions(self) -> None:
-        keys = self.plan.scenario.functions
-        documents = {name: function_code.document(of, self.plan.folder) for name, of in keys.items()}
         for item in self.plan.clusters:
-            held = {name: documents[name] for name in item.holds}
-            installing.create(item, self.testbed.network.pid(item.name), self._auth, held)
+            installing.create(item, self.testbed.network.pid(item.name), self._auth, self._documents(item))
+
+    def _documents(self, item: PlannedCluster) -> dict[str, dict[str, Any]]:
+        """Return what creates the functions that a cluster holds before the load."""
+        keys = self.plan.scenario.functions
+        return {name: function_code.document(keys[name], self.plan.folder) for name in item.holds}
 
     def sending(self) -> Mapping[str, Mapping[str, Any]]:
         """Return how its generators kept to their schedules."""

@@ -1,0 +1,1 @@
+"""Function delivery's kinds of fault, performed: clusters killed, ALTO servers silent or wrong, code spoilt."""
