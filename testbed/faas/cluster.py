@@ -20,6 +20,7 @@ from testbed.faas.api.messages import Answer, Request, json_object
 from testbed.faas.api.routes import Operation
 from testbed.faas.delivery.deliveries import Deliveries
 from testbed.faas.errors import ApiError
+from testbed.faas.function_load import FunctionLoad, InvocationCounts, load_of
 from testbed.faas.functions import OPERATIONS, Functions
 from testbed.faas.operations import Operations
 from testbed.faas.orders import Order, Respond
@@ -52,6 +53,7 @@ class Cluster:
         self._orders: list[Order] = []
         self._waiters: dict[str, _Waiter] = {}
         self._in_flight: set[str] = set()
+        self._counts = InvocationCounts()
         self._retired: list[str] = []
         self._run_times = RunTimes()
         self._admission = Admission(settings.key, settings.limits)
@@ -169,6 +171,14 @@ class Cluster:
         """Return what of its containers is in use, and how long runs take."""
         return usage_of(self._pool.containers(), self._run_times.means_s)
 
+    def function_load(self, name: str) -> FunctionLoad | None:
+        """Return what the cluster is to users of a function; None if it neither holds it nor has any of it to do."""
+        action = self._operations.actions.find(name)
+        if action is None and not self._counts.in_flight(name):
+            return None
+        memory_mb = None if action is None else action.limits.memory_mb
+        return load_of(self.settings.pool, memory_mb, self.load, self._counts.begun, self._run_times.means_s.get(name))
+
     def state(self) -> dict[str, Any]:
         """Return what the cluster has and does, for whoever places functions."""
         pool = self.settings.pool
@@ -213,6 +223,7 @@ class Cluster:
         self._admission.admit(len(self._in_flight), now_s)
         activation_id = self._new_id()
         self._in_flight.add(activation_id)
+        self._counts.begin(name)
         if is_blocking:  # before the pool has it: a pool may be done with it at once
             self._waiters[activation_id] = _Waiter(number, is_result_only, now_s + wait_s)
         work = Work(activation_id, action, parameters, now_s, request.transaction_id)
@@ -220,6 +231,7 @@ class Cluster:
             self._pool.submit(work, now_s)
         except QueueFullError as error:
             self._in_flight.discard(activation_id)
+            self._counts.end(name)
             self._waiters.pop(activation_id, None)
             raise ApiError(503, str(error)) from error
         return None if is_blocking else _accepted(activation_id)
@@ -239,6 +251,7 @@ class Cluster:
         self._run_times.note(finished)
         activation = self._activation_of(finished)
         self._in_flight.discard(activation.activation_id)
+        self._counts.end(finished.work.action.name)
         self._operations.activations.put(activation)
         waiter = self._waiters.pop(activation.activation_id, None)
         if waiter is not None:

@@ -15,7 +15,6 @@ from ipaddress import ip_address
 from typing import Any
 
 from testbed import json_documents
-from testbed.agents.alto_server.certificates import TlsError, TlsFiles
 from testbed.agents.alto_server.config import AltoServerConfig
 from testbed.agents.alto_server.exchanges import Exchange
 from testbed.agents.alto_server.falsehood import Falsehood, falsehood_path

@@ -11,7 +11,7 @@ from testbed.faas.api.admission import Key
 from testbed.net.addresses import Address
 from testbed.runtime.config import ConfigError
 from testbed.runtime.document import Document, ProcessConfig
-from testbed.runtime.forms import Count, Destination, Integer, Mapped, OneOf, Positive, Size
+from testbed.runtime.forms import Count, Destination, Integer, Mapped, OneOf, Port, Positive, Size
 
 SANDBOXES = ("auto", "oci", "process", "crun", "runc", "bwrap")
 
@@ -74,7 +74,8 @@ class ClusterConfig(ProcessConfig):
     """Where it is, in the tables of a run."""
     number: Size = 0
     """Which cluster of its run it is: names and control groups of its containers begin with it."""
-
+    admin_port: Port | None = None
+    """Here it says at /metrics/NAME what it is to users of a function that it holds; null: nowhere."""
     alto: AltoReportsConfig | None = None
     """Where it reports what it has; without it, nowhere."""
     state_file: Path | None = None

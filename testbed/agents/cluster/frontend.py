@@ -23,6 +23,7 @@ from testbed.runtime.message_errors import MessageErrors
 
 _BODY_WITHIN_S = 60.0
 _TRANSACTION_FIELD = "X-Request-Id"
+_INSTANCE_FIELD = "X-Dyncast-Instance"  # by which a client that asked an anycast address learns who answered
 _CORS = {"Access-Control-Allow-Origin": "*"}
 
 
@@ -38,9 +39,16 @@ class Observer(Protocol):
 
 
 class Frontend:
-    """Serves a cluster's API at a socket. `perform` carries out what the cluster orders."""
+    """Serves a cluster's API at a socket. `perform` carries out what the cluster orders; `name`: what answers say."""
 
-    def __init__(self, cluster: Cluster, perform: Callable[[], None], observer: Observer | None = None) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        perform: Callable[[], None],
+        observer: Observer | None = None,
+        name: str | None = None,
+    ) -> None:
+        self._fields = {**_CORS, _INSTANCE_FIELD: name} if name else _CORS
         self._cluster, self._perform, self._observer = cluster, perform, observer
         self._numbers = itertools.count(1)
         self._errors = MessageErrors(Counter())
@@ -67,10 +75,10 @@ class Frontend:
         try:
             body = await asyncio.wait_for(self._body(request), _BODY_WITHIN_S)
         except _TooLargeError:
-            return _response(self._cluster.too_large(request.method), transaction_id, is_last=True)
+            return self._response(self._cluster.too_large(request.method), transaction_id, is_last=True)
         except asyncio.TimeoutError:
             document = {"error": f"the body did not arrive within {_BODY_WITHIN_S:g} s", "code": transaction_id}
-            return _response(Answer(408, document), transaction_id, is_last=True)
+            return self._response(Answer(408, document), transaction_id, is_last=True)
         taken = Request(
             request.method,
             request.rel_url.raw_path,
@@ -86,7 +94,7 @@ class Frontend:
         finally:
             if self._observer is not None:
                 self._observer.on_answer(taken, _peer(request), came_s, status)
-        return _response(answer, transaction_id)
+        return self._response(answer, transaction_id)
 
     async def _answer(self, request: Request) -> Answer:
         number = next(self._numbers)
@@ -105,6 +113,15 @@ class Frontend:
         finally:
             del self._waiting[number]
 
+    def _response(self, answer: Answer, transaction_id: str, *, is_last: bool = False) -> web.Response:
+        fields = {**self._fields, _TRANSACTION_FIELD: transaction_id, **answer.fields}
+        response = web.Response(
+            status=answer.status, body=answer.body, headers=fields, content_type="application/json", charset="utf-8"
+        )
+        if is_last:  # what is left of the request is not read
+            response.force_close()
+        return response
+
     async def _body(self, request: web.BaseRequest) -> bytes:
         most = self._cluster.most_body_bytes(request.method)
         if (request.content_length or 0) > most:
@@ -121,13 +138,3 @@ def _peer(request: web.BaseRequest) -> tuple[str, int]:
     """Return who asks, by address and port."""
     name = request.transport.get_extra_info("peername") if request.transport is not None else None
     return (str(name[0]), int(name[1])) if name else ("", 0)
-
-
-def _response(answer: Answer, transaction_id: str, *, is_last: bool = False) -> web.Response:
-    fields = {**_CORS, _TRANSACTION_FIELD: transaction_id, **answer.fields}
-    response = web.Response(
-        status=answer.status, body=answer.body, headers=fields, content_type="application/json", charset="utf-8"
-    )
-    if is_last:  # what is left of the request is not read
-        response.force_close()
-    return response

@@ -21,6 +21,7 @@ from testbed.agents.cluster.containers import Containers, Place
 from testbed.agents.cluster.delivery.carrier import Carrier
 from testbed.agents.cluster.delivery.store import BlobStore
 from testbed.agents.cluster.frontend import Frontend
+from testbed.agents.cluster.function_metrics import FunctionMetrics
 from testbed.agents.cluster.run_records import RunRecords
 from testbed.agents.cluster.sandboxes import choice, view
 from testbed.agents.cluster.sandboxes.control_groups import CONTROLLERS, ControlGroups
@@ -81,7 +82,7 @@ class ClusterProcess:
         self._store = store
         self._carrier = Carrier(self._core, store, self._perform)
         self._records = None if records is None else RunRecords(config, self._core, records)
-        self._frontend = Frontend(self._core, self._perform, self._records)
+        self._frontend = Frontend(self._core, self._perform, self._records, config.name if records else None)
         tag = os.environ.get(_RUN_TAG, "")
         variables = {_RUN_TAG: tag} if tag else {}
         group = f"dyncast-{tag}" if tag else f"dyncast-faas-{os.getpid()}"
@@ -91,6 +92,7 @@ class ClusterProcess:
         self._containers = Containers(sandbox, self._groups, place, self)
         self._reports = self._alto_reports(records)
         self._shown = None if config.state_file is None else ShownDocument(config.state_file)
+        self._metrics = None if config.admin_port is None else FunctionMetrics(config.name, self._core)
 
     def _alto_reports(self, records: RecordWriter | None) -> AltoReports | None:
         to = self._config.alto
@@ -99,6 +101,8 @@ class ClusterProcess:
     async def begin(self) -> Ready:
         """Serve; return once it does."""
         await self._frontend.serve(self._listening)
+        if self._metrics is not None and self._config.admin_port is not None:
+            await self._metrics.serve(bound_at(self._config.address, self._config.admin_port))
         self._core.begin(time.monotonic())
         self._perform()
         if self._records is not None:
@@ -119,6 +123,8 @@ class ClusterProcess:
         if self._timer is not None:
             self._timer.cancel()
         await self._frontend.close()
+        if self._metrics is not None:
+            await self._metrics.close()
         if self._records is not None:
             self._records.close()
         if self._shown is not None:
@@ -161,6 +167,8 @@ class ClusterProcess:
             self._records.note_load()
         if self._shown is not None:
             self._shown.show(state_of(self._core, self._config.cpus))
+        if self._metrics is not None:
+            self._metrics.note_load()
         self._set_timer()
 
     def _carry_out(self, order: Order) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from testbed.agents.metric_agent.triggers_config import Scoring, Triggers
@@ -68,6 +68,13 @@ class PolledInstance(Document):
     """How its metrics become scores."""
     service: Offer | None = None
     """What its reports say of its service, for D-Routers that learn services (docs/decisions/0016)."""
+    reported: Literal["always", "while_served"] = "always"
+    """while_served: not before it answers for the first time; as down, and then no more, once it answers 404."""
+
+    @property
+    def comes_and_goes(self) -> bool:
+        """Whether it may not serve this yet, or no more."""
+        return self.reported == "while_served"
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,10 @@ class MalformedAnswer(TestbedError, ValueError):
     """An answer that cannot be used, and why."""
 
 
+class NotServedError(MalformedAnswer):
+    """It says that there is nothing where it is asked: what it could be asked for is not, or no more, served there."""
+
+
 class Polled(NamedTuple):
     """What an instance said of itself."""
 
@@ -91,6 +95,8 @@ def read_answer(answer: bytes) -> Polled:
     words = head.split(b"\r\n", 1)[0].split(b" ")
     if len(answer) > _MAX_ANSWER_BYTES or not gap or len(words) < 2 or not words[0].startswith(b"HTTP/1."):
         raise MalformedAnswer("no HTTP answer")
+    if words[1] == b"404":
+        raise NotServedError("HTTP status 404")
     if words[1] != b"200":
         raise MalformedAnswer(f"HTTP status {words[1].decode('latin-1')}"[:200])
     try:

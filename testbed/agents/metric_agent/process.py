@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 
 from testbed.agents.metric_agent.config import MetricAgentConfig, PolledInstance
-from testbed.agents.metric_agent.metrics_client import MalformedAnswer, Polled, PollTally, poll
+from testbed.agents.metric_agent.metrics_client import MalformedAnswer, NotServedError, Polled, PollTally, poll
 from testbed.agents.metric_agent.report_streams import ReportStream, report_streams
 from testbed.dyncast.messages.authentication import Identity, Role
 from testbed.dyncast.messages.reports import BindingReport, Report
@@ -46,6 +46,7 @@ class Agent:
         self._streams = report_streams(config, self._by_binding, self._start_s)
         self._polls: dict[AgentBinding, asyncio.Task[None]] = {}
         self._observed_s: dict[AgentBinding, float] = {}
+        self._to_come = {binding for binding, entry in self._by_binding.items() if entry.comes_and_goes}
         self._tallies = {str(entry.metrics_url): PollTally() for entry in config.instances}
         self._errors = MessageErrors(Counter())
         self._unsent = 0
@@ -96,8 +97,15 @@ class Agent:
         """Poll one instance; one that does not answer, or not sensibly, is down."""
         limit_s = max(self._config.polls_each_s, _LEAST_POLL_LIMIT_S)
         answer: Polled | None = None
+        is_absent = binding in self._to_come
         try:
             answer = await poll(entry, self._tallies[str(entry.metrics_url)], limit_s)
+            self._to_come.discard(binding)
+        except NotServedError as error:
+            if entry.comes_and_goes:
+                is_absent = True
+            else:
+                self._write_dropped(str(error), str(binding.d_sid), str(binding.d_bid))
         except MalformedAnswer as error:
             self._write_dropped(str(error), str(binding.d_sid), str(binding.d_bid))
         except (OSError, EOFError, asyncio.TimeoutError):
@@ -105,16 +113,17 @@ class Agent:
         except Exception as error:
             self._errors.note("poll", error)
         try:
-            self._take_in(binding, answer)
+            self._take_in(binding, answer, is_absent=is_absent and answer is None)
         except Exception as error:
             self._errors.note("poll", error)
             self._take_in(binding, None)
 
-    def _take_in(self, binding: AgentBinding, answer: Polled | None) -> None:
+    def _take_in(self, binding: AgentBinding, answer: Polled | None, *, is_absent: bool = False) -> None:
         self._observed_s[binding] = now_s = self._loop.time()
         is_draining = bool(answer and answer.is_draining)
         for stream in self._streams:
-            stream.agent.observe(binding, answer.raw if answer else None, is_draining, now_s)
+            raw = answer.raw if answer else None
+            stream.agent.observe(binding, raw, is_draining, now_s, is_absent=is_absent)
 
     def _send(self, report: Report, stream: ReportStream) -> None:
         data = stream.encode(report)

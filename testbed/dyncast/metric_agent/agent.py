@@ -50,12 +50,17 @@ class MetricAgent:
         self._refreshed_s = start_s
         self._next_refresh_s = start_s
 
-    def observe(self, binding: AgentBinding, raw: RawMetrics | None, draining: bool, now_s: float) -> None:
-        """Take in what an instance said of itself; None: it did not answer and counts as down."""
+    def observe(
+        self, binding: AgentBinding, raw: RawMetrics | None, draining: bool, now_s: float, *, is_absent: bool = False
+    ) -> None:
+        """Take in what an instance said of itself; None: it did not answer and counts as down.
+
+        `is_absent`: so it does, for it does not serve this: not yet, or no more.
+        """
         state = State.DOWN if raw is None else State.DRAINING if draining else State.UP
         trigger = self._triggers[binding]
         seen = report_of(binding.d_sid, binding.d_bid, state, raw, binding.scored_by)
-        trigger.observe(replace(seen, offer=binding.offer), now_s)
+        trigger.observe(replace(seen, offer=binding.offer), now_s, is_absent=is_absent)
         if trigger.is_suppressed(now_s):
             self.counters["observations_suppressed"] += 1
 

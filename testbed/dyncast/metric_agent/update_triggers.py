@@ -7,7 +7,8 @@ fast and signalling costs; CATS asks for the same trade-off.
 * Soft state: everything is reported at least every `refresh_s`, so that a receiver that missed a change learns of it
   and a binding that nobody reports expires. The way `interval` is this alone.
 * A condition (`conditions`) has a binding reported before that, when it differs enough from what was last reported.
-* An instance that goes down, drains or comes up is reported at once, whatever the way.
+* An instance that goes down, drains or comes up is reported at once, whatever the way. One that is not there yet is not
+  reported at all; one that says that it is there no more is reported as down twice, and no more then.
 * While a binding is suppressed (`dampening`), changes wait for the next refresh. An instance that leaves the state UP
   is reported all the same, but not that it came back: until then it is reported as DRAINING.
 
@@ -67,6 +68,8 @@ class Observed(Enum):
     DRAINING = auto()
     DOWN = auto()
     DOWN_AGAIN = auto()  # at two polls in a row, the last of which was not reported yet
+    ABSENT = auto()  # it does not serve this: not yet, or no more
+    ABSENT_AGAIN = auto()  # likewise at two polls
 
 
 class Due(Enum):
@@ -76,6 +79,7 @@ class Due(Enum):
     ON_CHANGE = auto()  # of a figure, or at the next refresh
     AT_REFRESH = auto()
     AT_NEXT_POLL = auto()  # which must confirm it; not even at a refresh
+    NEVER = auto()  # until something else is observed
 
 
 class Transition(NamedTuple):
@@ -91,6 +95,8 @@ _DRAINING = Transition(Due.AT_ONCE, State.DRAINING, Advertised.DRAINING)
 _HELD_DRAINING = _DRAINING._replace(due=Due.AT_REFRESH)
 _DOWN_ONCE = Transition(Due.AT_ONCE, State.DOWN, Advertised.DOWN_ONCE)
 _DOWN = Transition(Due.AT_ONCE, State.DOWN, Advertised.DOWN)
+_WITHDRAWN = _DOWN._replace(following=Advertised.NEVER)
+_NOTHING = _WITHDRAWN._replace(due=Due.NEVER)
 
 TRANSITIONS: dict[tuple[Advertised, Observed], Transition] = {
     (Advertised.NEVER, Observed.UP): _UP,
@@ -98,26 +104,36 @@ TRANSITIONS: dict[tuple[Advertised, Observed], Transition] = {
     (Advertised.NEVER, Observed.DRAINING): _DRAINING,
     (Advertised.NEVER, Observed.DOWN): _DOWN_ONCE,
     (Advertised.NEVER, Observed.DOWN_AGAIN): _DOWN_ONCE,
+    (Advertised.NEVER, Observed.ABSENT): _NOTHING,
+    (Advertised.NEVER, Observed.ABSENT_AGAIN): _NOTHING,
     (Advertised.UP, Observed.UP): _UP._replace(due=Due.ON_CHANGE),
     (Advertised.UP, Observed.UP_SUPPRESSED): _UP._replace(due=Due.AT_REFRESH),
     (Advertised.UP, Observed.DRAINING): _DRAINING,
     (Advertised.UP, Observed.DOWN): _DOWN_ONCE,
     (Advertised.UP, Observed.DOWN_AGAIN): _DOWN_ONCE,
+    (Advertised.UP, Observed.ABSENT): _DOWN_ONCE,
+    (Advertised.UP, Observed.ABSENT_AGAIN): _DOWN_ONCE,
     (Advertised.DRAINING, Observed.UP): _UP,
     (Advertised.DRAINING, Observed.UP_SUPPRESSED): _HELD_DRAINING,
     (Advertised.DRAINING, Observed.DRAINING): _DRAINING._replace(due=Due.ON_CHANGE),
     (Advertised.DRAINING, Observed.DOWN): _DOWN_ONCE,
     (Advertised.DRAINING, Observed.DOWN_AGAIN): _DOWN_ONCE,
+    (Advertised.DRAINING, Observed.ABSENT): _DOWN_ONCE,
+    (Advertised.DRAINING, Observed.ABSENT_AGAIN): _DOWN_ONCE,
     (Advertised.DOWN_ONCE, Observed.UP): _UP,
     (Advertised.DOWN_ONCE, Observed.UP_SUPPRESSED): _HELD_DRAINING,
     (Advertised.DOWN_ONCE, Observed.DRAINING): _DRAINING,
     (Advertised.DOWN_ONCE, Observed.DOWN): _DOWN._replace(due=Due.AT_NEXT_POLL),
     (Advertised.DOWN_ONCE, Observed.DOWN_AGAIN): _DOWN,
+    (Advertised.DOWN_ONCE, Observed.ABSENT): _WITHDRAWN._replace(due=Due.AT_NEXT_POLL),
+    (Advertised.DOWN_ONCE, Observed.ABSENT_AGAIN): _WITHDRAWN,
     (Advertised.DOWN, Observed.UP): _UP,
     (Advertised.DOWN, Observed.UP_SUPPRESSED): _HELD_DRAINING,
     (Advertised.DOWN, Observed.DRAINING): _DRAINING,
     (Advertised.DOWN, Observed.DOWN): _DOWN._replace(due=Due.AT_NEXT_POLL),
     (Advertised.DOWN, Observed.DOWN_AGAIN): _DOWN._replace(due=Due.AT_REFRESH),
+    (Advertised.DOWN, Observed.ABSENT): _NOTHING,
+    (Advertised.DOWN, Observed.ABSENT_AGAIN): _NOTHING,
 }
 
 
@@ -133,12 +149,13 @@ class UpdateTrigger:
         self._direction = 0  # of the last change that was reported
         self._seen: BindingReport | None = None
         self._is_down_again = False
+        self._is_absent = False
 
-    def observe(self, seen: BindingReport, now_s: float) -> None:
-        """Take in how the instance is."""
+    def observe(self, seen: BindingReport, now_s: float, *, is_absent: bool = False) -> None:
+        """Take in how the instance is; `is_absent`: one that is down because it does not serve this."""
         self._damped.observe(seen, now_s)
         self._is_down_again = self._seen is not None and self._seen.state is seen.state is State.DOWN
-        self._seen = seen
+        self._seen, self._is_absent = seen, is_absent
 
     def reason(self, refreshed_s: float, now_s: float) -> str:
         """Return why the binding is due to be reported: `state`, `change`, `refresh` or nothing.
@@ -152,7 +169,7 @@ class UpdateTrigger:
             return "state"
         if due is Due.ON_CHANGE and self._has_changed(self._seen) and not self.is_suppressed(now_s):
             return "change"
-        return "refresh" if due is not Due.AT_NEXT_POLL and self.reported_s < refreshed_s else ""
+        return "refresh" if due not in (Due.AT_NEXT_POLL, Due.NEVER) and self.reported_s < refreshed_s else ""
 
     def report(self, now_s: float) -> BindingReport:
         """Return what is to be reported; only of what was observed."""
@@ -177,6 +194,8 @@ class UpdateTrigger:
         return TRANSITIONS[self.advertised, self._observed(seen, now_s)]
 
     def _observed(self, seen: BindingReport, now_s: float) -> Observed:
+        if self._is_absent:
+            return Observed.ABSENT_AGAIN if self._is_down_again else Observed.ABSENT
         if seen.state is State.DOWN:
             return Observed.DOWN_AGAIN if self._is_down_again else Observed.DOWN
         if seen.state is State.DRAINING:

@@ -247,9 +247,6 @@ class ClusterClient:
 
     def _redirect(self, waiting: Waiting, chosen: Ranked, now_s: float) -> None:
         self._waiting.drop(waiting.request)
-        self._copies.get(waiting.function, chosen.cluster, now_s).used_s = now_s
-        takes_ms = chosen.time.start_ms + chosen.time.next_ms
-        self._assigned.add(chosen.cluster, now_s, takes_ms, arrives_ms=chosen.time.path_ms)
         waited_s = now_s - waiting.since_s
         self._actions.append(Redirect(waiting.request, waiting.function, waiting.site, chosen, waited_s))
 

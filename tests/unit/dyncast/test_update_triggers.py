@@ -38,9 +38,12 @@ class Told:
     def __init__(self, trigger: Threshold | Band | None = None, dampening: Dampening | None = None) -> None:
         self.trigger = UpdateTrigger(Reporting(_LONG_S, trigger, dampening=dampening))
 
-    def see(self, seen: BindingReport, now_s: float) -> str:
-        self.trigger.observe(seen, now_s)
+    def see(self, seen: BindingReport, now_s: float, *, is_absent: bool = False) -> str:
+        self.trigger.observe(seen, now_s, is_absent=is_absent)
         return self.look(now_s)
+
+    def miss(self, now_s: float) -> str:
+        return self.see(DOWN, now_s, is_absent=True)
 
     def look(self, now_s: float) -> str:
         reason = self.trigger.reason(now_s - now_s % _LONG_S, now_s)
@@ -123,6 +126,27 @@ def test_a_refresh_repeats_everything_but_that_it_is_down_before_the_next_poll()
     assert told.look(2 * _LONG_S) == ""
     assert told.see(DOWN, 2 * _LONG_S + 1) == "state"
     assert told.see(DOWN, 3 * _LONG_S) == "refresh"
+
+
+def test_what_is_not_there_yet_is_not_told_of_and_what_is_gone_is_down_twice_and_then_nothing() -> None:
+    told = Told()
+    assert [told.miss(0), told.miss(1), told.look(_LONG_S)] == ["", "", ""]
+    assert told.see(up(), _LONG_S + 1) == "state"
+    assert told.see(DRAINING, _LONG_S + 2) == "state"
+    gone_s = _LONG_S + 3
+    assert told.miss(gone_s) == "state"
+    assert told.look(gone_s + 0.5) == "", "the next poll must confirm it"
+    assert told.miss(gone_s + 1) == "state"
+    assert told.trigger.report(gone_s + 1).state is State.DOWN
+    assert [told.miss(gone_s + 2), told.look(3 * _LONG_S)] == ["", ""], "not even at a refresh"
+    assert told.see(up(), 4 * _LONG_S) == "state"
+
+
+def test_whoever_does_not_answer_any_more_is_down_until_it_says_that_it_does_not_serve_this() -> None:
+    told = Told()
+    told.see(up(), 0)
+    assert [told.see(DOWN, 1), told.see(DOWN, 2), told.see(DOWN, _LONG_S)] == ["state", "state", "refresh"]
+    assert [told.miss(_LONG_S + 1), told.miss(_LONG_S + 2), told.look(2 * _LONG_S)] == ["", "", ""]
 
 
 def test_a_metric_that_flaps_is_suppressed_and_told_again_when_it_has_calmed() -> None:

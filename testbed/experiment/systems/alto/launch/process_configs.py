@@ -10,7 +10,6 @@ from testbed.agents.alto_client.config import AltoClientConfig
 from testbed.agents.alto_server.config import AltoServerConfig
 from testbed.agents.cluster.config import AltoReportsConfig, ClusterConfig
 from testbed.agents.cluster_client import truth
-from testbed.agents.cluster_client.config import ClusterClientConfig, ClusterPlace, PlacedFunction
 from testbed.agents.repository.config import FunctionConfig, FunctionLimits, RepositoryConfig
 from testbed.alto.network.directories import DIRECTORY_PATH
 from testbed.alto.reports.admission import Reporter
@@ -19,7 +18,6 @@ from testbed.experiment.systems.alto import topology_facts
 from testbed.experiment.systems.alto.keys.alto import AltoKeys
 from testbed.experiment.systems.alto.keys.delivery import DeliveryKeys
 from testbed.experiment.systems.alto.launch import function_code
-from testbed.experiment.systems.alto.plan.plan import REPORTS_PORT, AltoPlan, PlannedCluster, PlannedServer
 from testbed.faas.placement.policies import ORACLE
 from testbed.net.addresses import Address, Network
 from testbed.runtime.document import ProcessConfig
