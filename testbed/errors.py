@@ -32,7 +32,8 @@ Each class stays in the module that raises it. Whatever does not derive from her
     ├── AltoAnswerError ── AltoOverloaded, AltoRefused, StaleAnswerError, Unreachable
     ├── CodecError (ValueError) ── UnknownKind
     ├── ApiError, CallError, ClusterApiError, QueueFullError, StoreFull
-    ├── BadAnswer, BadQuery, MalformedAnswer, MalformedResponseError, RequestError, UnreadableFigures (ValueError)
+    ├── BadAnswer, BadQuery, MalformedResponseError, RequestError, UnreadableFigures (ValueError)
+    ├── MalformedAnswer (ValueError) ── NotServedError
     ├── ListError (ValueError)
     ├── HttpError, Refused
     ├── NotExpressible, Unfit (ValueError)

@@ -27,12 +27,13 @@ class PlayedClient:
         policy_name: str = "alto",
         functions: Sequence[Function] = (DETECT, THUMBNAIL),
         held: Mapping[str, Sequence[str]] = {},
+        announced_after_s: Mapping[str, float] = {},
         **settings: Any,
     ) -> None:
         self.now_s = 100.0
         self.views = list(views)
         self.core = ClusterClient(
-            functions, policy(policy_name), Random(7), ClientSettings(**settings), held, self.now_s
+            functions, policy(policy_name), Random(7), ClientSettings(**settings), held, self.now_s, announced_after_s
         )
         self.actions: list[Action] = []
         self.held = {(function, cluster) for function, clusters in held.items() for cluster in clusters}

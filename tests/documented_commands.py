@@ -55,6 +55,10 @@ FORMS = (
         r"run docs/examples/functions-by-alto.yaml\g<rest> --set duration_s=3",
     ),
     Form(
+        _RUN.replace(r"(?P<name>[\w-]+)", "functions-steered"),
+        r"run docs/examples/functions-steered.yaml\g<rest> --set duration_s=3 --set warm_up_s=0",
+    ),
+    Form(
         _RUN.replace(r"(?P<name>[\w-]+)", "faults"),
         r"run docs/examples/faults.yaml\g<rest> --set duration_s=2 --set 'faults=[]'",
     ),

@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 from testbed.net.addresses import Address
 from testbed.runtime.config import ConfigError, Keys
 from testbed.runtime.document import Document, ProcessConfig, Tagged
-from testbed.runtime.forms import Count, Integer, Length, Port, Positive, Size
+from testbed.runtime.forms import Count, Destination, Integer, Length, Port, Positive, Size
 from traffic.content.http_exchange import MAX_REQUEST_BYTES
 
 DNS_PORT = 53
@@ -97,6 +97,8 @@ class InvokeWorkloadConfig(WorkloadConfig):
     """What those who answer are called, by their addresses."""
     first_answer: Literal["activation", "redirect"] = "activation"
     """redirect: who is asked first says where to go, and is sent parameters if it wants them (RFC 9110, 10.1.1)."""
+    asked_first: Destination | None = None
+    """Who is asked first in place of `d_sid`: it says to go there, and for how long that may be kept (RFC 9111)."""
     most_redirects: Size = 5
     """An invocation is sent elsewhere so often at most."""
 

@@ -64,13 +64,17 @@ class HttpWorkload(Workload):
 
 @dataclass(frozen=True)
 class InvokeWorkload(Workload):
-    """Invocations of the function `service`; each takes one of the `bodies`, in turn. `names`: by address."""
+    """Invocations of the function `service`; each takes one of the `bodies`, in turn. `names`: by address.
+
+    `asked_first`: who is asked in place of `d_sid`, if somebody is.
+    """
 
     auth: str
     bodies: tuple[bytes, ...]
     names: Mapping[str, str]
     most_redirects: int
     is_redirected: bool
+    asked_first: tuple[Address, int] | None
 
     @property
     def kind(self) -> str:
@@ -142,6 +146,7 @@ def _read(config: WorkloadConfig, path: str) -> AnyWorkload:
             names=config.names,
             most_redirects=config.most_redirects,
             is_redirected=config.first_answer == "redirect",
+            asked_first=config.asked_first,
         )
     assert isinstance(config, RtpWorkloadConfig | CallWorkloadConfig)
     arrivals = _arrivals(config.arrivals_file, arrivals_file.DURATION_COLUMN, path)

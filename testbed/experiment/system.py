@@ -47,6 +47,36 @@ class WantedReports(NamedTuple):
     window_s: float
 
 
+class OfferedInstance(NamedTuple):
+    """Where a service may be served: a host of the network, and where that is asked for its metrics by HTTP.
+
+    `is_first`: it serves before the load begins; any other may come meanwhile, and each may go. Metrics are there while
+    it serves.
+    """
+
+    name: str
+    host: str
+    site: str
+    metrics_port: int
+    metrics_path: str
+    is_first: bool
+
+
+class OfferedService(NamedTuple):
+    """A service (TCP) at an address that all its instances share, for edge routers to steer. `key`: who asks for it.
+
+    `policy`: by which an instance is chosen; None: as for any service. A connection that was idle for `idle_s` is over.
+    """
+
+    key: str
+    name: str
+    address: Address
+    port: int
+    policy: str | None
+    idle_s: int
+    instances: tuple[OfferedInstance, ...]
+
+
 class System:
     """A system's part of an experiment, in the order of a run. `name` is that of its registration."""
 
@@ -114,6 +144,10 @@ class System:
     def wanted_reports(self, plan: Plan) -> WantedReports | None:
         """Return where edge routers are to report what they measure of the network; None: nowhere for this system."""
         return None
+
+    def offered_services(self, scenario: Scenario) -> Iterable[OfferedService]:
+        """Return its services that another system is to steer users to, whichever can."""
+        return ()
 
     def policy(self, scenario: Scenario) -> str:
         """Return by what it decides, as runs are compared; empty if nothing is up to it."""

@@ -18,7 +18,7 @@ TABLES: Mapping[str, Table] = {
             "function": word("its name in the scenario", required=True),
             "client": word("host of the user", required=True),
             "ingress": word("site of the user"),
-            "asked": word("who was asked first: a cluster"),
+            "asked": word("who was asked first: a cluster, the cluster client, a D-SID"),
             "cluster": word("who answered in the end"),
             "cluster_site": word("where that cluster is"),
             "due_s": number(SECONDS, "when it was due by the schedule", required=True),
@@ -82,7 +82,9 @@ TABLES: Mapping[str, Table] = {
             "function": word("its name", required=True),
             "site": word("of the user; its address where it is of none"),
             "src": word("the user's address"),
-            "outcome": word("redirected, or why it was sent nowhere", required=True),
+            "outcome": word(
+                "redirected (to a cluster), steered (to its D-SID), or why it was sent nowhere", required=True
+            ),
             "cluster": word("where it was sent"),
             "waited_ms": number(MILLISECONDS, "for lists and deliveries, since the request came"),
             "age_s": number(SECONDS, "since what was known of the cluster was known; none: nothing was"),

@@ -21,6 +21,7 @@ ACTIVATION = Activation(
     "0123abcd", ACTION, Outcome(Status.SUCCESS, {}), Start.COLD, 1000, 1090, wait_ms=60, start_ms=50, init_ms=30
 )
 AUTH = "me:secret"
+_GONE_AT = 15  # the request that finds no function
 
 
 class Cluster:
@@ -28,6 +29,7 @@ class Cluster:
 
     def __init__(self, mode: str = "activation", elsewhere: int = 0, address: str = "127.0.0.1") -> None:
         self._mode, self.elsewhere, self._address = mode, elsewhere, address
+        self.fields: dict[str, str] = {}
         self.port = 0
         self.requests: list[tuple[str, str, bytes, str]] = []
 
@@ -43,7 +45,8 @@ class Cluster:
         if self._mode == "at once":
             self.requests.append((request.method, str(request.rel_url), b"", ""))
             assert not request.can_read_body or request.headers["Expect"] == "100-continue"
-            return web.Response(status=307, headers={"Location": f"http://127.0.0.2:{self.elsewhere}{request.rel_url}"})
+            target = f"http://127.0.0.2:{self.elsewhere}{request.rel_url}"
+            return web.Response(status=307, headers={"Location": target, **self.fields})
         said = (request.method, str(request.rel_url), await request.read(), request.headers.get("Authorization", ""))
         self.requests.append(said)
         if self._mode == "redirect":
@@ -57,14 +60,17 @@ class Cluster:
             await asyncio.Event().wait()
         if self._mode == "garbage":
             return web.Response(body=b"\0\1\2")
+        if self._mode == "gone" and len(self.requests) == _GONE_AT:
+            return web.json_response({"error": "there is no such action"}, status=404)
         status = {"busy": 503, "often": 429, "late": 202, "failed": 502}.get(self._mode, 200)
-        is_whole = self._mode in ("activation", "failed")
-        return web.json_response(ACTIVATION.document() if is_whole else {"activationId": "feed"}, status=status)
+        is_whole = self._mode in ("activation", "failed", "gone")
+        document = ACTIVATION.document() if is_whole else {"activationId": "feed"}
+        return web.json_response(document, status=status, headers=self.fields)
 
 
-def _invoke(client: Client, port: int, count: int = 3, **keys: object) -> None:
+def _invoke(client: Client, port: int, count: int = 3, each_s: float = 0.01, **keys: object) -> None:
     arrivals = client.folder / "asks.csv"
-    arrivals_file.write(arrivals, "work_ms", [Arrival(0.01 * number, None) for number in range(count)])
+    arrivals_file.write(arrivals, "work_ms", [Arrival(each_s * number, None) for number in range(count)])
     bodies = []
     for number in range(2):
         bodies.append(str(client.folder / f"{number}.body.json"))
@@ -131,6 +137,45 @@ def test_who_only_says_where_to_go_gets_no_parameters(client: Client):
     assert [json.loads(request[2])["number"] for request in there.requests] == [0, 1, 0]
     assert outcomes(client.rows("flows")) == {"ok": 3}
     assert {row["redirects"] for row in client.rows("activations")} == {"1"}
+
+
+def _steered(client: Client, here: Cluster, there: Cluster, **keys: object) -> None:
+    """Have 20 users ask who says that all is at 127.0.0.2, where whoever answers says who it is."""
+    here.elsewhere = there.port
+    there.fields = {"X-Dyncast-Instance": "cluster@far"}
+    with running(here.begin):
+        first = {"asked_first": ["127.0.0.1", here.port], "d_sid": "127.0.0.2", "names": {"127.0.0.1": "who@here"}}
+        _invoke(client, there.port, count=20, each_s=0.1, first_answer="redirect", **{**first, **keys})
+        client.run()
+
+
+def test_where_to_go_is_kept_for_as_long_as_is_said_and_the_answer_says_who_it_is(client: Client):
+    here, there = Cluster("at once"), Cluster(address="127.0.0.2")
+    here.fields = {"Cache-Control": "max-age=3600"}
+    with running(there.begin):
+        _steered(client, here, there)
+    assert len(there.requests) == 20 and 1 <= len(here.requests) < 20
+    rows = client.rows("activations")
+    assert {row["cluster"] for row in rows} == {"cluster@far"}
+    assert {(row["asked"], row["redirects"]) for row in rows} == {("who@here", "1"), ("127.0.0.2", "0")}
+    assert {row["instance"] for row in client.rows("flows")} == {"cluster@far"}
+    assert outcomes(client.rows("flows")) == {"ok": 20}
+
+
+def test_without_that_everybody_is_told_anew(client: Client):
+    here, there = Cluster("at once"), Cluster(address="127.0.0.2")
+    with running(there.begin):
+        _steered(client, here, there)
+    assert len(here.requests) == 20
+
+
+def test_what_is_kept_is_forgotten_where_the_function_is_no_more(client: Client):
+    here, there = Cluster("at once"), Cluster("gone", address="127.0.0.2")
+    here.fields = {"Cache-Control": "max-age=3600"}
+    with running(there.begin):
+        _steered(client, here, there)
+    assert outcomes(client.rows("flows")) == {"ok": 20}, "whoever had kept it asked again"
+    assert len(there.requests) == 21 and len(here.requests) >= 2
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,8 @@ from urllib.parse import quote
 from testbed import json_documents
 from testbed.net.addresses import Address
 
+_MOST_DIGITS = 10
+
 
 class Activation(NamedTuple):
     """What a cluster says of an activation; None where it says nothing of it."""
@@ -41,6 +43,15 @@ def fields(auth: str) -> dict[str, str]:
     """Return the header fields of every invocation; `auth` is `uuid:key`."""
     shown = base64.b64encode(auth.encode()).decode()
     return {"Authorization": f"Basic {shown}", "Content-Type": "application/json"}
+
+
+def kept_s(cache_control: str) -> float:
+    """Return for how long an answer may be kept, by its field Cache-Control; 0 unless it says so (RFC 9111, 5.2.2)."""
+    directives = [item.strip().lower() for item in cache_control.split(",")]
+    if "no-store" in directives or "no-cache" in directives:
+        return 0.0
+    ages = (item.removeprefix("max-age=").strip('"') for item in directives if item.startswith("max-age="))
+    return next((float(age) for age in ages if age.isascii() and age.isdigit() and len(age) <= _MOST_DIGITS), 0.0)
 
 
 def read(body: bytes) -> Activation:

@@ -30,11 +30,15 @@ _MOST_ANSWER_BYTES = 1 << 24
 _TOO_MANY = 429
 _ACCEPTED = 202  # a blocking invocation that the cluster waits for no longer
 _REDIRECTS = (307, 308)  # with the same method and body
+_NOT_FOUND = 404
+_INSTANCE_FIELD = "X-Dyncast-Instance"  # who answered, where many share an address
 
 
 class _Answer(NamedTuple):
     status: int
     location: str | None
+    kept_s: float
+    instance: str | None
     body: bytes
 
 
@@ -56,8 +60,8 @@ class InvokeLoad:
         self.workload = workload
         self.log = log
         self.open_invocations: dict[_Invocation, asyncio.Task[None]] = {}
-        self.url = invocation.url(workload.d_sid, workload.port, workload.service)
-        self.asked = workload.names.get(str(workload.d_sid))
+        self.url = invocation.url(*(workload.asked_first or (workload.d_sid, workload.port)), workload.service)
+        self._kept: tuple[str, float] | None = None
         self._sockets = sockets
         self._loop = loop
         self._due_arrivals = DueArrivals(workload.arrivals, schedule, self._begin)
@@ -90,6 +94,24 @@ class InvokeLoad:
         await asyncio.gather(*tasks, return_exceptions=True)
         await self.session.close()
 
+    def name_at(self, url: str) -> str | None:
+        """Return what is at a URL is called; where many share an address, as at a D-SID, that address."""
+        host = urlsplit(url).hostname
+        return None if host is None else self.workload.names.get(host, host)
+
+    def kept_url(self, now_s: float) -> str | None:
+        """Return where an answer said to go that may still be kept (RFC 9111)."""
+        return self._kept[0] if self._kept is not None and now_s < self._kept[1] else None
+
+    def keep(self, url: str, until_s: float) -> None:
+        """Go there until then."""
+        self._kept = url, until_s
+
+    def forget(self, url: str) -> None:
+        """Go there no more: what was to be there is not."""
+        if self._kept is not None and self._kept[0] == url:
+            self._kept = None
+
     def released(self, count: int) -> None:
         """Take note that so many sockets were closed."""
         for _ in range(count):
@@ -117,7 +139,9 @@ class _Invocation:
         self._number = number
         self._due_s = due_s
         self._body = load.workload.bodies[number % len(load.workload.bodies)]
-        self._url = load.url
+        self._url = self._asked_url = load.url
+        self._is_by_kept = False
+        self._answered_by: str | None = None
         self._started_s: float | None = None
         self._connected_s: float | None = None
         self._redirected_s: float | None = None
@@ -162,9 +186,14 @@ class _Invocation:
     async def _carry_out(self) -> Outcome:
         self._started_s = time.monotonic()
         self._load.log.accuracy.sent(self._due_s, self._started_s)
+        kept = self._load.kept_url(self._started_s)
+        if kept is not None:
+            self._url, self._asked_url, self._is_by_kept = kept, kept, True
         while True:
-            answer = await self._ask()
-            self._status = answer.status
+            answer = await self._answer()
+            if answer is None:
+                continue
+            self._status, self._answered_by = answer.status, answer.instance
             if answer.status not in _REDIRECTS:
                 break
             target = _target(answer.location)
@@ -172,8 +201,24 @@ class _Invocation:
                 return Outcome.ERROR
             self._redirects += 1
             self._redirected_s, self._url = time.monotonic(), target
+            if answer.kept_s > 0:
+                self._load.keep(target, self._redirected_s + answer.kept_s)
         self._activation = invocation.read(answer.body)
         return _outcome(answer.status)
+
+    async def _answer(self) -> _Answer | None:
+        """Ask; None: what was kept is of no use any more, so whoever said it is to be asked again."""
+        try:
+            answer = await self._ask()
+        except aiohttp.ClientConnectorError:  # nobody has received it
+            if not self._is_by_kept:
+                raise
+        else:
+            if not (self._is_by_kept and answer.status == _NOT_FOUND):
+                return answer
+        self._load.forget(self._url)
+        self._url, self._is_by_kept = self._load.url, False
+        return None
 
     async def _ask(self) -> _Answer:
         assert self._started_s is not None
@@ -181,7 +226,7 @@ class _Invocation:
         if left_s <= 0:
             raise asyncio.TimeoutError
         limit = aiohttp.ClientTimeout(total=left_s, ceil_threshold=math.inf)
-        is_to_be_sent_on = self._load.workload.is_redirected and not self._redirects
+        is_to_be_sent_on = self._load.workload.is_redirected and not self._redirects and not self._is_by_kept
         post = self._load.session.post(
             self._url,
             data=self._body,
@@ -199,7 +244,11 @@ class _Invocation:
                     self._received_bytes += len(part)
                     if len(received) > _MOST_ANSWER_BYTES:
                         raise _AnswerTooLongError
-                return _Answer(response.status, response.headers.get("Location"), bytes(received))
+                fields = response.headers
+                kept_s = invocation.kept_s(fields.get("Cache-Control", ""))
+                return _Answer(
+                    response.status, fields.get("Location"), kept_s, fields.get(_INSTANCE_FIELD), bytes(received)
+                )
         finally:
             self._load.released(self._open_sockets)
             self._open_sockets = 0
@@ -211,7 +260,7 @@ class _Invocation:
         self._has_ended = True
         load, where = self._load, urlsplit(self._url)
         has_answered = self._status is not None and self._status not in _REDIRECTS
-        answered = load.workload.names.get(where.hostname or "") if has_answered else None
+        answered = (self._answered_by or load.workload.names.get(where.hostname or "")) if has_answered else None
         response_ms = (now_s - self._due_s) * 1e3
         load.log.activation(self._number, self._parts(answered, response_ms))
         load.log.flow(
@@ -238,7 +287,7 @@ class _Invocation:
         is_known = said.wait_ms is not None and said.run_ms is not None
         return {
             **said._asdict(),
-            "asked": self._load.asked,
+            "asked": self._load.name_at(self._asked_url),
             "cluster": cluster,
             "due_s": self._due_s,
             "redirects": self._redirects,

@@ -83,6 +83,8 @@ class ControlConfig(ProcessConfig):
     """What goes to a member that is no service is refused."""
     learnt_policy: Policy | None = None
     """The policy of services in these ranges that reports make known, in place of `services` (docs/decisions/0016)."""
+    d_bids: tuple[Address, ...] = ()
+    """Hosts that are talked with and may come to be instances: their conversations go on then (docs/decisions/0049)."""
     listeners: tuple[Address, ...] = ()
     """Receivers of the own site's reports besides the peers."""
     policy_parameters: Annotated[Mapping[str, Mapping[str, float | str]], Mapped(Mapped(NumberOrName()))] = field(
@@ -153,6 +155,7 @@ class ControlConfig(ProcessConfig):
             ports=tuple(port.port for port in self.ports.ports) if self.ports else (),
             report_rate=self.report_rate,
             d_sid_ranges=self.d_sid_ranges,
+            d_bids=self.d_bids,
             learnt_policy=self.learnt_policy,
             listeners=self.listeners,
             policy_parameters={policy: dict(of_policy) for policy, of_policy in self.policy_parameters.items()},

@@ -29,6 +29,18 @@ from testbed.runtime.forms import (
 
 
 @dataclass(frozen=True)
+class SteeringConfig(Document):
+    """Where users of a function are sent who are steered on by the network."""
+
+    url: Url
+    """Of an address that all clusters with the function share, its D-SID."""
+    kept_s: Size = 10
+    """They keep it for so long, and ask again then."""
+    announced_after_s: NotNegative = 3.0
+    """The network knows of a cluster that has had the function for so long; before, users are sent to the cluster."""
+
+
+@dataclass(frozen=True)
 class PlacedFunction(Document):
     """What is known of a function before any cluster ran it; the repository has the rest."""
 
@@ -46,6 +58,8 @@ class PlacedFunction(Document):
     """How many clusters hold it for the users of a site."""
     held_by: Texts = ()
     """Clusters where it is put by other means, and stays."""
+    steering: SteeringConfig | None = None
+    """Where its users are sent in place of a cluster; null: to a cluster."""
 
 
 @dataclass(frozen=True)
@@ -135,6 +149,11 @@ class ClusterClientConfig(ProcessConfig):
             delivery_s=self.delivery_s,
             unused_s=self.unused_s,
         )
+
+    @property
+    def announced_after_s(self) -> Mapping[str, float]:
+        """The functions whose users the network steers, and how long after a delivery it does."""
+        return {name: of.steering.announced_after_s for name, of in self.functions.items() if of.steering is not None}
 
     @property
     def held(self) -> Mapping[str, tuple[str, ...]]:

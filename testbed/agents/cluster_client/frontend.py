@@ -1,6 +1,7 @@
 """Users' requests to a cluster client over HTTP, and its answers: where to go, or that it cannot be.
 
-    POST /api/v1/namespaces/_/actions/NAME[?…]   307 to the cluster that was chosen, with the same path and query
+    POST /api/v1/namespaces/_/actions/NAME[?…]   307 to the cluster that was chosen, or to where the network steers to
+                                                 one, with the same path and query
     GET  /                                       what this is, and what is where
 
 Answers have the form of the clusters' API, so a client of theirs understands them. The body of a request is not read:
@@ -15,7 +16,7 @@ import math
 import secrets
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import unquote
 
 from aiohttp import web
@@ -50,6 +51,11 @@ class Core(Protocol):
         """What is where."""
 
 
+class _Target(NamedTuple):
+    base: str
+    kept_s: int | None
+
+
 class Frontend:
     """Serves users; `server` is what listens."""
 
@@ -57,12 +63,12 @@ class Frontend:
         self._core = core
         self._errors = MessageErrors(counters)
         self._numbers = itertools.count(1)
-        self._waiting: dict[int, asyncio.Future[str | Refuse]] = {}
+        self._waiting: dict[int, asyncio.Future[_Target | Refuse]] = {}
         self.server = BoundedServer(self._handle, ConnectionLimits(connections=_CONNECTIONS))
 
-    def redirect(self, request: int, base: str) -> None:
-        """Send a user to a cluster, by the URL of its API."""
-        self._settle(request, base)
+    def redirect(self, request: int, base: str, kept_s: int | None = None) -> None:
+        """Send a user to a cluster, by the URL of its API; `kept_s`: it may keep that for so long (RFC 9111)."""
+        self._settle(request, _Target(base, kept_s))
 
     def refuse(self, refusal: Refuse) -> None:
         """Answer a user that it cannot be."""
@@ -95,7 +101,7 @@ class Frontend:
 
     async def _invoke(self, request: web.BaseRequest, name: str, transaction_id: str) -> web.StreamResponse:
         number = next(self._numbers)
-        future: asyncio.Future[str | Refuse] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[_Target | Refuse] = asyncio.get_running_loop().create_future()
         self._waiting[number] = future
         try:
             self._core.on_request(number, name, plain_address(request.remote or ""))
@@ -108,11 +114,13 @@ class Frontend:
         if isinstance(settled, Refuse):
             fields = {} if settled.retry_after_s is None else {"Retry-After": str(math.ceil(settled.retry_after_s))}
             return _error(_STATUS[settled.reason], settled.detail, transaction_id, fields)
-        location = f"{settled.rstrip('/')}{request.rel_url.raw_path_qs}"
+        location = f"{settled.base.rstrip('/')}{request.rel_url.raw_path_qs}"
         fields = {"Location": location, _TRANSACTION_FIELD: transaction_id}
+        if settled.kept_s is not None:
+            fields["Cache-Control"] = f"max-age={settled.kept_s}"
         return json_answer(307, {"location": location, "code": transaction_id}, fields)
 
-    def _settle(self, request: int, settled: str | Refuse) -> None:
+    def _settle(self, request: int, settled: _Target | Refuse) -> None:
         future = self._waiting.get(request)
         if future is not None and not future.done():
             future.set_result(settled)

@@ -52,6 +52,7 @@ class ClusterClientProcess:
             config.settings,
             config.held,
             time.monotonic(),
+            config.announced_after_s,
         )
         self.counters: Counter[str] = Counter()
         self._errors = MessageErrors(self.counters)
@@ -201,6 +202,17 @@ class ClusterClientProcess:
     # Answers and rows ---------------------------------------------------------------------------------------------
 
     def _redirect(self, action: Redirect) -> None:
+        steering = self._config.functions[action.function].steering
+        if action.is_steered and steering is not None:
+            self.frontend.redirect(action.request, steering.url, steering.kept_s)
+            waited_ms = 1e3 * action.waited_s
+            self._write_decision(
+                action.request, time.monotonic(), site=action.site, outcome="steered", waited_ms=waited_ms
+            )
+        else:
+            self._redirect_to_cluster(action)
+
+    def _redirect_to_cluster(self, action: Redirect) -> None:
         chosen, now_s = action.chosen, time.monotonic()
         self.frontend.redirect(action.request, self._config.clusters[chosen.cluster].url)
         self._write_decision(

@@ -26,6 +26,8 @@ PARTS = {
     "run_ms": "run",
 }
 PREDICTED = ("waited_ms", "age_s", "delivery_ms", "start_ms", "path_ms", "wait_ms", "run_ms")  # of `placements`
+STEERED, ASKED_AND_STEERED = "steered by its D-SID", "asked, and steered by the D-SID"
+REDIRECTED, ASKED = "redirected to a cluster", "asked a cluster"
 KEYS = ("function", "cluster", "start")
 
 # Of invocations that some container answered.
@@ -78,6 +80,28 @@ def placements(run: RunData) -> pd.DataFrame:
     return groups.agg(users=("time_s", "size"), **means).reset_index()
 
 
+def ways(run: RunData) -> pd.DataFrame:
+    """Return a row per function and way to a cluster: `invocations`, mean parts, quantiles of the response time.
+
+    Steered: the function's D-SID was asked, at once or when the cluster client had said so. Redirected: whoever was
+    asked first named the cluster.
+    """
+    flows = run.flows.drop_duplicates("flow_id").set_index("flow_id")
+    rows = answered(run)
+    dst = flows["dst"].astype(object).reindex(rows["flow_id"]).to_numpy()
+    d_sids = rows["function"].map({name: service.d_sid for name, service in run.manifest.services.items()})
+    is_steered = (dst == d_sids.to_numpy(dtype=object)) & d_sids.notna().to_numpy()
+    is_redirected = (rows["redirects"].fillna(0) > 0).to_numpy()
+    cases = [is_steered & ~is_redirected, is_steered, is_redirected]
+    names = np.select(cases, [STEERED, ASKED_AND_STEERED, REDIRECTED], ASKED)
+    groups = rows.assign(way=names).groupby(["function", "way"], sort=True)
+    table = groups[["redirect_ms", "path_ms", "wait_ms"]].mean()
+    table.insert(0, "invocations", groups.size())
+    for percent in (50, 95):
+        table[f"response_p{percent}_ms"] = groups["response_ms"].quantile(percent / 100)
+    return table.reset_index()
+
+
 @dataclass(frozen=True)
 class AltoFigures:
     """The figures of one run."""
@@ -86,11 +110,12 @@ class AltoFigures:
     deliveries: pd.DataFrame
     messages: pd.DataFrame
     placements: pd.DataFrame
+    ways: pd.DataFrame
 
 
 def figures(run: RunData) -> AltoFigures:
     """Work them out."""
-    return AltoFigures(by_start(run), deliveries(run), messages(run), placements(run))
+    return AltoFigures(by_start(run), deliveries(run), messages(run), placements(run), ways(run))
 
 
 def of(summary: Summary) -> AltoFigures:

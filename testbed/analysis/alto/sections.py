@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from testbed.analysis.alto import figures, response_picture, time_picture
-from testbed.analysis.alto.figures import PARTS
+from testbed.analysis.alto.figures import ASKED_AND_STEERED, PARTS, STEERED
 from testbed.analysis.html_report.blocks.page import Block, Figures, Tile
 from testbed.analysis.html_report.blocks.tabulate import table
 from testbed.analysis.html_report.run.report import RunReport
@@ -21,6 +21,16 @@ _COLUMNS: Columns = {
     "response_p50_ms": ("response, p50 (ms)", ",.1f"),
     "response_p95_ms": ("p95 (ms)", ",.1f"),
     **{part: (f"{title}, mean (ms)", ",.1f") for part, title in PARTS.items()},
+}
+_WAYS: Columns = {
+    "function": ("function", ""),
+    "way": ("way", ""),
+    "invocations": ("invocations", ",d"),
+    "redirect_ms": ("redirect, mean (ms)", ",.1f"),
+    "path_ms": ("path, mean (ms)", ",.1f"),
+    "wait_ms": ("wait, mean (ms)", ",.1f"),
+    "response_p50_ms": ("response, p50 (ms)", ",.1f"),
+    "response_p95_ms": ("p95 (ms)", ",.1f"),
 }
 _DELIVERIES: Columns = {
     "function": ("function", ""),
@@ -71,6 +81,12 @@ def _invocations(report: RunReport) -> Iterator[Block]:
         yield table("Invocations by what they found", found, _COLUMNS, note=_NOTE, file="activations.csv")
 
 
+def _ways(report: RunReport) -> Iterator[Block]:
+    found = figures.of(report.summary).ways
+    if found["way"].isin([STEERED, ASKED_AND_STEERED]).any():
+        yield table("How users got to clusters", found, _WAYS, note=_STEERED, file="activations.csv")
+
+
 def _deliveries(report: RunReport) -> Iterator[Block]:
     found = figures.of(report.summary).deliveries
     if not found.empty:
@@ -86,8 +102,13 @@ def _steps(report: RunReport) -> Iterator[Block]:
         yield table("Messages of ALTO", found.messages, _MESSAGES, file="alto.csv")
 
 
+_STEERED = (
+    "A user who posts to a D-SID is steered by its ingress; one that the cluster client redirects to a cluster has "
+    "asked twice. What placement adds stands below: where functions were delivered, and when."
+)
 SECTIONS = (
     ReportSection(25, "invocations", "Invocations of functions", _invocations),
+    ReportSection(25, "steered-invocations", "Invocations by the way to a cluster", _ways),
     ReportSection(26, "deliveries", "Deliveries of functions", _deliveries),
     ReportSection(67, "placement-of-functions", "Placement of functions, and ALTO", _steps),
 )
@@ -105,4 +126,6 @@ def printed(summary: Summary) -> Iterator[TitledFrame]:
     """Return response times and their parts."""
     found = figures.of(summary)
     yield TitledFrame("Invocations of functions", found.by_start, without(_COLUMNS, "redirect_ms"))
+    if found.ways["way"].isin([STEERED, ASKED_AND_STEERED]).any():
+        yield TitledFrame("Invocations by the way to a cluster", found.ways, _WAYS)
     yield TitledFrame("Deliveries of functions", found.deliveries, without(_DELIVERIES, "bytes_held", "resumed"))

@@ -117,7 +117,7 @@ class DRouter:
         self._groups = WeightedGroups(bound_by_switch, self._selections)
         self._dispatching = Dispatching(self._state, config.dispatchers, authenticator)
         self._learning = ServiceLearning(config.d_sid_ranges, config.learnt_policy, self.counters)
-        self._tracked: set[Address] = set()
+        self._tracked = set(config.d_bids)
         self._has_news = False  # of an instance that is not up
 
     @property

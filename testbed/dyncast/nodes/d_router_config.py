@@ -46,6 +46,7 @@ class DRouterConfig:
     report_rate: Rate = REPORT_RATE  # of each site's agent; what exceeds it is refused
     d_sid_ranges: tuple[Network, ...] = ()  # what is to a member that is no service is refused
     learnt_policy: str | None = None  # of services in these ranges that reports make known; none: they teach none
+    d_bids: tuple[Address, ...] = ()  # of hosts that talk with others and may come to be instances meanwhile
     listeners: tuple[Address, ...] = ()  # receivers of the own site's reports that are no D-Routers
     policy_parameters: dict[str, dict[str, float | str]] = field(default_factory=dict)
     control: Control = DISTRIBUTED

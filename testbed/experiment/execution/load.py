@@ -43,6 +43,8 @@ def start_load(testbed: Testbed, process_count: int) -> Load:
     of_systems = testbed.running.values()
     for running in of_systems:
         running.settle()
+    for running in of_systems:
+        running.converge()
     start_s = time.monotonic() + _HEAD_START_S + _START_PER_PROCESS_S * process_count
     processes = tuple(name for running in of_systems for name in running.start_load(start_s))
     testbed.processes.wait_ready(processes, _READY_TIMEOUT_S)

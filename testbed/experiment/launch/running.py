@@ -53,6 +53,9 @@ class Running:
     def settle(self) -> None:
         """Do what takes the network itself before the load, once its links were measured at rest. Raises RunError."""
 
+    def converge(self) -> None:
+        """Wait until its nodes know what all systems have put into the network by now, in `settle`. Raises RunError."""
+
     def start_load(self, start_s: float) -> Sequence[str]:
         """Start the processes that offer its load from `start_s` on, and end by themselves; return their names."""
         return ()

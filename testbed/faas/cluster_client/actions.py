@@ -35,13 +35,17 @@ class Remove:
 
 @dataclass(frozen=True)
 class Redirect:
-    """Send a user to a cluster, which holds the function. `waited_s`: for lists and deliveries, until now."""
+    """Send a user to a cluster, which holds the function. `waited_s`: for lists and deliveries, until now.
+
+    `is_steered`: to whichever the network chooses among those that hold it, which may be another one than `chosen`.
+    """
 
     request: int
     function: str
     site: str
     chosen: Ranked
     waited_s: float
+    is_steered: bool = False
 
 
 class Reason(Enum):

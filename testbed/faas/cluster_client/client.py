@@ -33,6 +33,7 @@ class ClusterClient:
     """One cluster client. After each call that takes `now_s`, `take_actions` has what is to be done.
 
     `held`: the clusters, by function, at which functions are that are put there by other means, and stay.
+    `announced_after_s`: how long after a delivery the network steers users to it, by function, if it does.
     """
 
     def __init__(
@@ -43,7 +44,9 @@ class ClusterClient:
         settings: ClientSettings,
         held: Mapping[str, Iterable[str]],
         now_s: float,
+        announced_after_s: Mapping[str, float] = {},
     ) -> None:
+        self._announced_after_s = announced_after_s
         self.functions = {function.name: function for function in functions}
         self._policy, self._rng, self._settings = policy, rng, settings
         self._copies = Copies(settings)
@@ -247,8 +250,23 @@ class ClusterClient:
 
     def _redirect(self, waiting: Waiting, chosen: Ranked, now_s: float) -> None:
         self._waiting.drop(waiting.request)
+        is_steered = self._is_announced(waiting.function, now_s)
+        if is_steered:  # the network chooses, and where they go is seen in reports alone
+            for copy in self._copies.of(waiting.function):
+                copy.used_s = now_s
+        else:
+            self._copies.get(waiting.function, chosen.cluster, now_s).used_s = now_s
+            takes_ms = chosen.time.start_ms + chosen.time.next_ms
+            self._assigned.add(chosen.cluster, now_s, takes_ms, arrives_ms=chosen.time.path_ms)
         waited_s = now_s - waiting.since_s
-        self._actions.append(Redirect(waiting.request, waiting.function, waiting.site, chosen, waited_s))
+        self._actions.append(Redirect(waiting.request, waiting.function, waiting.site, chosen, waited_s, is_steered))
+
+    def _is_announced(self, function: str, now_s: float) -> bool:
+        """Return whether the network steers users of a function to some cluster that holds it."""
+        after_s = self._announced_after_s.get(function)
+        return after_s is not None and any(
+            copy.state is State.HELD and now_s - copy.since_s >= after_s for copy in self._copies.of(function)
+        )
 
     def _refuse(self, request: int, reason: Reason, detail: str, retry_after_s: float | None = None) -> None:
         self._actions.append(Refuse(request, reason, detail, retry_after_s))
@@ -312,7 +330,8 @@ class ClusterClient:
             return
         self._expect_sweep(now_s)
         for placement in list(self._placements.values()):
-            is_concerned = copy.cluster in placement.wanted or self._awaits(placement)
+            is_concerned = copy.cluster in placement.wanted and event is not Event.REMOVED  # else it would come back
+            is_concerned = is_concerned or self._awaits(placement)
             if placement.function.name == copy.function and is_concerned and self._is_active(placement, now_s):
                 self._settle(placement, now_s)
 

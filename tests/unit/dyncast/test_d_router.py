@@ -249,6 +249,13 @@ def test_answers_of_each_instance_are_watched_from_its_first_report_on() -> None
     }
 
 
+def test_hosts_that_may_come_to_be_instances_are_watched_from_the_start() -> None:
+    router = d_router(d_bids=(NEAR,))
+    assert of_kind(router.on_switch_connected(0), TrackReverseFlows) == [TrackReverseFlows(NEAR)]
+    reported = report_bytes(HERE, 1, 0, told(NEAR, _RAW))
+    assert of_kind(router.on_message(reported, NEAR, 1), TrackReverseFlows) == [], "they are already"
+
+
 def test_answers_are_not_watched_where_the_switch_binds_until_it_cannot() -> None:
     router = d_router(service(affinity_mode="datapath"))
     reported = report_bytes(HERE, 1, 0, told(NEAR, _RAW))

@@ -30,6 +30,24 @@ def test_a_warm_start_has_no_start_and_no_initialisation() -> None:
 
 
 @pytest.mark.parametrize(
+    ("field", "kept_s"),
+    [
+        ("max-age=10", 10),
+        ("private, Max-Age=3", 3),
+        ('max-age="7"', 7),
+        ("", 0),
+        ("max-age=-1", 0),
+        ("max-age=ten", 0),
+        ("max-age=99999999999", 0),
+        ("no-store, max-age=10", 0),
+        ("max-age=10, no-cache", 0),
+    ],
+)
+def test_an_answer_is_kept_for_as_long_as_it_says(field: str, kept_s: float) -> None:
+    assert invocation.kept_s(field) == kept_s
+
+
+@pytest.mark.parametrize(
     "body",
     [
         b"",

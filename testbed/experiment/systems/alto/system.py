@@ -15,6 +15,9 @@ from testbed.experiment.scenario.fault_keys import FaultKeys
 from testbed.experiment.scenario.scenario import Scenario
 from testbed.experiment.systems.alto.keys.fault import KINDS, AltoFaultKeys
 from testbed.experiment.systems.alto.plan.faults import plan_fault
+from testbed.experiment.system import OfferedService, System, WantedReports
+from testbed.experiment.systems.alto.keys.workload import InvokeKeys
+from testbed.experiment.systems.alto.plan import offered, plan
 from testbed.experiment.systems.alto.plan.plan import AltoPlan
 from testbed.experiment.systems.alto.rules import RULES
 from testbed.experiment.systems.alto.scenario import AltoScenario
@@ -75,10 +78,15 @@ class Alto(System):
             return None
         return WantedReports(planned.alto_server.address, plan.REPORTS_PORT, keys.interval_s, keys.window_s)
 
+    def offered_services(self, scenario: Scenario) -> Iterable[OfferedService]:
+        """Functions with a D-SID, at the clusters that may hold them."""
+        return offered.services(scenario)
+
     def policy(self, scenario: Scenario) -> str:
         """By what users are sent to clusters: the placement policy, the nearest that holds it, or as they say."""
         keys = AltoScenario.of(scenario)
-        asked = [workload.to for _, workload in keys.invocations]
+        users = [workload for _, workload in keys.invocations]
+        asked = [item.to for item in users if keys.is_placed or item.to or not keys.functions[item.function].steered]
         if not asked:
             return ""
         if keys.delivery is not None and keys.is_placed and None in asked:

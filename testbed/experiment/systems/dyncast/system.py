@@ -17,6 +17,7 @@ from testbed.experiment.scenario.scenario import Scenario
 from testbed.experiment.system import ScenarioCommand, System
 from testbed.experiment.systems.dyncast.keys.fault import KINDS, DyncastFaultKeys
 from testbed.experiment.systems.dyncast.keys.workload import FlowKeys
+from testbed.experiment.systems.dyncast.offered import with_offered
 from testbed.experiment.systems.dyncast.plan import faults, placement, plan
 from testbed.experiment.systems.dyncast.plan.plan import DyncastPlan
 from testbed.experiment.systems.dyncast.rules import RULES
@@ -61,7 +62,7 @@ class Dyncast(System):
 
     def unheeded(self, scenario: Scenario, key: str) -> str:
         """The policy, where no service is steered by it."""
-        services = DyncastScenario.of(scenario).services.values()
+        services = with_offered(scenario).services.values()
         if key == "policy" and services and all(service.policy is not None for service in services):
             return "each service of {scenario} has a policy of its own; leave those out"
         return ""
@@ -90,7 +91,7 @@ class Dyncast(System):
 
     def policy(self, scenario: Scenario) -> str:
         """The policy of all services that name none."""
-        keys = DyncastScenario.of(scenario)
+        keys = with_offered(scenario)
         return keys.policy if keys.services else ""
 
     def overload_tolerant_hosts(self, of: Plan) -> Collection[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -16,8 +17,11 @@ from testbed.analysis.measures import run_measures
 from testbed.analysis.measures.summary import faults_of, summarise
 from testbed.analysis.plots.style import NothingToDrawError
 from testbed.analysis.run_data.loading import RunData, load
+from testbed.records.manifest import ServiceEntry
 from testbed.records.writer import RecordWriter
 from tests.analysis_data import START_S, Row, write_run, write_tables
+
+D_SID = "203.0.113.10"
 
 
 @pytest.fixture
@@ -73,6 +77,21 @@ def test_deliveries_have_their_time_and_rate(run: RunData) -> None:
     table = pd.DataFrame([{**row, **times}]).reindex(columns=run.deliveries.columns)
     found = figures.deliveries(RunData(run.run_dir, run.manifest, {**run.tables, "deliveries": table}))
     assert found.loc[0, ["at_s", "took_ms", "mbps"]].tolist() == pytest.approx([-4, 2000, 4])
+
+
+def test_invocations_are_told_apart_by_the_way_to_their_cluster(run: RunData) -> None:
+    asks = pd.concat([run.activations.iloc[[1]]] * 4, ignore_index=True)
+    asks["flow_id"] = [f"asks/{number}" for number in range(4)]
+    asks["redirects"], asks["redirect_ms"] = [0, 1, 1, 0], [None, 30.0, 40.0, None]
+    flows = pd.DataFrame({"flow_id": asks["flow_id"], "dst": [D_SID, D_SID, "10.2.0.9", "10.2.0.9"]})
+    flows = flows.reindex(columns=run.flows.columns)
+    manifest = replace(run.manifest, services={"render": ServiceEntry(d_sid=D_SID)})
+    found = figures.ways(RunData(run.run_dir, manifest, {**run.tables, "activations": asks, "flows": flows}))
+    ways = found.set_index("way")
+    assert set(ways["invocations"]) == {1}
+    assert ways["redirect_ms"].to_dict() == {
+        figures.STEERED: 0, figures.ASKED_AND_STEERED: 30, figures.REDIRECTED: 40, figures.ASKED: 0,
+    }  # fmt: skip
 
 
 def test_a_run_without_functions_has_none(tmp_path: Path) -> None:

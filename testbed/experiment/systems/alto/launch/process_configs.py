@@ -10,6 +10,7 @@ from testbed.agents.alto_client.config import AltoClientConfig
 from testbed.agents.alto_server.config import AltoServerConfig
 from testbed.agents.cluster.config import AltoReportsConfig, ClusterConfig
 from testbed.agents.cluster_client import truth
+from testbed.agents.cluster_client.config import ClusterClientConfig, ClusterPlace, PlacedFunction, SteeringConfig
 from testbed.agents.repository.config import FunctionConfig, FunctionLimits, RepositoryConfig
 from testbed.alto.network.directories import DIRECTORY_PATH
 from testbed.alto.reports.admission import Reporter
@@ -17,8 +18,17 @@ from testbed.experiment.plan.plan import PlannedClient
 from testbed.experiment.systems.alto import topology_facts
 from testbed.experiment.systems.alto.keys.alto import AltoKeys
 from testbed.experiment.systems.alto.keys.delivery import DeliveryKeys
+from testbed.experiment.systems.alto.keys.function import FunctionKeys
 from testbed.experiment.systems.alto.launch import function_code
 from testbed.faas.placement.policies import ORACLE
+from testbed.experiment.systems.alto.plan.plan import (
+    CLUSTER_ADMIN_PORT,
+    CLUSTER_PORT,
+    REPORTS_PORT,
+    AltoPlan,
+    PlannedCluster,
+    PlannedServer,
+)
 from testbed.net.addresses import Address, Network
 from testbed.runtime.document import ProcessConfig
 from traffic.config import GeneratorConfig, WorkloadConfig
@@ -49,6 +59,7 @@ def cluster(
         store_dir=store_dir,
         site=item.site,
         number=item.number,
+        admin_port=CLUSTER_ADMIN_PORT if any(of.steered for of in plan.scenario.functions.values()) else None,
         alto=_reports(plan),
         state_file=None if (folder := truth_dir(plan, out_dir)) is None else truth.state_path(folder, item.name),
     )
@@ -114,7 +125,9 @@ def cluster_client(
     """Return the configuration of the cluster client."""
     functions = {
         name: PlacedFunction(
-            replicas=of.replicas, held_by=tuple(cluster.name for cluster in plan.clusters if name in cluster.holds)
+            replicas=of.replicas,
+            held_by=tuple(cluster.name for cluster in plan.clusters if name in cluster.holds),
+            steering=_steering(of),
         )
         for name, of in plan.scenario.functions.items()
     }
@@ -146,6 +159,13 @@ def truth_dir(plan: AltoPlan, out_dir: Path) -> Path | None:
     delivery = plan.scenario.delivery
     is_wanted = plan.cluster_client is not None and delivery is not None and delivery.policy == ORACLE
     return out_dir / "truth" if is_wanted else None
+
+
+def _steering(keys: FunctionKeys) -> SteeringConfig | None:
+    of = keys.steered
+    if of is None:
+        return None
+    return SteeringConfig(f"http://{of.d_sid}:{CLUSTER_PORT}", of.kept_s, of.announced_after_s)
 
 
 def _reports(plan: AltoPlan) -> AltoReportsConfig | None:

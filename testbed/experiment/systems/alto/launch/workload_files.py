@@ -10,7 +10,7 @@ from pathlib import Path
 
 from testbed.experiment.launch import generators
 from testbed.experiment.systems.alto.keys.workload import InvokeKeys, PayloadKeys
-from testbed.experiment.systems.alto.plan.plan import AltoPlan
+from testbed.experiment.systems.alto.plan.plan import CLUSTER_PORT, AltoPlan
 from testbed.faas.limits import ClusterLimits
 from traffic.arrivals import file as arrivals_file
 from traffic.arrivals.file import Arrival
@@ -39,18 +39,20 @@ def write(plan: AltoPlan, folder: Path, base: Path, auth: str) -> dict[str, list
                 continue
             path = folder / f"{workload.name}.{of_client}.invocations.csv"
             arrivals_file.write(path, arrivals_file.WORK_COLUMN, shares[client.name])
-            asked = plan.asked(workload, client)
+            asked, d_sid = plan.asked(workload, client), plan.d_sid(workload)
+            is_redirected = asked is plan.cluster_client
             invoked = InvokeWorkloadConfig(
                 name=workload.name,
                 service=workload.function,
-                d_sid=asked.address,
-                port=asked.port,
+                d_sid=asked.address if d_sid is None else d_sid,
+                port=asked.port if d_sid is None else CLUSTER_PORT,
                 arrivals_file=path,
                 auth=auth,
                 body_files=bodies,
                 timeout_s=workload.timeout_s,
                 names=names,
-                first_answer="redirect" if asked is plan.cluster_client else "activation",
+                first_answer="redirect" if is_redirected else "activation",
+                asked_first=(asked.address, asked.port) if is_redirected and d_sid is not None else None,
             )
             configured.setdefault(client.name, []).append(invoked)
     return configured

@@ -24,7 +24,7 @@ from topologies.roles import Kind, Role
 from topologies.sites import Host
 from topologies.spec import Topology, TopologyError, unknown_name
 
-CLUSTER_PORT = 3233  # TCP: the API of a cluster
+CLUSTER_PORT, CLUSTER_ADMIN_PORT = 3233, 9100  # TCP: the API of a cluster; what it says of its functions
 ALTO_PORT, REPORTS_PORT = 8181, 8182  # TCP: an ALTO server; UDP: reports to it
 ALTO_CLIENT_PORT, CLUSTER_CLIENT_PORT, REPOSITORY_PORT = 8183, 8184, 8185  # TCP
 MOST_INVOCATIONS_PER_CLIENT_PER_S = 200.0  # a generator takes 1.4 ms of a core for a small one
@@ -110,10 +110,18 @@ class AltoPlan(Plan):
         shared: dict[str, Any] = {item.name: getattr(plan, item.name) for item in fields(Plan)}
         return cls(**shared, **plan.parts["alto"])
 
+    def d_sid(self, workload: InvokeKeys) -> IPv4Address | IPv6Address | None:
+        """Return the address that the function of a workload is steered by; None: it is not, or a cluster is named."""
+        steered = self.scenario.functions[workload.function].steered
+        return None if workload.to is not None or steered is None else steered.d_sid
+
     def asked(self, workload: InvokeKeys, client: PlannedClient) -> PlannedCluster | PlannedServer:
-        """Return whom a client asks: the cluster that is named, the cluster client, or the nearest that holds it."""
+        """Return whom a client asks: the named cluster, the cluster client, the D-SID, or the nearest that holds it."""
         if workload.to is None and self.cluster_client is not None:
             return self.cluster_client
+        d_sid = self.d_sid(workload)
+        if d_sid is not None:
+            return PlannedServer(str(d_sid), client.site, d_sid, CLUSTER_PORT)
         holders = [item for item in self.clusters if workload.function in item.holds]
         if workload.to is not None:
             return next(item for item in holders if item.site == workload.to)

@@ -8,6 +8,7 @@ from testbed.experiment.systems.alto.rules.functions import (
     prewarmed_containers_fit,
     sites_have_one_cluster,
 )
+from testbed.experiment.systems.alto.rules.steering import steered_functions_can_be
 from testbed.experiment.systems.alto.rules.workloads import invocations_find_a_cluster
 
 RULES = (
@@ -17,5 +18,6 @@ RULES = (
     layers_have_one_folder,
     clusters_hold_what_is_delivered,
     deliveries_carry_all_of_a_function,
+    steered_functions_can_be,
     invocations_find_a_cluster,
 )

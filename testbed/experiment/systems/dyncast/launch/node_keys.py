@@ -22,7 +22,7 @@ def write(plan: DyncastPlan, folder: Path) -> None:
     A CFN Dispatcher and its CFN node share one, which is nobody else's.
     A name server that chooses instances receives from agents, and sends no messages.
     """
-    with_agents = [site for site in plan.sites if any(item.site == site for item in plan.instances)]
+    with_agents = [site for site in plan.sites if any(item.site == site for item in plan.reported)]
     nodes = [Identity(Role.D_ROUTER, site) for site in plan.sites]
     nodes += [Identity(Role.AGENT, site) for site in with_agents]
     keys = {node: secrets.token_bytes(KEY_BYTES) for node in nodes}

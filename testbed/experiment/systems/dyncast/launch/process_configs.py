@@ -27,7 +27,7 @@ from testbed.experiment.system import systems
 from testbed.experiment.systems.dyncast.keys.service import ADMIN_PORT
 from testbed.experiment.systems.dyncast.launch.measurement_sockets import Measuring
 from testbed.experiment.systems.dyncast.plan.name_service import DNS_PORT
-from testbed.experiment.systems.dyncast.plan.plan import DyncastPlan, PlannedInstance
+from testbed.experiment.systems.dyncast.plan.plan import DyncastPlan, PlannedInstance, PlannedOffer
 from testbed.experiment.systems.dyncast.scenario import DyncastScenario
 from testbed.net.addresses import Address, Network
 from testbed.net.token_bucket import Rate
@@ -75,6 +75,7 @@ def control(
         keys_file=_keys_file(keys_folder, f"control@{site}"),
         learnt_policy=scenario.policy if scenario.services_known == "learnt" else None,
         d_sid_ranges=tuple(scenario.d_sid_ranges),
+        d_bids=tuple(dict.fromkeys(ip_address(item.d_bid) for item in plan.offered)),
         policy_parameters={
             name: of_policy for name, of_policy in scenario.policy_parameters.items() if name != DNS_TTL
         },
@@ -197,9 +198,10 @@ def _true_states(out_dir: Path) -> Path:
 def metric_agent(
     plan: DyncastPlan, site: str, out_dir: Path, keys_folder: Path | None = None
 ) -> MetricAgentConfig | None:
-    """Return the configuration of a site's D-MA; None for a site without instances."""
+    """Return the configuration of a site's D-MA; None for a site that has nothing to report."""
     metrics, keys = plan.scenario.metrics, plan.scenario.control
-    here = [item for item in plan.instances if item.site == site]
+    here = [_polled(plan, item) for item in plan.instances if item.site == site]
+    here += [_polled_while_served(plan, item) for item in plan.offered if item.site == site]
     if not here:
         return None
     own = _in_band(plan, site)
@@ -216,7 +218,7 @@ def metric_agent(
         interval_s=metrics.interval_s,
         poll_interval_s=metrics.poll_interval_s or metrics.interval_s,
         reporting=metrics.telling.reporting(metrics.refresh_s),
-        instances=tuple(_polled(plan, item) for item in here),
+        instances=tuple(here),
         keys_file=_keys_file(keys_folder, f"dma@{site}"),
     )
 
@@ -232,6 +234,17 @@ def _polled(plan: DyncastPlan, item: PlannedInstance) -> PolledInstance:
         metrics_url=HttpUrl(str(plan.addresses.host(item.host).ipv4.ip), ADMIN_PORT, "/metrics"),
         normalisation=plan.scenario.normalisation_of(item.service).normalisation(),
         service=offer(plan.scenario, item.service) if plan.scenario.services_known == "learnt" else None,
+    )
+
+
+def _polled_while_served(plan: DyncastPlan, item: PlannedOffer) -> PolledInstance:
+    return PolledInstance(
+        d_sid=plan.scenario.services[item.service].d_sid,
+        d_bid=ip_address(item.d_bid),
+        metrics_url=HttpUrl(str(plan.addresses.host(item.host).ipv4.ip), item.metrics_port, item.metrics_path),
+        normalisation=plan.scenario.normalisation_of(item.service).normalisation(),
+        service=offer(plan.scenario, item.service) if plan.scenario.services_known == "learnt" else None,
+        reported="while_served",
     )
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ryu_apps.dyncast.config.control_process import SwitchConfig
 from ryu_apps.dyncast.config.direct import DirectConfig
@@ -43,6 +44,8 @@ from testbed.experiment.systems.dyncast.run.direct_traffic import DirectTraffic
 from testbed.experiment.systems.dyncast.run.load import OfferedLoad
 from testbed.records.file_names import part_path
 from testbed.records.parts import whole_rows
+
+Known = TypeVar("Known", str, tuple[str, str])  # of an instance: its D-BID, or its D-SID and D-BID
 
 _DIRECT_TIMEOUT_S = 600  # for so long a silent conversation without a D-SID is known to the switch
 _READY_TIMEOUT_S = 60.0
@@ -121,6 +124,13 @@ class RunningDyncast(Running):
         if self.plan.name_server is not None:
             self._resolver(self.plan.name_server)
         return self._load.prepare(base)
+
+    def converge(self) -> None:
+        """Wait until all D-Routers know the instances of other systems, which serve by now."""
+        to_know = self.plan.offers_to_know
+        if to_know:
+            self.testbed.progress.phase("waiting until every D-Router knows every instance")
+            self._wait_until_known({f"control@{site}": to_know for site in self.plan.sites}, self._bindings_received)
 
     def start_load(self, start_s: float) -> Sequence[str]:
         """Generators, and commands at clients."""
@@ -259,22 +269,29 @@ class RunningDyncast(Running):
     def _wait_for_bindings(self) -> None:
         """Wait until each node knows every instance that it may select: what comes before is start-up, not a result."""
         self.testbed.progress.phase("waiting until every D-Router knows every instance")
-        expected = self.plan.d_bids_to_know
+        self._wait_until_known(self.plan.d_bids_to_know, self._d_bids_received)
+
+    def _wait_until_known(
+        self, expected: Mapping[str, AbstractSet[Known]], known_to: Callable[[str], AbstractSet[Known]]
+    ) -> None:
         timeout_s = _READY_TIMEOUT_S + 3 * self.plan.scenario.metrics.interval_s
 
         def known() -> bool:
-            return all(d_bids <= self._d_bids_received(receiver) for receiver, d_bids in expected.items())
+            return all(items <= known_to(receiver) for receiver, items in expected.items())
 
         if not self.testbed.processes.wait_until(known, timeout_s):
-            for receiver, d_bids in expected.items():
-                missing = sorted(d_bids - self._d_bids_received(receiver))
+            for receiver, items in expected.items():
+                missing = sorted(items - known_to(receiver))
                 if missing:
-                    raise RunError(
-                        f"{receiver} received no report of {missing[0]} in {timeout_s:g} s; is there a path?"
-                    )
+                    what = missing[0] if isinstance(missing[0], str) else " at ".join(missing[0])
+                    raise RunError(f"{receiver} received no report of {what} in {timeout_s:g} s; is there a path?")
 
     def _d_bids_received(self, receiver: str) -> set[str]:
-        return {row["d_bid"] for row in whole_rows(part_path(self._folder, "metrics", receiver)) if _makes_known(row)}
+        return {d_bid for _, d_bid in self._bindings_received(receiver)}
+
+    def _bindings_received(self, receiver: str) -> set[tuple[str, str]]:
+        rows = whole_rows(part_path(self._folder, "metrics", receiver))
+        return {(row["d_sid"], row["d_bid"]) for row in rows if _makes_known(row)}
 
 
 def _makes_known(row: dict[str, str]) -> bool:

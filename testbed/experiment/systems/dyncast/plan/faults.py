@@ -15,7 +15,7 @@ from topologies import routing
 from topologies.spec import TopologyError
 
 if TYPE_CHECKING:
-    from testbed.experiment.systems.dyncast.plan.plan import DyncastPlan, PlannedInstance
+    from testbed.experiment.systems.dyncast.plan.plan import DyncastPlan, PlannedInstance, PlannedOffer
     from testbed.experiment.systems.dyncast.scenario import DyncastScenario
 
 _SWITCH_LOOKS_S = 1.0  # how often Open vSwitch ends what is idle
@@ -45,7 +45,7 @@ def plan_fault(plan: DyncastPlan, key: str, keys: FaultKeys, fault: PlannedFault
     assert own.site is not None
     is_control = own.kind == "control_killed"
     check_name(f"{key}.site: there is no site", own.site, [*plan.sites, *(plan.dispatchers if is_control else ())])
-    if not is_control and all(item.site != own.site for item in plan.instances):
+    if not is_control and all(item.site != own.site for item in plan.reported):
         raise TopologyError(f"{key}.site: {own.site!r} has no D-MA, for it has no instances")
     return replace(fault, target=own.site, site=own.site, reach=_reach_of_site(plan, own.site, both=is_control))
 
@@ -55,7 +55,7 @@ def reach_of_cut(plan: DyncastPlan, cut: Collection[frozenset[str]]) -> tuple[Pa
     return tuple(
         (site, item.name)
         for site in plan.sites
-        for item in plan.instances
+        for item in plan.reported
         if any(frozenset(hop) in cut for hop in pairwise(_path(plan, site, item)))
         or frozenset((plan.agent_node(item.site), item.site)) in cut
     )
@@ -76,7 +76,7 @@ def _of_instance(
     return replace(fault, target=target, instance=instance, to=keys.to or "", quiet_s=quiet_s, reach=reach)
 
 
-def _path(plan: DyncastPlan, ingress: str, instance: PlannedInstance) -> list[str]:
+def _path(plan: DyncastPlan, ingress: str, instance: PlannedInstance | PlannedOffer) -> list[str]:
     return [*routing.path(plan.topology, ingress, instance.site), instance.host]
 
 
@@ -85,7 +85,7 @@ def _reach_of_site(plan: DyncastPlan, site: str, *, both: bool) -> tuple[Pair, .
     return tuple(
         (ingress, item.name)
         for ingress in plan.sites
-        for item in plan.instances
+        for item in plan.reported
         if item.site == site or (both and ingress == site)
     )
 

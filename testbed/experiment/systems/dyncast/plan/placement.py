@@ -8,6 +8,7 @@ from testbed.dyncast.roles import AGENT, INSTANCE
 from testbed.experiment.plan.names import fresh_names
 from testbed.experiment.schema_parts import LinkKeys
 from testbed.experiment.systems.dyncast.keys.instance import InstanceKeys
+from testbed.experiment.systems.dyncast.offered import offered
 from testbed.experiment.systems.dyncast.scenario import DyncastScenario
 from topologies.sites import Host
 from topologies.spec import Topology, TopologyError, unknown_name
@@ -50,10 +51,9 @@ def agent_hosts(scenario: DyncastScenario, topology: Topology) -> list[Host]:
     if scenario.metrics.agent_at == "d_router":
         return []
     link = (scenario.metrics.agent_link or LinkKeys()).spec()
-    return [
-        Host(agent_name(site), AGENT, site, link)
-        for site in dict.fromkeys(item.site for item in place(scenario, topology))
-    ]
+    sites = [item.site for item in place(scenario, topology)]
+    sites += [item.site for service in offered(scenario) for item in service.instances]
+    return [Host(agent_name(site), AGENT, site, link) for site in dict.fromkeys(sites)]
 
 
 def agent_name(site: str) -> str:

@@ -5,6 +5,7 @@ Pure. What cannot be built is said here, before anything is touched.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -12,6 +13,7 @@ from testbed.dyncast.roles import DISPATCHER, INSTANCE
 from testbed.experiment.plan.plan import Plan
 from testbed.experiment.scenario.scenario import Scenario
 from testbed.experiment.systems.dyncast.keys.instance import InstanceKeys
+from testbed.experiment.systems.dyncast.offered import offered, with_offered
 from testbed.experiment.systems.dyncast.plan import dispatchers, loads, name_service
 from testbed.experiment.systems.dyncast.plan.faults import not_running_at_first
 from testbed.experiment.systems.dyncast.plan.name_service import PlannedNameServer
@@ -35,11 +37,26 @@ class PlannedInstance:
 
 
 @dataclass(frozen=True)
+class PlannedOffer:
+    """Where a service of another system may be served, which starts what serves it. Otherwise as `PlannedInstance`."""
+
+    name: str
+    host: str
+    site: str
+    service: str
+    d_bid: str
+    metrics_port: int
+    metrics_path: str
+    is_first: bool
+
+
+@dataclass(frozen=True)
 class DyncastPlan(Plan):
-    """A plan with Dyncast's part: `DyncastPlan.of(plan).instances`."""
+    """A plan with Dyncast's part: `DyncastPlan.of(plan).instances`; its scenario has services of other systems, too."""
 
     scenario: DyncastScenario
     instances: tuple[PlannedInstance, ...] = ()
+    offered: tuple[PlannedOffer, ...] = ()
     name_server: PlannedNameServer | None = None
 
     @classmethod
@@ -48,11 +65,25 @@ class DyncastPlan(Plan):
         if isinstance(plan, cls):
             return plan
         shared: dict[str, Any] = {item.name: getattr(plan, item.name) for item in fields(Plan)}
-        return cls(**shared, **plan.parts["dyncast"])
+        return cls(**{**shared, **plan.parts["dyncast"]})
+
+    @property
+    def reported(self) -> tuple[PlannedInstance | PlannedOffer, ...]:
+        """All that D-MAs report of."""
+        return (*self.instances, *self.offered)
+
+    @property
+    def offers_to_know(self) -> frozenset[tuple[str, str]]:
+        """The instances of other systems, by D-SID and D-BID, that each D-Router must know before the load."""
+        services = self.scenario.services
+        return frozenset((str(services[item.service].d_sid), item.d_bid) for item in self.offered if item.is_first)
 
     @property
     def d_bids_to_know(self) -> dict[str, set[str]]:
-        """The instances that each receiver of reports must know before the load: those it may select, and no others."""
+        """The instances that each receiver of reports must know before the load: those it may select, and no others.
+
+        Without those of other systems.
+        """
         server, first = self.name_server, self.first_instances
         by_name = {item.d_bid for item in first if server and item.service in server.steered}
         to_know = {f"control@{site}": {item.d_bid for item in first} - by_name for site in self.sites}
@@ -67,7 +98,7 @@ class DyncastPlan(Plan):
     @property
     def instance_addresses(self) -> frozenset[str]:
         """The addresses of all instances, of both families."""
-        return frozenset(str(address.ip) for item in self.instances for address in self.addresses.host(item.host))
+        return frozenset(str(address.ip) for item in self.reported for address in self.addresses.host(item.host))
 
     @property
     def dispatchers(self) -> tuple[str, ...]:
@@ -89,12 +120,15 @@ def hosts(scenario: Scenario, topology: Topology) -> list[Host]:
 
 def planned(plan: Plan) -> dict[str, Any]:
     """Return Dyncast's part: what `DyncastPlan` has beside the stage's. Raises TopologyError."""
-    scenario, topology, addresses = DyncastScenario.of(plan.scenario), plan.topology, plan.addresses
+    own, topology, addresses = DyncastScenario.of(plan.scenario), plan.topology, plan.addresses
+    scenario = with_offered(own)
     dispatchers.check(scenario, topology)
     for number, d_sids in enumerate(scenario.d_sid_ranges):
         addresses.check_d_sid_range(d_sids, f"d_sid_ranges[{number}]")
-    for name, service in scenario.services.items():
+    for name, service in own.services.items():
         addresses.check_d_sid(service.d_sid, f"services.{name}.d_sid")
+    for item in offered(own):
+        addresses.check_d_sid(item.address, f"{item.key}.d_sid")
     loads.check(plan)
     controller = scenario.control.controller
     if controller is not None and controller not in plan.sites:
@@ -106,7 +140,18 @@ def planned(plan: Plan) -> dict[str, Any]:
         )
         for item in place(scenario, topology)
     )
-    return {"instances": instances, "name_server": name_service.planned(scenario, topology, addresses)}
+    name_server = name_service.planned(scenario, topology, addresses)
+    offers = tuple(_offers(own, addresses))
+    return {"scenario": scenario, "instances": instances, "offered": offers, "name_server": name_server}
+
+
+def _offers(scenario: DyncastScenario, addresses: AddressPlan) -> Iterator[PlannedOffer]:
+    for service in offered(scenario):
+        for item in service.instances:
+            host = addresses.host(item.host)
+            d_bid = (host.ipv4 if service.address.version == 4 else host.ipv6).ip
+            where = item.metrics_port, item.metrics_path, item.is_first
+            yield PlannedOffer(item.name, item.host, item.site, service.name, str(d_bid), *where)
 
 
 def _check_static(scenario: DyncastScenario, plan: Plan) -> None:

@@ -2,6 +2,7 @@
 
 from testbed.experiment.systems.dyncast.rules.commands import check_commands
 from testbed.experiment.systems.dyncast.rules.learnt_services import check_learnt
+from testbed.experiment.systems.dyncast.rules.offered_services import offered_services_fit
 from testbed.experiment.systems.dyncast.rules.services import (
     control_can_be,
     d_sids_are_of_ranges,
@@ -22,6 +23,7 @@ RULES = (
     services_have_instances,
     flows_have_services,
     d_sids_differ,
+    offered_services_fit,
     control_can_be,
     dispatchers_can_be_believed,
     check_learnt,

@@ -42,7 +42,7 @@ def _instances(plan: DyncastPlan) -> tuple[InstanceEntry, ...]:
 
 
 def _round_trips(plan: DyncastPlan) -> dict[str, dict[str, float]]:
-    destinations = sorted({item.site for item in plan.instances})
+    destinations = sorted({item.site for item in plan.reported})
     return {site: {to: plan.path_cost_ms(site, to) for to in destinations} for site in plan.sites}
 
 
