@@ -4,7 +4,7 @@ Each class stays in the module that raises it. Whatever does not derive from her
 
     TestbedError                        1  it went wrong: one line says what, and what to do
     ├── InputError (ValueError)         2  what was asked for cannot be: a file, a key, a name
-    │   ├── AltoDataError, CannotTrust, FilterError, NotShown, ScriptError, TlsError
+    │   ├── AltoDataError, CannotTrust, FilterError, NotShown, PasswordsError, ScriptError, TlsError
     │   ├── ArrivalsError, ArrivalsFileError, StreamError, StreamFileError
     │   ├── CalibrationError, DocumentError, ManifestError, RunDataError
     │   ├── ConfigError, FunctionError, LayerError, PackError

@@ -20,6 +20,7 @@ from testbed.agents.alto_client.session import Session, Unreachable
 from testbed.agents.alto_server import certificates
 from testbed.agents.alto_server.limits import Limits
 from testbed.agents.alto_server.server import CannotListen, Place
+from testbed.agents.http.tls import TlsError, TlsFiles, server_context
 from testbed.alto import media_types
 from testbed.alto.client import answers, requests
 from testbed.alto.client.answer_errors import AltoOverloaded
@@ -188,13 +189,11 @@ def test_a_connection_is_used_again(running: Running) -> None:
 
 
 @pytest.fixture(scope="module")
-def tls(tmp_path_factory: pytest.TempPathFactory) -> certificates.TlsFiles:
+def tls(tmp_path_factory: pytest.TempPathFactory) -> TlsFiles:
     return certificates.make(tmp_path_factory.mktemp("tls"), ["127.0.0.1"], datetime.now(timezone.utc))
 
 
-def test_tls_is_trusted_by_the_authority_that_made_it_and_by_no_other(
-    tls: certificates.TlsFiles, tmp_path: Path
-) -> None:
+def test_tls_is_trusted_by_the_authority_that_made_it_and_by_no_other(tls: TlsFiles, tmp_path: Path) -> None:
     other = certificates.make(tmp_path, ["127.0.0.1"], datetime.now(timezone.utc))
     with serving(Place(tls=tls)) as running:
         assert running.url.startswith("https://")
@@ -214,10 +213,10 @@ def test_a_certificate_for_another_name_is_refused(tmp_path: Path) -> None:
         fetched(Request("GET", running.url), authority=elsewhere.authority)
 
 
-def test_a_key_that_is_not_the_certificates_is_named(tls: certificates.TlsFiles, tmp_path: Path) -> None:
+def test_a_key_that_is_not_the_certificates_is_named(tls: TlsFiles, tmp_path: Path) -> None:
     other = certificates.make(tmp_path, ["127.0.0.1"], datetime.now(timezone.utc))
-    with pytest.raises(certificates.TlsError, match="no certificate with its key"):
-        certificates.server_context(certificates.TlsFiles(tls.certificate, other.key))
+    with pytest.raises(TlsError, match="no certificate with its key"):
+        server_context(TlsFiles(tls.certificate, other.key))
 
 
 # -- who asks

@@ -84,7 +84,7 @@ class ControlConfig(ProcessConfig):
     learnt_policy: Policy | None = None
     """The policy of services in these ranges that reports make known, in place of `services` (docs/decisions/0016)."""
     d_bids: tuple[Address, ...] = ()
-    """Hosts that are talked with and may come to be instances: their conversations go on then (docs/decisions/0049)."""
+    """Hosts that are talked with and may come to be instances: their conversations go on then (docs/decisions/0050)."""
     listeners: tuple[Address, ...] = ()
     """Receivers of the own site's reports besides the peers."""
     policy_parameters: Annotated[Mapping[str, Mapping[str, float | str]], Mapped(Mapped(NumberOrName()))] = field(

@@ -28,12 +28,20 @@ class AltoClientConfig(ProcessConfig):
     """Certificates that vouch for the server, PEM; null: those of this machine."""
     user: str | None = None
     """Who it says that it is, as `name:password`; null: it says nothing."""
+    user_file: Path | None = None
+    """A file that says so, in one line, in place of `user`."""
+    certificate: Path | None = None
+    """It serves HTTPS with this certificate, PEM,"""
+    key: Path | None = None
+    """and its key, PEM."""
     poll_s: Positive = 1.0
     """A server without an update stream, or with one that does not work, is asked this often."""
     pause_s: Positive = 0.2
     """After a failure; twice as long after each further one, up to `poll_s`."""
 
     def __post_init__(self) -> None:
+        if (self.certificate is None) != (self.key is None):
+            raise ConfigError(f"{'key' if self.key is None else 'certificate'} is missing; they go together")
         if self.user is not None and not all(self.user.partition(":")):
             raise ConfigError("user must be name:password")
 

@@ -6,6 +6,7 @@ Owns the order of start and end, and the rows of the table `alto`: a row for eac
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -18,8 +19,11 @@ from testbed.agents.alto_client.cluster_list import Known
 from testbed.agents.alto_client.config import AltoClientConfig
 from testbed.agents.alto_client.follower import Exchange, Follower, Pace
 from testbed.agents.alto_client.frontend import Frontend
-from testbed.agents.alto_client.session import CannotTrust, Session
+from testbed.agents.alto_client.session import Session
 from testbed.agents.host.addresses import bound_at, url_of
+from testbed.agents.http import passwords
+from testbed.agents.http.passwords import PasswordsError
+from testbed.agents.http.tls import CannotTrust, TlsError, TlsFiles, server_context
 from testbed.records import control_rows
 from testbed.records.writer import RecordWriter
 from testbed.runtime.config import ConfigError
@@ -45,14 +49,11 @@ class AltoClientProcess:
     async def serve(self, announce: Callable[[str], None]) -> None:
         """Serve until cancelled; `announce` takes the URL. Raises ConfigError or ProcessFailure."""
         config, loop = self._config, asyncio.get_running_loop()
-        try:
-            session = Session(config.authority, config.credentials)
-        except CannotTrust as error:
-            raise ConfigError(f"authority: {error}") from error
+        session, tls = _session(config), _tls(config)
         pace = Pace(config.poll_s, config.pause_s)
         async with session:
             with bound_at(config.address, config.port) as listening:
-                listener = await loop.create_server(self._frontend.server, sock=listening, backlog=512)
+                listener = await loop.create_server(self._frontend.server, sock=listening, backlog=512, ssl=tls)
                 try:
                     announce(url_of(listening))
                     follower = Follower(session, config.directory, self._known, pace, self._on_exchange, self._complain)
@@ -103,6 +104,27 @@ class AltoClientProcess:
         if problem != self._complained:
             self._complained = problem
             to_stderr(f"{self._config.name}: {problem}")
+
+
+def _session(config: AltoClientConfig) -> Session:
+    """Return its session with the server. Raises ConfigError."""
+    try:
+        in_file = () if config.user_file is None else passwords.read(config.user_file).items()
+        return Session(config.authority, next(iter(in_file), config.credentials))
+    except CannotTrust as error:
+        raise ConfigError(f"authority: {error}") from error
+    except PasswordsError as error:
+        raise ConfigError(f"user_file: {error}") from error
+
+
+def _tls(config: AltoClientConfig) -> ssl.SSLContext | None:
+    """Return what it serves cluster clients by. Raises ConfigError."""
+    if config.certificate is None or config.key is None:
+        return None
+    try:
+        return server_context(TlsFiles(config.certificate, config.key))
+    except TlsError as error:
+        raise ConfigError(f"certificate: {error}") from error
 
 
 async def serve_in_run(config: AltoClientConfig, records: RecordWriter) -> None:

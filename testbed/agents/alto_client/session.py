@@ -6,7 +6,6 @@ What goes wrong on the way is an error that names the URL and the way out; what 
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,18 +14,14 @@ from typing import Any
 
 import aiohttp
 
+from testbed.agents.http.tls import client_context, why_untrusted
 from testbed.alto.client.answer_errors import AltoAnswerError
 from testbed.alto.client.closure import Closure
 from testbed.alto.client.contents import LARGEST_ANSWER
 from testbed.alto.client.directory_walk import DirectoryWalk
 from testbed.alto.service.exchange import Answer, Request
-from testbed.errors import InputError
 
 _CONNECT_S, _SILENT_S, _WHOLE_S = 10.0, 30.0, 120.0
-
-
-class CannotTrust(InputError):
-    """A file of an authority's certificate that is none."""
 
 
 class Unreachable(AltoAnswerError):
@@ -38,7 +33,7 @@ class Session:
 
     def __init__(self, authority: Path | None = None, user: tuple[str, str] | None = None) -> None:
         """Take what is trusted, and who asks. Raises CannotTrust."""
-        self._tls = _context(authority)
+        self._tls = client_context(authority)
         self._user = user
         self._session: aiohttp.ClientSession | None = None
 
@@ -102,7 +97,7 @@ class Session:
                     raise Unreachable(url, _who(self._user))
                 yield response
         except aiohttp.ClientConnectorCertificateError as error:
-            reason = getattr(error.certificate_error, "verify_message", "") or str(error.certificate_error)
+            reason = why_untrusted(error.certificate_error)
             text = f"its certificate is not trusted ({reason}); --cacert FILE names the authority that vouches for it"
             raise Unreachable(url, text) from error
         except aiohttp.ClientConnectorError as error:
@@ -121,16 +116,3 @@ def _who(user: tuple[str, str] | None) -> str:
     if user is None:
         return "the server wants to know who asks; --user NAME:PASSWORD says it"
     return f"the server does not know {user[0]!r} with this password; --user NAME:PASSWORD says another"
-
-
-def _context(authority: Path | None) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    if authority is None:
-        return context
-    try:
-        context = ssl.create_default_context(cafile=str(authority))
-    except ssl.SSLError as error:
-        raise CannotTrust(f"{authority}: holds no certificate in PEM") from error
-    except OSError as error:
-        raise CannotTrust(f"{authority}: {error.strerror}; is the path right?") from error
-    return context

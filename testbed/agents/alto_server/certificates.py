@@ -5,9 +5,7 @@ The key of the authority is in memory only: nobody makes more certificates with 
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -17,69 +15,59 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from testbed.errors import InputError
+from testbed.agents.http.tls import TlsFiles
 
 _VALID = timedelta(days=30)
 _CLOCKS_DIFFER = timedelta(hours=1)
 
 
-class TlsError(InputError):
-    """A certificate or key that TLS cannot use; the text names the file."""
+class Authority:
+    """An authority of one's own, whose key is in memory only. `now`: when what it vouches for begins to be valid."""
 
+    def __init__(self, now: datetime) -> None:
+        self._now, self._key = now, ec.generate_private_key(ec.SECP256R1())
+        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "dyncast authority of one run")])
+        self._certificate = _signed(
+            _builder(self._name, self._name, self._key.public_key(), now)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(_usage(is_authority=True), critical=True),
+            self._key,
+        )
 
-@dataclass(frozen=True)
-class TlsFiles:
-    """A server's certificate and key; `authority`: that of the certificate, which clients are to trust."""
+    def write(self, path: Path) -> None:
+        """Write its certificate, which clients are to trust."""
+        path.write_bytes(self._certificate.public_bytes(serialization.Encoding.PEM))
 
-    certificate: Path
-    key: Path
-    authority: Path | None = None
+    def vouch(self, names: Iterable[str], certificate: Path, key: Path, subject: str = "dyncast ALTO server") -> None:
+        """Write the certificate of a server of these names and addresses, and its key."""
+        own = ec.generate_private_key(ec.SECP256R1())
+        issuer_key = self._key.public_key()
+        whose = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)])
+        of_server = _signed(
+            _builder(whose, self._name, own.public_key(), self._now)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(x509.SubjectAlternativeName([_name(name) for name in names]), critical=False)
+            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+            .add_extension(_usage(is_authority=False), critical=True)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key), critical=False),
+            self._key,
+        )
+        certificate.write_bytes(of_server.public_bytes(serialization.Encoding.PEM))
+        key.touch(mode=0o600)
+        key.write_bytes(
+            own.private_bytes(
+                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+            )
+        )
 
 
 def make(folder: Path, names: Iterable[str], now: datetime) -> TlsFiles:
     """Make an authority and the certificate of a server of these names and addresses, in a folder."""
-    authority_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
-    issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "dyncast authority of one run")])
-    authority = _signed(
-        _builder(issuer, issuer, authority_key.public_key(), now)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_usage(is_authority=True), critical=True),
-        authority_key,
-    )
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "dyncast ALTO server")])
-    certificate = _signed(
-        _builder(subject, issuer, key.public_key(), now)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(x509.SubjectAlternativeName([_name(name) for name in names]), critical=False)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(_usage(is_authority=False), critical=True)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()), critical=False),
-        authority_key,
-    )
-    files = TlsFiles(folder / "server.pem", folder / "server.key", folder / "ca.pem")
+    authority, files = Authority(now), TlsFiles(folder / "server.pem", folder / "server.key", folder / "ca.pem")
     assert files.authority is not None
-    files.authority.write_bytes(authority.public_bytes(serialization.Encoding.PEM))
-    files.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    files.key.touch(mode=0o600)
-    files.key.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
+    authority.write(files.authority)
+    authority.vouch(names, files.certificate, files.key)
     return files
-
-
-def server_context(files: TlsFiles) -> ssl.SSLContext:
-    """Return what a server does TLS by. Raises TlsError."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    for path in (files.certificate, files.key):
-        if not path.is_file():
-            raise TlsError(f"{path}: there is no such file; it must hold PEM")
-    try:
-        context.load_cert_chain(files.certificate, files.key)
-    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
-        text = f"{files.certificate} and {files.key}: are no certificate with its key, without a passphrase, in PEM"
-        raise TlsError(text) from error
-    return context
 
 
 def _builder(

@@ -39,7 +39,9 @@ class AltoServerConfig(ProcessConfig):
     key: Path | None = None
     """and its key, PEM."""
     users: Mapping[str, str] = field(default_factory=dict)
-    """Who may ask, with their passwords; none: everybody."""
+    """Who may ask, with their passwords; none, here and in the file: everybody."""
+    users_file: Path | None = None
+    """More of them, a line NAME:PASSWORD each."""
 
     def __post_init__(self) -> None:
         if (self.certificate is None) != (self.key is None):

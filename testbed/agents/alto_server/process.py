@@ -10,7 +10,7 @@ import asyncio
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from ipaddress import ip_address
 from typing import Any
 
@@ -20,6 +20,9 @@ from testbed.agents.alto_server.exchanges import Exchange
 from testbed.agents.alto_server.falsehood import Falsehood, falsehood_path
 from testbed.agents.alto_server.server import AltoServer, CannotListen, Place
 from testbed.agents.host.addresses import plain_address
+from testbed.agents.http import passwords
+from testbed.agents.http.passwords import PasswordsError
+from testbed.agents.http.tls import TlsError, TlsFiles
 from testbed.alto.errors import AltoDataError
 from testbed.alto.network.directories import DIRECTORY_PATH
 from testbed.alto.reports.admission import Refused
@@ -50,7 +53,7 @@ class AltoProcess:
         except AltoDataError as error:
             raise ConfigError(f"network cannot be served: {error}") from error
         tls = TlsFiles(config.certificate, config.key) if config.certificate and config.key else None
-        place = Place(str(config.address), config.port, tls, config.users)
+        place = Place(str(config.address), config.port, tls, _users(config))
         self._server = AltoServer(place, self._known.knowledge, self._known.directory, DIRECTORY_PATH, self._note)
         self._falsehood = Falsehood()
         self._frozen: Knowledge | None = None  # what it serves while it is stale
@@ -174,6 +177,14 @@ class AltoProcess:
         for row in control_rows.local(time.monotonic(), self._config.name, counters):
             self._records.write("control", row)
         self._records.flush()
+
+
+def _users(config: AltoServerConfig) -> Mapping[str, str]:
+    """Return who may ask, with their passwords. Raises ConfigError."""
+    try:
+        return config.users if config.users_file is None else {**config.users, **passwords.read(config.users_file)}
+    except PasswordsError as error:
+        raise ConfigError(f"users_file: {error}") from error
 
 
 class _Datagrams(asyncio.DatagramProtocol):

@@ -9,13 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 
-from testbed.agents.alto_server import certificates
 from testbed.agents.alto_server.authentication import Authentication
-from testbed.agents.alto_server.certificates import TlsFiles
 from testbed.agents.alto_server.exchanges import Note, unnoted
 from testbed.agents.alto_server.frontend import Frontend
 from testbed.agents.alto_server.limits import Limits
 from testbed.agents.alto_server.update_streams import UpdateFrontend
+from testbed.agents.http.tls import TlsFiles, server_context
 from testbed.alto.directory.directory import Directory
 from testbed.alto.media_types import UPDATE_STREAM
 from testbed.alto.service.knowledge import Knowledge
@@ -77,7 +76,7 @@ class AltoServer:
 
     async def begin(self) -> str:
         """Listen, and return the directory's URL. Raises CannotListen or TlsError."""
-        tls = None if self._place.tls is None else certificates.server_context(self._place.tls)
+        tls = None if self._place.tls is None else server_context(self._place.tls)
         listening = _bound(self._place)
         self._listener = await asyncio.get_running_loop().create_server(
             self._frontend.server,

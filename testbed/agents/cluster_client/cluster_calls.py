@@ -15,6 +15,7 @@ import aiohttp
 
 from testbed import json_documents
 from testbed.agents.cluster_client.config import ClusterPlace
+from testbed.agents.http.tls import why_untrusted
 from testbed.errors import TestbedError
 
 _CALL_S = 10.0
@@ -90,6 +91,10 @@ class Calls:
             return await asyncio.wait_for(self._exchange(method, url, place, document), within_s)
         except asyncio.TimeoutError as error:
             raise CallError(f"{url}: no answer within {within_s:g} s") from error
+        except aiohttp.ClientConnectorCertificateError as error:
+            reason = why_untrusted(error.certificate_error)
+            text = f"its certificate is not trusted ({reason}); authority names the file of who vouches for it"
+            raise CallError(f"{url}: {text}") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise CallError(f"{url}: {str(error) or type(error).__name__}") from error
 

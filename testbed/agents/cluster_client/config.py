@@ -102,6 +102,8 @@ class ClusterClientConfig(ProcessConfig):
     """Policy `oracle`: the folder in which clusters, and who runs the network, show how all is; it asks for no list."""
     sites: Mapping[str, tuple[Network, ...]] = field(default_factory=dict)
     """Addresses of users, by site; each other address is a site of its own."""
+    authority: Path | None = None
+    """Certificates that vouch for the ALTO client, PEM; null: those of this machine."""
     horizon_s: Positive = 60.0
     """A delivery has to pay within this time."""
     move_factor: NotNegative = 2.0

@@ -22,11 +22,13 @@ from testbed.agents.cluster_client.config import ClusterClientConfig
 from testbed.agents.cluster_client.frontend import Frontend
 from testbed.agents.cluster_client.truth import Truth
 from testbed.agents.host.addresses import bound_at, url_of
+from testbed.agents.http.tls import CannotTrust, client_context
 from testbed.faas.cluster_client.actions import Action, AskClusters, Deliver, Redirect, Refuse, Remove
 from testbed.faas.cluster_client.client import ClusterClient
 from testbed.faas.placement import policies
 from testbed.records import control_rows
 from testbed.records.writer import RecordWriter
+from testbed.runtime.config import ConfigError
 from testbed.runtime.lifecycle import announce_ready
 from testbed.runtime.message_errors import MessageErrors
 
@@ -270,8 +272,12 @@ class ClusterClientProcess:
 
 async def serve(config: ClusterClientConfig, records: RecordWriter, announce: Callable[[str], None]) -> None:
     """Serve a cluster client until this is cancelled; `announce` takes its URL. Raises ConfigError, ProcessFailure."""
+    try:
+        trusted = client_context(config.authority)
+    except CannotTrust as error:
+        raise ConfigError(f"authority: {error}") from error
     async with aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0), cookie_jar=aiohttp.DummyCookieJar()
+        connector=aiohttp.TCPConnector(limit=0, ssl=trusted), cookie_jar=aiohttp.DummyCookieJar()
     ) as session:
         known = await catalogue.read(session, config.repository, config.functions, _REPOSITORY_S)
         calls = Calls(session, config.alto_client, config.repository)

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from testbed import yaml_documents
 from testbed.agents.alto_server import certificates
-from testbed.agents.alto_server.certificates import TlsFiles
 from testbed.agents.alto_server.server import AltoServer, Place
+from testbed.agents.http.tls import TlsFiles
 from testbed.alto.network import directories
 from testbed.alto.network.static_knowledge import NETWORK_MAP, knowledge_of
 from testbed.alto.service.knowledge import Knowledge

@@ -9,6 +9,7 @@ import base64
 import http.client
 import json
 import socket
+import ssl
 from types import TracebackType
 from typing import Any, NamedTuple
 
@@ -40,7 +41,10 @@ class Reply(NamedTuple):
 class ClusterApi:
     """A conversation with a cluster in the network namespace of process `pid`. All methods raise ClusterApiError."""
 
-    def __init__(self, name: str, pid: int, address: Address, port: int, auth: str) -> None:
+    def __init__(
+        self, name: str, pid: int, address: Address, port: int, auth: str, tls: ssl.SSLContext | None = None
+    ) -> None:
+        """Connect; with `tls` by HTTPS."""
         self._name = name
         shown = base64.b64encode(auth.encode()).decode()
         self._fields = {"Authorization": f"Basic {shown}", "Content-Type": "application/json"}
@@ -50,6 +54,8 @@ class ClusterApi:
             self._connection.sock = socket_in(pid, family, socket.SOCK_STREAM)
             self._connection.sock.settimeout(_TIMEOUT_S)
             self._connection.sock.connect((str(address), port))
+            if tls is not None:
+                self._connection.sock = tls.wrap_socket(self._connection.sock, server_hostname=str(address))
         except OSError as error:
             self._connection.close()
             raise self._failed(error) from error

@@ -13,11 +13,11 @@ from testbed.experiment.plan.plan import Plan
 from testbed.experiment.plan.planned_fault import PlannedFault
 from testbed.experiment.scenario.fault_keys import FaultKeys
 from testbed.experiment.scenario.scenario import Scenario
-from testbed.experiment.systems.alto.keys.fault import KINDS, AltoFaultKeys
-from testbed.experiment.systems.alto.plan.faults import plan_fault
 from testbed.experiment.system import OfferedService, System, WantedReports
+from testbed.experiment.systems.alto.keys.fault import KINDS, AltoFaultKeys
 from testbed.experiment.systems.alto.keys.workload import InvokeKeys
 from testbed.experiment.systems.alto.plan import offered, plan
+from testbed.experiment.systems.alto.plan.faults import plan_fault
 from testbed.experiment.systems.alto.plan.plan import AltoPlan
 from testbed.experiment.systems.alto.rules import RULES
 from testbed.experiment.systems.alto.scenario import AltoScenario

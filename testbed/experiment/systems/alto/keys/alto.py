@@ -5,6 +5,8 @@ The descriptions are the documentation.
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from testbed.experiment.schema_parts import LinkKeys, Part
@@ -17,6 +19,10 @@ class AltoKeys(Part):
     """Site of its host."""
     link: LinkKeys = LinkKeys()
     """Link between that host and its site."""
+    tls: bool = False
+    """Whether the ALTO server and the ALTO client serve HTTPS: with certificates of an authority of the run."""
+    authentication: Literal["none", "digest"] = "none"
+    """digest: the ALTO client shows that it has a password, drawn for the run (RFC 7616); without it, 401."""
     interval_s: float = Field(1.0, gt=0)
     """How often each reports."""
     window_s: float = Field(10.0, gt=0)

@@ -6,7 +6,9 @@ Asks it from within its host, for users at each site with clients.
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
+from testbed.agents.http.tls import client_context
 from testbed.experiment.systems.alto.cluster_api import ClusterApi
 from testbed.experiment.systems.alto.plan.plan import AltoPlan
 
@@ -16,17 +18,20 @@ _OK = 200
 class KnownClusters:
     """What is known of the clusters of a run. All methods raise ClusterApiError for who does not answer."""
 
-    def __init__(self, plan: AltoPlan, auth: str, pid_of: Callable[[str], int]) -> None:
+    def __init__(self, plan: AltoPlan, auth: str, pid_of: Callable[[str], int], authority: Path | None = None) -> None:
+        """Take whom to ask; `authority`: the certificate to trust, where it serves HTTPS. Raises CannotTrust."""
         self._server = plan.servers["alto-client"]
         self._auth, self._pid_of = auth, pid_of
         self._names = frozenset(item.name for item in plan.clusters)
         self._users = {client.site: str(plan.addresses.host(client.name).ipv4.ip) for client in plan.clients}
+        self._tls = None if authority is None else client_context(authority)
         self.missing = "all"
 
     def is_complete(self) -> bool:
         """Return whether lists for users at each site have all clusters, with resources and delays."""
         server = self._server
-        with ClusterApi(server.name, self._pid_of(server.name), server.address, server.port, self._auth) as api:
+        where = server.address, server.port
+        with ClusterApi(server.name, self._pid_of(server.name), *where, self._auth, self._tls) as api:
             for site, address in self._users.items():
                 reply = api.ask("GET", f"/clusters?address={address}")
                 known = _known(reply.document) if reply.status == _OK else frozenset()

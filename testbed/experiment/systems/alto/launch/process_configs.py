@@ -20,7 +20,8 @@ from testbed.experiment.systems.alto.keys.alto import AltoKeys
 from testbed.experiment.systems.alto.keys.delivery import DeliveryKeys
 from testbed.experiment.systems.alto.keys.function import FunctionKeys
 from testbed.experiment.systems.alto.launch import function_code
-from testbed.faas.placement.policies import ORACLE
+from testbed.experiment.systems.alto.launch.credentials import NONE as NO_CREDENTIALS
+from testbed.experiment.systems.alto.launch.credentials import Credentials
 from testbed.experiment.systems.alto.plan.plan import (
     CLUSTER_ADMIN_PORT,
     CLUSTER_PORT,
@@ -29,6 +30,7 @@ from testbed.experiment.systems.alto.plan.plan import (
     PlannedCluster,
     PlannedServer,
 )
+from testbed.faas.placement.policies import ORACLE
 from testbed.net.addresses import Address, Network
 from testbed.runtime.document import ProcessConfig
 from traffic.config import GeneratorConfig, WorkloadConfig
@@ -65,7 +67,9 @@ def cluster(
     )
 
 
-def server(plan: AltoPlan, kind: str, item: PlannedServer, auth: str, out_dir: Path, store_dir: Path) -> ProcessConfig:
+def server(
+    plan: AltoPlan, kind: str, item: PlannedServer, auth: str, out_dir: Path, store_dir: Path, own: Credentials
+) -> ProcessConfig:
     """Return the configuration of a server of any kind; `store_dir`: of a repository, the folder of its content."""
     scenario = plan.scenario
     match kind:
@@ -73,12 +77,12 @@ def server(plan: AltoPlan, kind: str, item: PlannedServer, auth: str, out_dir: P
             return repository(plan, item, out_dir, store_dir)
         case "alto":
             assert scenario.alto is not None
-            return alto_server(plan, item, scenario.alto, out_dir)
+            return alto_server(plan, item, scenario.alto, out_dir, own)
         case "alto-client":
-            return alto_client(plan, item, out_dir)
+            return alto_client(plan, item, out_dir, own)
         case _:
             assert scenario.delivery is not None
-            return cluster_client(plan, item, scenario.delivery, auth, out_dir)
+            return cluster_client(plan, item, scenario.delivery, auth, out_dir, own)
 
 
 def repository(plan: AltoPlan, item: PlannedServer, out_dir: Path, store_dir: Path) -> RepositoryConfig:
@@ -96,7 +100,9 @@ def repository(plan: AltoPlan, item: PlannedServer, out_dir: Path, store_dir: Pa
     return RepositoryConfig(item.name, out_dir, item.address, item.port, store_dir, functions)
 
 
-def alto_server(plan: AltoPlan, item: PlannedServer, keys: AltoKeys, out_dir: Path) -> AltoServerConfig:
+def alto_server(
+    plan: AltoPlan, item: PlannedServer, keys: AltoKeys, out_dir: Path, own: Credentials = NO_CREDENTIALS
+) -> AltoServerConfig:
     """Return the configuration of the ALTO server: D-Routers and clusters report to it, from their own addresses."""
     routers = {site: Reporter("network", (_alone(plan.addresses.site(site).gateway4.ip),)) for site in plan.sites}
     clusters = {of.name: Reporter("cluster", (_alone(of.address),)) for of in plan.clusters}
@@ -109,18 +115,34 @@ def alto_server(plan: AltoPlan, item: PlannedServer, keys: AltoKeys, out_dir: Pa
         topology_facts.facts_of(plan.topology, plan.addresses),
         {**routers, **clusters},
         lifetime_s=keys.lifetime_s,
+        certificate=own.certificate("alto"),
+        key=own.key("alto"),
+        users_file=own.users,
     )
 
 
-def alto_client(plan: AltoPlan, item: PlannedServer, out_dir: Path) -> AltoClientConfig:
+def alto_client(
+    plan: AltoPlan, item: PlannedServer, out_dir: Path, own: Credentials = NO_CREDENTIALS
+) -> AltoClientConfig:
     """Return the configuration of the ALTO client."""
     server, repository = plan.servers["alto"], plan.servers["repository"]
     directory = f"{server.url}{DIRECTORY_PATH}"
-    return AltoClientConfig(item.name, out_dir, item.address, item.port, directory, repository.address)
+    return AltoClientConfig(
+        item.name,
+        out_dir,
+        item.address,
+        item.port,
+        directory,
+        repository.address,
+        authority=own.authority,
+        user_file=own.users,
+        certificate=own.certificate("alto-client"),
+        key=own.key("alto-client"),
+    )
 
 
 def cluster_client(
-    plan: AltoPlan, item: PlannedServer, keys: DeliveryKeys, auth: str, out_dir: Path
+    plan: AltoPlan, item: PlannedServer, keys: DeliveryKeys, auth: str, out_dir: Path, own: Credentials = NO_CREDENTIALS
 ) -> ClusterClientConfig:
     """Return the configuration of the cluster client."""
     functions = {
@@ -146,6 +168,7 @@ def cluster_client(
         policy_parameters=dict(keys.policy_parameters),
         truth_dir=truth_dir(plan, out_dir),
         sites={site: (of.prefix4, of.prefix6) for site, of in of_sites.items()},
+        authority=own.authority,
         refresh_s=keys.refresh_s,
         wait_s=keys.wait_s,
         horizon_s=keys.horizon_s,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from testbed.experiment.scenario.file import ScenarioError
 from testbed.experiment.systems.alto.launch import function_code, process_configs, workload_files
+from testbed.experiment.systems.alto.launch.credentials import Credentials
 from testbed.experiment.systems.alto.plan.plan import AltoPlan
 from testbed.runtime.document import ProcessConfig
 
@@ -23,8 +24,10 @@ def check(plan: AltoPlan, source: Path, folder: Path, *, with_load: bool) -> Non
     function_code.check(plan, source)
     for item in plan.clusters:
         _read_again(item.name, partial(process_configs.cluster, plan, item, _AUTH, folder, run_dir=folder), source)
+    own = Credentials.of(plan, folder)
     for kind, server in plan.servers.items():
-        _read_again(server.name, partial(process_configs.server, plan, kind, server, _AUTH, folder, folder), source)
+        make = partial(process_configs.server, plan, kind, server, _AUTH, folder, folder, own)
+        _read_again(server.name, make, source)
     if with_load:
         _check_load(plan, source, folder)
 

@@ -26,6 +26,7 @@ from testbed.experiment.systems.alto.cluster_api import ClusterApi, ClusterApiEr
 from testbed.experiment.systems.alto.faults.operations import RunOperations
 from testbed.experiment.systems.alto.faults.performer import FaultPerformer, Refill
 from testbed.experiment.systems.alto.launch import function_code, installing, process_configs, workload_files
+from testbed.experiment.systems.alto.launch.credentials import Credentials
 from testbed.experiment.systems.alto.launch.delivering import Delivering
 from testbed.experiment.systems.alto.launch.installing import Creating
 from testbed.experiment.systems.alto.launch.known_clusters import KnownClusters
@@ -50,6 +51,7 @@ class RunningAlto(Running):
         super().__init__(testbed)
         self.plan = AltoPlan.of(testbed.plan)
         self._auth = f"dyncast:{secrets.token_hex(16)}"  # of all clusters of the run
+        self._credentials: Credentials | None = None
         self._workloads: dict[str, list[InvokeWorkloadConfig]] = {}
         self._generators: list[str] = []
         self._started: list[str] = []
@@ -71,6 +73,8 @@ class RunningAlto(Running):
             return
         testbed.progress.phase(f"starting {len(plan.clusters)} clusters{_beside(plan)}")
         self._show_truth()
+        self._credentials = Credentials.of(plan, run_tag.keys_folder(testbed.tag))
+        self._credentials.write(plan)
         self._start_servers("repository", "alto")
         for item in plan.clusters:
             self.start_cluster(item)
@@ -103,7 +107,8 @@ class RunningAlto(Running):
     def _wait_for_alto(self) -> None:
         """Wait until lists have all clusters and paths to them: what comes before is start-up, not a result."""
         self.testbed.progress.phase("waiting until ALTO knows every cluster")
-        known = KnownClusters(self.plan, self._auth, self.testbed.network.pid)
+        authority = None if self._credentials is None else self._credentials.authority
+        known = KnownClusters(self.plan, self._auth, self.testbed.network.pid, authority)
         keys = self.plan.scenario.alto
         timeout_s = _READY_TIMEOUT_S + (3 * keys.interval_s + keys.window_s if keys else 0.0)
         try:
@@ -190,7 +195,8 @@ class RunningAlto(Running):
             item = plan.servers.get(kind)
             if item is not None:
                 store = self._folder("repository") if kind == "repository" else folder
-                config = process_configs.server(plan, kind, item, self._auth, folder, store)
+                assert self._credentials is not None
+                config = process_configs.server(plan, kind, item, self._auth, folder, store, self._credentials)
                 processes.start(item.name, f"testbed.agents.{kind.replace('-', '_')}{_SUFFIXES.get(kind, '')}", config)
                 self._started.append(item.name)
 

@@ -56,11 +56,12 @@ class PlannedServer:
     site: str
     address: IPv4Address | IPv6Address
     port: int
+    scheme: str = "http"
 
     @property
     def url(self) -> str:
         """Where others find it."""
-        return f"http://{self.address}:{self.port}"
+        return f"{self.scheme}://{self.address}:{self.port}"
 
 
 class _Kind(NamedTuple):
@@ -70,6 +71,8 @@ class _Kind(NamedTuple):
     role: Role
     port: int
 
+
+SECURED = ("alto", "alto-client")  # that serve ALTO, and so by TLS if a scenario asks for it
 
 _SERVERS = {
     "repository": _Kind("delivery.repository", REPOSITORY, REPOSITORY_PORT),
@@ -172,13 +175,15 @@ def planned(plan: Plan) -> dict[str, Any]:
     for number, workload in keys.invocations:
         _check_rate(f"workloads[{number}]", workload, len(plan.clients_of(workload)))
     clusters = tuple(_cluster(number, item, keys, plan.addresses) for number, item in enumerate(keys.clusters, 1))
-    servers = {kind: _server(kind, site, plan.addresses) for kind, (site, _) in _sites(keys).items()}
+    has_tls = keys.alto is not None and keys.alto.tls
+    servers = {kind: _server(kind, site, plan.addresses, has_tls=has_tls) for kind, (site, _) in _sites(keys).items()}
     return {"clusters": clusters, "servers": servers}
 
 
-def _server(kind: str, site: str, addresses: AddressPlan) -> PlannedServer:
+def _server(kind: str, site: str, addresses: AddressPlan, *, has_tls: bool) -> PlannedServer:
     name = f"{kind}@{site}"
-    return PlannedServer(name, site, addresses.host(name).ipv4.ip, _SERVERS[kind].port)
+    scheme = "https" if has_tls and kind in SECURED else "http"
+    return PlannedServer(name, site, addresses.host(name).ipv4.ip, _SERVERS[kind].port, scheme)
 
 
 def cluster_name(site: str) -> str:
