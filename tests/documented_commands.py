@@ -38,6 +38,8 @@ FORMS = (
     Form(r"(--version|--help|\w+ --help|COMMAND --help)", root=False),
     # One serves for ever, the other asks it: tests/integration/test_alto_commands.py runs both.
     Form(r"alto (serve|get)\b.*", r"alto \1 --help", root=False),
+    Form(r"trace show traces/(\S+)(.*)", r"trace show docs/examples/traces/\1\2", root=False),
+    Form(r"trace make (docs/examples/)?traces\b(?P<rest>.*)", r"trace make results/made-traces\g<rest>", root=False),
     Form(r"(validate|topology|schema)\b.*", root=False),
     Form(r"(compare|report) results/[\w-]+( .*)?", root=False),
     Form(rf"(check|report) results/[\w-]+/{RUN}( .*)?", root=False),
@@ -49,6 +51,10 @@ FORMS = (
     Form(
         _RUN.replace(r"(?P<name>[\w-]+)", "first-function"),
         r"run docs/examples/first-function.yaml\g<rest> --set duration_s=2",
+    ),
+    Form(
+        _RUN.replace(r"(?P<name>[\w-]+)", "traced-functions"),
+        r"run docs/examples/traced-functions.yaml\g<rest> --set duration_s=2",
     ),
     Form(
         _RUN.replace(r"(?P<name>[\w-]+)", "functions-by-alto"),

@@ -95,6 +95,8 @@ class InvokeWorkloadConfig(WorkloadConfig):
     """An answer is waited for so long."""
     names: Mapping[str, str] = field(default_factory=dict)
     """What those who answer are called, by their addresses."""
+    amount_parameter: str | None = None
+    """The parameter in which an invocation carries the amount of its arrival, if that has one."""
     first_answer: Literal["activation", "redirect"] = "activation"
     """redirect: who is asked first says where to go, and is sent parameters if it wants them (RFC 9110, 10.1.1)."""
     asked_first: Destination | None = None

@@ -67,6 +67,7 @@ class InvokeWorkload(Workload):
     """Invocations of the function `service`; each takes one of the `bodies`, in turn. `names`: by address.
 
     `asked_first`: who is asked in place of `d_sid`, if somebody is.
+    With an `amount_parameter`, an invocation carries the amount of its arrival as that parameter.
     """
 
     auth: str
@@ -75,6 +76,7 @@ class InvokeWorkload(Workload):
     most_redirects: int
     is_redirected: bool
     asked_first: tuple[Address, int] | None
+    amount_parameter: str | None = None
 
     @property
     def kind(self) -> str:
@@ -147,6 +149,7 @@ def _read(config: WorkloadConfig, path: str) -> AnyWorkload:
             most_redirects=config.most_redirects,
             is_redirected=config.first_answer == "redirect",
             asked_first=config.asked_first,
+            amount_parameter=config.amount_parameter,
         )
     assert isinstance(config, RtpWorkloadConfig | CallWorkloadConfig)
     arrivals = _arrivals(config.arrivals_file, arrivals_file.DURATION_COLUMN, path)

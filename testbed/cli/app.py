@@ -20,6 +20,7 @@ from testbed.cli.files import schema, topology
 from testbed.cli.inspection import bindings, inspect
 from testbed.cli.machine import bench, calibrate, clean, doctor, test
 from testbed.cli.results import check, compare, report
+from testbed.cli.trace import group as trace
 from testbed.errors import TestbedError
 from testbed.terminal import console as terminal
 from testbed.terminal import streams
@@ -33,8 +34,7 @@ _COMMANDS = {
     "Files": (topology.topology, schema.schema),
     "This machine": (doctor.doctor, calibrate.calibrate, clean.clean, test.test, bench.bench),
 }
-_GROUPS = {"alto": alto}  # of commands of their own: dyncast alto serve
-_PANEL_OF_GROUPS = "Alone"
+_GROUPS = {"alto": (alto, "Alone"), "trace": (trace, "Files")}  # of commands of their own: dyncast alto serve
 _CONTEXTS = {"test": {"allow_extra_args": True, "ignore_unknown_options": True}}  # pytest's
 _INTERRUPTED = 130
 
@@ -51,11 +51,11 @@ for _purpose, _commands in _COMMANDS.items():
         app.command(
             rich_help_panel=_purpose, help=_flowing(str(_command.__doc__)), context_settings=_CONTEXTS.get(_name)
         )(_command)
-for _name, _group in _GROUPS.items():
+for _name, (_group, _purpose) in _GROUPS.items():
     _commands_of_group = _group.group()
     for _command in _group.COMMANDS:
         _commands_of_group.command(help=_flowing(str(_command.__doc__)))(_command)
-    app.add_typer(_commands_of_group, name=_name, rich_help_panel=_PANEL_OF_GROUPS)
+    app.add_typer(_commands_of_group, name=_name, rich_help_panel=_purpose)
 
 
 def _say_version(asked: bool) -> None:

@@ -70,7 +70,8 @@ class Cluster:
 
 def _invoke(client: Client, port: int, count: int = 3, each_s: float = 0.01, **keys: object) -> None:
     arrivals = client.folder / "asks.csv"
-    arrivals_file.write(arrivals, "work_ms", [Arrival(each_s * number, None) for number in range(count)])
+    amount = 7.5 if "amount_parameter" in keys else None
+    arrivals_file.write(arrivals, "work_ms", [Arrival(each_s * number, amount) for number in range(count)])
     bodies = []
     for number in range(2):
         bodies.append(str(client.folder / f"{number}.body.json"))
@@ -109,6 +110,14 @@ def test_each_invocation_is_recorded_with_its_parts(client: Client):
         assert float(row["path_ms"]) == pytest.approx(float(row["response_ms"]) - 150, abs=1e-3)
         assert float(flow["completion_ms"]) == float(row["response_ms"])
     assert client.summary()["workloads"]["asks"]["sending"]["achieved"] == 50
+
+
+def test_the_amount_of_an_arrival_is_a_parameter_of_its_invocation(client: Client):
+    with running(Cluster().begin) as cluster:
+        _invoke(client, cluster.port, amount_parameter="took_ms")
+        client.run()
+    sent = [json.loads(request[2]) for request in cluster.requests]
+    assert [(of["took_ms"], of["number"], len(of["payload"])) for of in sent] == [(7.5, at, 100) for at in (0, 1, 0)]
 
 
 def test_a_redirect_is_followed_and_its_time_known(client: Client):

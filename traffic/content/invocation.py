@@ -6,6 +6,7 @@ Pure; knows no sockets. The platform's figures are whole milliseconds, so parts 
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -37,6 +38,13 @@ def url(address: Address, port: int, function: str) -> str:
     """Return where a function is invoked so that its activation is the answer."""
     host = f"[{address}]" if address.version == 6 else str(address)
     return f"http://{host}:{port}/api/v1/namespaces/_/actions/{quote(function, safe='')}?blocking=true"
+
+
+def with_parameter(body: bytes, name: str, value: float) -> bytes:
+    """Return the parameters that `body` has, an object in JSON, and one more."""
+    rest = body.lstrip()[1:]
+    first = json.dumps({name: value}).encode()[:-1]
+    return first + (rest if rest.lstrip().startswith(b"}") else b", " + rest)
 
 
 def fields(auth: str) -> dict[str, str]:

@@ -78,6 +78,15 @@ class InvokeLoad:
         """Put the first arrival on the schedule; offsets count from `start_s`."""
         self._due_arrivals.begin(start_s)
 
+    def body(self, number: int) -> bytes:
+        """Return what an invocation carries."""
+        workload = self.workload
+        body = workload.bodies[number % len(workload.bodies)]
+        amount = workload.arrivals[number].amount
+        if workload.amount_parameter is None or amount is None:
+            return body
+        return invocation.with_parameter(body, workload.amount_parameter, amount)
+
     def interrupt(self, now_s: float) -> None:
         """Record the invocations that are due by now and have not ended."""
         for number, due_s in self._due_arrivals.due(now_s):
@@ -138,10 +147,10 @@ class _Invocation:
         self._load = load
         self._number = number
         self._due_s = due_s
-        self._body = load.workload.bodies[number % len(load.workload.bodies)]
         self._url = self._asked_url = load.url
         self._is_by_kept = False
         self._answered_by: str | None = None
+        self._body = load.body(number)
         self._started_s: float | None = None
         self._connected_s: float | None = None
         self._redirected_s: float | None = None

@@ -69,3 +69,9 @@ def test_addresses_of_both_versions_stand_in_urls() -> None:
         "http://10.1.0.10:3233/api/v1/namespaces/_/actions/a%20b?blocking=true"
     )
     assert invocation.url(ip_address("fd00::1"), 1, "f").startswith("http://[fd00::1]:1/")
+
+
+@pytest.mark.parametrize("parameters", [{}, {"data": "eA=="}, {"a": {"b": [1]}, "c": None}])
+def test_a_parameter_is_added_to_those_that_there_are(parameters: dict[str, Any]) -> None:
+    body = invocation.with_parameter(json.dumps(parameters).encode(), "took_ms", 12.5)
+    assert json.loads(body) == {"took_ms": 12.5, **parameters}

@@ -56,7 +56,7 @@ class Alto(System):
         return plan.reach(AltoPlan.of(of), links)
 
     def references(self, scenario: Scenario) -> Iterable[str]:
-        """Code and layers of functions, and payloads."""
+        """Code and layers of functions, payloads, and durations of traces."""
         keys = AltoScenario.of(scenario)
         for function in keys.functions.values():
             yield function.code
@@ -64,6 +64,8 @@ class Alto(System):
         for _, workload in keys.invocations:
             if workload.payload is not None and workload.payload.folder is not None:
                 yield workload.payload.folder
+            if workload.arrivals.invocations is not None and workload.arrivals.invocations.durations is not None:
+                yield workload.arrivals.invocations.durations
 
     def rehearse(self, of: Plan, source: Path, folder: Path, *, with_load: bool) -> None:
         """Code of all functions, configurations of all processes, arrivals and payloads."""

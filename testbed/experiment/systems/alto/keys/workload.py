@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 
 from testbed.experiment.scenario.workload_keys import WorkloadKeys
 from testbed.experiment.schema_parts import Part
+from testbed.experiment.systems.alto.keys.arrivals import InvokeArrivalKeys
 
 
 class PayloadKeys(Part):
@@ -37,6 +38,8 @@ class InvokeKeys(WorkloadKeys):
     """invoke: a function at a cluster."""
     function: str
     """Name of the function."""
+    arrivals: InvokeArrivalKeys
+    """When users invoke it."""
     parameters: dict[str, Any] = {}
     """Parameters of each invocation."""
     payload: PayloadKeys | None = None
@@ -53,4 +56,7 @@ class InvokeKeys(WorkloadKeys):
             raise ValueError("arrivals.process: once is for a command; take poisson, constant, on_off or trace")
         if self.payload is not None and self.payload.parameter in self.parameters:
             raise ValueError(f"parameters.{self.payload.parameter}: the payload is sent as this parameter already")
+        carried = self.arrivals.duration_parameter
+        if carried in self.parameters or (self.payload is not None and self.payload.parameter == carried):
+            raise ValueError(f"arrivals.invocations.duration_parameter: {carried!r} carries something else already")
         return self

@@ -123,7 +123,8 @@ class RunningAlto(Running):
 
     def prepare_load(self, base: Path) -> int:
         """Draw all arrivals, write all payloads."""
-        self._workloads = workload_files.write(self.plan, self.testbed.folder / "workloads", base, self._auth)
+        folder, say = self.testbed.folder / "workloads", self.testbed.progress.phase
+        self._workloads = workload_files.write(self.plan, folder, base, self._auth, say)
         return len(self._workloads)
 
     def start_load(self, start_s: float) -> Sequence[str]:

@@ -5,24 +5,27 @@ from __future__ import annotations
 import base64
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from testbed.experiment.launch import generators
 from testbed.experiment.systems.alto.keys.workload import InvokeKeys, PayloadKeys
+from testbed.experiment.systems.alto.launch import arrivals
 from testbed.experiment.systems.alto.plan.plan import CLUSTER_PORT, AltoPlan
 from testbed.faas.limits import ClusterLimits
 from traffic.arrivals import file as arrivals_file
-from traffic.arrivals.file import Arrival
 from traffic.config import InvokeWorkloadConfig
 
 _MOST_FILES = 1000
 
 
-def write(plan: AltoPlan, folder: Path, base: Path, auth: str) -> dict[str, list[InvokeWorkloadConfig]]:
+def write(
+    plan: AltoPlan, folder: Path, base: Path, auth: str, say: Callable[[str], None] = lambda _: None
+) -> dict[str, list[InvokeWorkloadConfig]]:
     """Write arrivals and payloads to `folder`; return the workload configurations by client host.
 
-    `base` is what relative paths are relative to. Raises ValueError naming workload and key.
+    `base` is what relative paths are relative to; `say` takes what was found in traces. Raises ValueError naming
+    workload and key.
     """
     folder.mkdir(parents=True, exist_ok=True)
     configured: dict[str, list[InvokeWorkloadConfig]] = {}
@@ -30,9 +33,8 @@ def write(plan: AltoPlan, folder: Path, base: Path, auth: str) -> dict[str, list
     names |= {str(item.address): item.name for item in plan.servers.values()}
     for number, workload in plan.scenario.invocations:
         rng = generators.stream_of(plan, workload)
-        offsets_s = generators.offsets_s(plan, number, rng, base)
         clients = plan.clients_of(workload)
-        shares = generators.shared_out(clients, (Arrival(offset_s, None) for offset_s in offsets_s), rng)
+        shares = generators.shared_out(clients, arrivals.drawn(plan, number, workload, rng, base, say), rng)
         bodies = tuple(_bodies(f"workloads[{number}]", workload, folder, base, rng))
         for of_client, client in enumerate(clients):
             if not shares[client.name]:
@@ -53,6 +55,7 @@ def write(plan: AltoPlan, folder: Path, base: Path, auth: str) -> dict[str, list
                 names=names,
                 first_answer="redirect" if is_redirected else "activation",
                 asked_first=(asked.address, asked.port) if is_redirected and d_sid is not None else None,
+                amount_parameter=workload.arrivals.duration_parameter,
             )
             configured.setdefault(client.name, []).append(invoked)
     return configured
