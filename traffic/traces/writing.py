@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from random import Random
 
 from traffic.traces import azure_2019, azure_2021, synthetic
-from traffic.traces.azure_2019 import DayOfFunction
 from traffic.traces.azure_2021 import Invocation
 from traffic.traces.lines import TraceError
 from traffic.traces.synthetic import Function, Population
@@ -23,12 +22,11 @@ def write_2019(folder: Path, population: Population, days: int, rng: Random) -> 
     paths = [folder / name.format(day=day) for day in range(1, days + 1) for name in names]
     _check_new(paths)
     for day in range(days):
-        counts = {function: synthetic.day_of(function, rng) for function in population.functions}
-        found = {function: of for function, of in counts.items() if any(of.counts)}
+        totals: dict[Function, int] = {}  # of those that are invoked, of which alone a day's files have rows
         counted, timed, remembered = paths[3 * day : 3 * day + 3]
-        _write(counted, azure_2019.COUNTS_COLUMNS, _count_rows(found.items()))
-        _write(timed, azure_2019.DURATION_COLUMNS, _duration_rows(found.items()))
-        _write(remembered, azure_2019.MEMORY_COLUMNS, _memory_rows(found))
+        _write(counted, azure_2019.COUNTS_COLUMNS, _count_rows(population, rng, totals))
+        _write(timed, azure_2019.DURATION_COLUMNS, _duration_rows(totals))
+        _write(remembered, azure_2019.MEMORY_COLUMNS, _memory_rows(totals))
     return paths
 
 
@@ -46,17 +44,22 @@ def write_2021(folder: Path, population: Population, days: int, rng: Random) -> 
     return [path]
 
 
-def _count_rows(found: Iterable[tuple[Function, DayOfFunction]]) -> Iterator[Sequence[object]]:
-    for function, day in found:
-        yield (function.of.owner, *function.id, day.trigger, *day.counts)
+def _count_rows(population: Population, rng: Random, totals: dict[Function, int]) -> Iterator[Sequence[object]]:
+    """Draw a day of each function; note in `totals` how often it was invoked."""
+    for function in population.functions:
+        day = synthetic.day_of(function, rng)
+        total = sum(day.counts)
+        if total:
+            totals[function] = total
+            yield (function.of.owner, *function.id, day.trigger, *day.counts)
 
 
-def _duration_rows(found: Iterable[tuple[Function, DayOfFunction]]) -> Iterator[Sequence[object]]:
-    for function, day in found:
+def _duration_rows(totals: Mapping[Function, int]) -> Iterator[Sequence[object]]:
+    for function, total in totals.items():
         known = function.durations
         figures = [f"{value:.3f}" for value in known.percentiles_ms]
         average = f"{known.average_ms:.3f}"
-        yield (function.of.owner, *function.id, average, sum(day.counts), figures[0], figures[-1], *figures)
+        yield (function.of.owner, *function.id, average, total, figures[0], figures[-1], *figures)
 
 
 def _memory_rows(found: Iterable[Function]) -> Iterator[Sequence[object]]:
@@ -68,7 +71,8 @@ def _memory_rows(found: Iterable[Function]) -> Iterator[Sequence[object]]:
 def _invocation_rows(population: Population, days: int, rng: Random) -> Iterator[Sequence[object]]:
     """Yield rows by the minute in which invocations begin, in each by their ends."""
     for day in range(days):
-        counts = [(function, synthetic.day_of(function, rng).counts) for function in population.functions]
+        drawn = ((function, synthetic.day_of(function, rng).counts) for function in population.functions)
+        counts = [(function, of) for function, of in drawn if any(of)]
         for minute in range(azure_2019.MINUTES):
             begin_s = _MINUTE_S * (azure_2019.MINUTES * day + minute)
             begun = [
