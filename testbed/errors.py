@@ -10,6 +10,7 @@ Each class stays in the module that raises it. Whatever does not derive from her
     │   ├── ConfigError, FunctionError, LayerError, PackError
     │   ├── OffersUnordered
     │   ├── ScenarioError, ServiceTimeError, TopologyError
+    │   ├── TraceError
     │   └── UnknownBenchmark, YamlError
     ├── AskedInVain, CannotListen, CommandError
     ├── NoCheckout                      2
