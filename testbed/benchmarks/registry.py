@@ -8,6 +8,7 @@ from testbed.benchmarks.harness import Benchmark
 from testbed.errors import InputError
 
 _ROOMS = {
+    "alto": "alto",
     "binding_table": "steering",
     "convergence": "ingress",
     "decision": "steering",

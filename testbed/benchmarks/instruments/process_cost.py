@@ -51,9 +51,9 @@ def by_kind(tag: RunTag) -> Mapping[str, list[int]]:
 def cpu_shares(kinds: Mapping[str, list[int]], window_s: float) -> Mapping[str, float]:
     """Watch processes for a while; return the share of a core that all of a kind have used."""
     begin_s = time.monotonic()
-    before = {kind: sum(map(_cpu_s, pids)) for kind, pids in kinds.items()}
+    before = {kind: sum(map(cpu_s, pids)) for kind, pids in kinds.items()}
     time.sleep(window_s)
-    used = {kind: sum(map(_cpu_s, pids)) - before[kind] for kind, pids in kinds.items()}
+    used = {kind: sum(map(cpu_s, pids)) - before[kind] for kind, pids in kinds.items()}
     passed_s = time.monotonic() - begin_s
     return {kind: seconds / passed_s for kind, seconds in used.items()}
 
@@ -66,6 +66,7 @@ def memory(pid: int) -> Memory:
     return Memory(kib["Pss"] / _KIB_PER_MIB, own / _KIB_PER_MIB, kib["Rss"] / _KIB_PER_MIB)
 
 
-def _cpu_s(pid: int) -> float:
+def cpu_s(pid: int) -> float:
+    """Return how much CPU time a process has used."""
     stats = [path.read_text().split() for path in Path(f"/proc/{pid}/task").glob("*/schedstat")]
     return sum(int(stat[0]) for stat in stats) / 1e9

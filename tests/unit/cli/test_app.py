@@ -53,7 +53,7 @@ def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
         (["rnu"], "No such command 'rnu'. Did you mean 'run'? see dyncast --help"),
         (["compare", "x", "--basline", "closest"], "--basline"),
         (["run"], "Missing argument 'SCENARIO'; see dyncast run --help"),
-        (["bench", "stalenes"], "there is no benchmark 'stalenes'; there are: binding_table,"),
+        (["bench", "stalenes"], "there is no benchmark 'stalenes'; there are: alto, binding_table,"),
     ],
 )
 def test_wrong_usage_is_one_line(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
