@@ -11,6 +11,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
@@ -156,6 +157,16 @@ def test_what_a_client_has_is_not_sent_again(running: Running) -> None:
     (tag,) = headers["etag"]
     status, headers, body = curl(running.at("/costs/hopcount-numerical"), "-H", f"If-None-Match: {tag}")
     assert (status, body, headers["etag"]) == (304, b"", [tag])
+
+
+def test_an_answer_says_when_its_content_was_changed(running: Running) -> None:
+    params = f"Content-Type: {media_types.ENDPOINT_COST_PARAMS}"
+    posted = [running.at("/endpoints/costs"), "-H", params, "-d", COST_PARAMS]
+    for asked in ([running.at("/costs/hopcount-numerical")], posted):
+        status, headers, _ = curl(*asked)
+        changed, sent = (parsedate_to_datetime(headers[name][0]) for name in ("last-modified", "date"))
+        assert status == 200 and changed <= sent
+    assert "last-modified" not in curl(running.at("/nowhere"))[1]
 
 
 def test_gzip_is_for_those_who_take_it_and_has_the_same_content(running: Running) -> None:

@@ -13,6 +13,7 @@ from collections import Counter
 from aiohttp import web
 
 from testbed.agents.alto_server.authentication import Authentication
+from testbed.agents.alto_server.change_times import ChangeTimes
 from testbed.agents.alto_server.compression import LEAST_OCTETS, Compression, takes_gzip
 from testbed.agents.alto_server.exchanges import Exchange, Note, unnoted
 from testbed.agents.alto_server.limits import Limits
@@ -23,6 +24,7 @@ from testbed.alto.service.service import Service
 from testbed.alto.updates.served_streams import Reply
 
 _PIECE_OCTETS = 1 << 18
+_OF_CONTENT = (200, 304)
 
 
 class _TooLargeError(Exception):
@@ -46,6 +48,7 @@ class Frontend:
         self._turn = asyncio.Lock()
         self._waiting = 0
         self.counts: Counter[str] = Counter()
+        self.change_times = ChangeTimes(time.time())
         self.server = BoundedServer(self._handle, limits)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -152,6 +155,8 @@ class Frontend:
 
     async def _response(self, request: web.BaseRequest, answer: Answer) -> web.Response:
         headers, body = dict(answer.headers), answer.body
+        if answer.status in _OF_CONTENT:
+            headers["Last-Modified"] = self.change_times.header(request.path, headers.get("ETag"))
         if len(body) >= LEAST_OCTETS and answer.status == 200:
             headers["Vary"] = ", ".join(filter(None, (headers.get("Vary"), "Accept-Encoding")))
             if takes_gzip(request.headers.get("Accept-Encoding")):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import socket
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -92,6 +93,7 @@ class AltoServer:
 
     def update(self, knowledge: Knowledge) -> None:
         """Serve from now on what is known now; streams are sent what changed."""
+        self._frontend.change_times.updated(time.time())
         self.service.update(knowledge)
         if self._updates is not None:
             self._updates.update(knowledge)

@@ -100,6 +100,9 @@ def announced(cost_type: CostType) -> CostType:
         raise AltoDataError(f"{cost_type.source!r} is no cost source; there are {', '.join(metrics.SOURCES)}")
     if cost_type.metric == "routingcost" and cost_type.source != "estimation":
         raise AltoDataError("the cost source of routingcost is `estimation` and nothing else (RFC 9439, section 6.3)")
+    metric = metrics.registered(cost_type.metric)
+    if metric is not None and metric.name == "tput" and cost_type.source != "estimation":
+        raise AltoDataError(f"throughput is measured: its cost source is not `{cost_type.source}` (RFC 9439, 5.1)")
     return cost_type
 
 

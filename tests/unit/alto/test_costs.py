@@ -64,6 +64,8 @@ def test_a_registered_or_private_metric_may_be_announced(name: str) -> None:
         (CostType("routingcost:mean"), "is no statistic of routingcost"),
         (CostType("delay-ow", context=CostContext("rumour")), "'rumour' is no cost source"),
         (CostType("routingcost", context=CostContext("sla")), "the cost source of routingcost is `estimation`"),
+        (CostType("tput", context=CostContext("nominal")), "throughput is measured: its cost source is not `nominal`"),
+        (CostType("tput:p5", context=CostContext("sla")), "throughput is measured: its cost source is not `sla`"),
     ],
 )
 def test_others_may_not(cost_type: CostType, reason: str) -> None:
