@@ -26,7 +26,7 @@ Each class stays in the module that raises it. Whatever does not derive from her
     ├── RunError ── NoRoomError
     ├── SandboxError, ScapyError
     ├── RunTagError, SweepError
-    ├── LocalLimitError, ProcessFailure, ForkError (OSError)
+    ├── LocalLimitError, ProcessFailure, ForkError (OSError), Unanswered
     │
     │   messages of others, which are answered or counted, and no reason to end
     ├── AltoError, NotKnownYet, TooMuchAsked
