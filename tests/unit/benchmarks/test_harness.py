@@ -77,7 +77,7 @@ def test_one_benchmark_that_fails_or_cannot_run_leaves_the_others(
 
 
 def test_an_unknown_benchmark_is_named_beside_those_there_are() -> None:
-    with pytest.raises(UnknownBenchmark, match=r"'nine'; there are: binding_table, convergence, .*weight_update"):
+    with pytest.raises(UnknownBenchmark, match=r"'nine'; there are: alto, binding_table, convergence, .*weight_update"):
         run(["nine"], Settings(), as_json=False)
 
 
