@@ -39,7 +39,8 @@ FORMS = (
     # One serves for ever, the other asks it: tests/integration/test_alto_commands.py runs both.
     Form(r"alto (serve|get)\b.*", r"alto \1 --help", root=False),
     Form(r"trace show traces/(\S+)(.*)", r"trace show docs/examples/traces/\1\2", root=False),
-    Form(r"trace make (docs/examples/)?traces\b(?P<rest>.*)", r"trace make results/made-traces\g<rest>", root=False),
+    Form(r"trace make traces\b(?P<rest>.*)", r"trace make results/made-traces\g<rest>", root=False),
+    Form(r"trace make docs/examples/traces\b(?P<rest>.*)", r"trace make results/example-traces\g<rest>", root=False),
     Form(r"(validate|topology|schema)\b.*", root=False),
     Form(r"(compare|report) results/[\w-]+( .*)?", root=False),
     Form(rf"(check|report) results/[\w-]+/{RUN}( .*)?", root=False),
