@@ -65,7 +65,7 @@ from testbed.runtime.config import ConfigError
 from tests import alto_samples
 from tests.authentication_samples import AGENT_HERE, ROUTER_HERE, ROUTER_THERE, node, signed_probe, signed_report
 from tests.dyncast_samples import CLIENT, D_SID, D_SID6, FAR, FAR6, HERE, NEAR, THERE, d_router, flow, informed, told
-from tests.fuzz import alto_report_inputs, alto_update_parsers, delivery_inputs, faas_inputs
+from tests.fuzz import alto_report_inputs, alto_update_parsers, delivery_inputs, faas_inputs, trace_inputs
 from tests.process_configs import PROCESSES
 from traffic.content.http_response import MalformedResponseError, Response
 from traffic.loads import tool_parsers
@@ -408,6 +408,8 @@ PARSERS: Mapping[str, Parser] = {
     "layers of functions": Parser(delivery_inputs.layer, delivery_inputs.LAYERS),
     "requests to a cluster": Parser(faas_inputs.request, faas_inputs.REQUESTS),
     "answers of containers": Parser(faas_inputs.answer, faas_inputs.ANSWERS),
+    "traces of invocations": Parser(trace_inputs.trace, trace_inputs.TRACES),
+    "durations of functions": Parser(trace_inputs.durations, trace_inputs.DURATIONS),
     **{
         f"configuration: {name}": Parser(_configuration(name), seeds)
         for name, seeds in _configurations().items()
