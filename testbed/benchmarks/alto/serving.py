@@ -21,6 +21,7 @@ from testbed.alto.network import directories
 from testbed.alto.network.static_knowledge import NETWORK_MAP
 from testbed.benchmarks.alto import known_costs
 from testbed.benchmarks.instruments.process_cost import memory
+from testbed.terminal import console as terminal
 
 
 class _Serving:
@@ -70,7 +71,7 @@ async def _serve(pids: int) -> None:
 
 
 def _say(document: dict[str, Any]) -> None:
-    print(json.dumps(document), flush=True)
+    terminal.document(json.dumps(document) + "\n")
 
 
 if __name__ == "__main__":
