@@ -61,6 +61,8 @@ FORMS = (
         _RUN.replace(r"(?P<name>[\w-]+)", "functions-by-alto"),
         r"run docs/examples/functions-by-alto.yaml\g<rest> --set duration_s=3",
     ),
+    # It takes a layer, which tests/e2e/test_cameras.py makes.
+    Form(_RUN.replace(r"(?P<name>[\w-]+)", "cameras"), "run --help", root=False),
     Form(
         _RUN.replace(r"(?P<name>[\w-]+)", "functions-steered"),
         r"run docs/examples/functions-steered.yaml\g<rest> --set duration_s=3 --set warm_up_s=0",

@@ -1,4 +1,4 @@
-"""Packets kept in pcap files while the load goes on, by tcpdump (`captures:`).
+"""Packets kept in pcap files until the load ends, by tcpdump (`captures:`).
 
 Owns tcpdump's life, and what it says that it kept and lost. Reads no packets: tshark, Wireshark and Scapy do.
 """
@@ -10,7 +10,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,24 +47,40 @@ def check_machine(plan: Plan, source: Path) -> None:
         raise ScenarioError(f"{source}: captures: tcpdump is not on PATH; install it: apt-get install tcpdump")
 
 
-@contextmanager
-def taken(plan: Plan, network: EmulatedNetwork, folder: Path) -> Iterator[list[CaptureEntry]]:
-    """Keep packets in `folder` during the block; after it, the list says of each capture what it came to.
+class Captures:
+    """The captures of a run: its files go to `folder`, and `entries` say what each came to, once they have ended."""
 
-    Raises RunError if tcpdump does not begin, such as for a filter that it does not understand.
-    """
-    entries: list[CaptureEntry] = []
-    running: list[_Capture] = []
-    try:
-        for keys in plan.scenario.captures:
-            running.append(_start(keys, network, folder))
-        for capture in running:
+    def __init__(self, plan: Plan, folder: Path) -> None:
+        self.entries: list[CaptureEntry] = []
+        self._wanted = list(plan.scenario.captures)
+        self._folder = folder
+        self._running: list[_Capture] = []
+
+    def begin_early(self, network: EmulatedNetwork) -> None:
+        """Begin those that are to see what processes say before the load. Raises RunError as `until_the_end` does."""
+        self._begin(network, [keys for keys in self._wanted if keys.begins == "network"])
+
+    @contextmanager
+    def until_the_end(self, network: EmulatedNetwork) -> Iterator[None]:
+        """Begin the others, and end all after the block.
+
+        Raises RunError if tcpdump does not begin, such as for a filter that it does not understand.
+        """
+        try:
+            self._begin(network, [keys for keys in self._wanted if keys.begins == "load"])
+            yield
+        finally:
+            for capture in self._running:
+                capture.popen.send_signal(signal.SIGINT)
+            self.entries += [_end(capture) for capture in self._running]
+
+    def _begin(self, network: EmulatedNetwork, wanted: Sequence[CaptureKeys]) -> None:
+        begun = []
+        for keys in wanted:
+            begun.append(_start(keys, network, self._folder))
+            self._running.append(begun[-1])
+        for capture in begun:
             _wait_until_it_listens(capture)
-        yield entries
-    finally:
-        for capture in running:
-            capture.popen.send_signal(signal.SIGINT)
-        entries += [_end(capture) for capture in running]
 
 
 def _start(keys: CaptureKeys, network: EmulatedNetwork, folder: Path) -> _Capture:

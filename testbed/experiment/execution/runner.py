@@ -12,8 +12,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from testbed.experiment.execution import captures, collect, environment, rehearsal, run_folder
+from testbed.experiment.execution import collect, environment, rehearsal, run_folder
 from testbed.experiment.execution.assessment import assess, end_processes
+from testbed.experiment.execution.captures import Captures
 from testbed.experiment.execution.load import offer_load, start_load
 from testbed.experiment.execution.planned_manifest import planned
 from testbed.experiment.execution.preparation import prepare
@@ -56,10 +57,12 @@ def _carry_out(plan: Plan, source: Path, folder: RunFolder, progress: Progress) 
     testbed = prepared.testbed
     backends = {"datapath": testbed.backends.datapath, "link": testbed.backends.link}
     folder.manifest = replace(folder.manifest, run_tag=str(testbed.tag), backends=backends)
+    captures = Captures(plan, folder.captures)
+    testbed.upon_network = captures.begin_early
     with testbed:
         folder.manifest = folder.manifest.with_durations(**testbed.durations_s)
         cpu_before = environment.CpuTimes.now()
-        with captures.taken(plan, testbed.network, folder.captures) as taken:
+        with captures.until_the_end(testbed.network):
             load = start_load(testbed, prepared.load_processes)
             folder.manifest = replace(folder.manifest, start_s=load.start_s)
             offer_load(testbed, load, folder, progress)
@@ -74,7 +77,7 @@ def _carry_out(plan: Plan, source: Path, folder: RunFolder, progress: Progress) 
         switch_lost_packets=counted.switch_lost,
         stray_drops=dict(+counted.host_drops.dropped),
         links=links,
-        captures=tuple(taken),
+        captures=tuple(captures.entries),
     )
     _collect(plan, folder, progress)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -56,6 +57,7 @@ class Testbed:
             self.daemons = Daemons()
             self.processes = Processes(self.network, folder, logs, lambda: self.daemons.look(time.monotonic()))
             self.running: dict[str, Running] = {system.name: system.running(self) for system in systems()}
+        self.upon_network: Callable[[EmulatedNetwork], None] | None = None  # called before the first process starts
         self.durations_s: dict[str, float] = {}
         self.measured_links: list[MeasuredDirection] = []  # at rest, before there is traffic
 
@@ -66,6 +68,8 @@ class Testbed:
             self.network.warm_up(modules, self.logs)  # it happens on another core
             self.network.start(self.progress.phase)
             self.durations_s["network"] = round(self.network.startup_seconds or 0.0, 3)
+            if self.upon_network is not None:
+                self.upon_network(self.network)
             begun_s = time.monotonic()
             with ThreadPoolExecutor(1) as beside:
                 measuring = beside.submit(self.network.links.measure)

@@ -5,7 +5,7 @@ The descriptions are the documentation.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -25,6 +25,8 @@ class CaptureKeys(Part):
     """What to keep, as a filter of tcpdump: udp portrange 5004-5005. Default: everything."""
     snap_bytes: int = Field(0, ge=0, le=262144)
     """Bytes to keep of each packet; 0: all."""
+    begins: Literal["load", "network"] = "load"
+    """load: just before the load; network: before any process starts, so that what they say before the load is kept."""
 
     @model_validator(mode="after")
     def _is_one(self) -> CaptureKeys:

@@ -64,7 +64,7 @@ def layers(plan: AltoPlan) -> dict[str, Path]:
 def _check(name: str, keys: FunctionKeys, plan: AltoPlan, offer: Offer) -> None:
     for layer, folder in keys.layers.items():
         if not (plan.folder / folder).is_dir():
-            raise ValueError(f"layers.{layer}: {plan.folder / folder} is no folder; is the path right?")
+            raise ValueError(f"layers.{layer}: {plan.folder / folder} is no folder; make it, or correct the path")
     if keys.kind not in offer.kinds:
         raise ValueError(f"kind: there is no {keys.kind} on this machine, only {', '.join(offer.kinds)}")
     body = document(keys, plan.folder)
