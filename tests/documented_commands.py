@@ -67,6 +67,12 @@ FORMS = (
         _RUN.replace(r"(?P<name>[\w-]+)", "functions-steered"),
         r"run docs/examples/functions-steered.yaml\g<rest> --set duration_s=3 --set warm_up_s=0",
     ),
+    # tests/e2e/test_functions_move.py runs its short form under each policy.
+    Form(
+        _RUN.replace(r"(?P<name>[\w-]+)", "function-moves"),
+        r"validate docs/examples/function-moves.yaml\g<rest>",
+        root=False,
+    ),
     Form(
         _RUN.replace(r"(?P<name>[\w-]+)", "faults"),
         r"run docs/examples/faults.yaml\g<rest> --set duration_s=2 --set 'faults=[]'",

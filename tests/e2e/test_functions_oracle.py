@@ -22,8 +22,11 @@ HELD = {"code": "echo.py", "memory_mb": 128, "timeout_s": 5, "delivered_to": ["n
 
 def test_each_decision_goes_by_the_state_of_the_moment(tmp_path: Path) -> None:
     clusters = [{"site": site, "slots": 1, "memory_mb": 128} for site in ("north", "west")]
-    faults = [{"at_s": 5, "kind": "link_degraded", "link": ["Indianapolis", "Chicago"], "delay_ms": 100}]
-    changes = {"functions": {"echo": HELD}, "clusters": clusters, "faults": faults, "duration_s": 8}
+    faults = [
+        {"at_s": 5, "kind": "link_degraded", "link": ["Indianapolis", "Chicago"], "delay_ms": 100},
+        {"at_s": 7.5, "kind": "cluster_killed", "site": "west"},
+    ]
+    changes = {"functions": {"echo": HELD}, "clusters": clusters, "faults": faults, "duration_s": 9}
     scenario = two_ways(tmp_path, SLOW, "oracle", **changes)
     with unchanged():
         done = dyncast("run", str(scenario), "--out", str(tmp_path / "results"))
@@ -34,7 +37,7 @@ def test_each_decision_goes_by_the_state_of_the_moment(tmp_path: Path) -> None:
     assert [check.detail for check in checks(run) if not check.ok] == []
     decisions = run.placements[run.placements["outcome"] == "redirected"].astype({"cluster": object})
     assert decisions["age_s"].median() < 0.01
-    (fault,) = run.faults.itertuples()
+    fault, killed = run.faults.itertuples()
 
     # The link: no decision after the fault goes by the delay from before it, nor the other way round.
     link_ms = {"north": 1.32, "after": 100.0}
@@ -42,8 +45,12 @@ def test_each_decision_goes_by_the_state_of_the_moment(tmp_path: Path) -> None:
     before, after = north["time_s"] < fault.time_s - 0.5, north["time_s"] > fault.time_s
     assert before.any() and (north.loc[before, "path_ms"] < 4 * link_ms["north"] + 5).all()
     assert (north.loc[after, "path_ms"] > 4 * link_ms["after"]).all()
-    later = decisions[decisions["time_s"] > fault.time_s]
+    later = decisions[decisions["time_s"].between(fault.time_s, killed.time_s - 0.5)]
     assert len(later) > 10 and (later["cluster"] == "cluster@west").mean() > 0.6
+
+    # A cluster that is no more: nobody is sent there.
+    last = decisions.loc[decisions["time_s"] > killed.time_s, "cluster"]
+    assert len(last) > 3 and set(last) == {"cluster@north"}
 
     # The load: while one cluster surely works and the other surely does not, users go to the other.
     early = decisions[decisions["time_s"] < fault.time_s - 0.5]

@@ -14,6 +14,7 @@ from testbed.analysis.flows.fault_effects import done, pairs, time_of
 from testbed.analysis.run_data.loading import RunData
 
 _STEERED = "time_to_steer_away_s"
+_LEAVING = ("container_killed",)  # a cluster as good as before
 
 
 def fault_effects(run: RunData) -> pd.DataFrame:
@@ -27,6 +28,8 @@ def _steps(run: RunData) -> Iterator[tuple[int, str, float]]:
         return
     where = pairs(sent.astype({"site": object, "cluster": object}), "site", "cluster")
     for fault, begin_s in done(run, "begin"):
+        if fault.kind in _LEAVING:
+            continue
         times_s = sent["time_s"][sent["time_s"].between(begin_s, time_of(run, fault, "end"))]
         reached_s = times_s[where[times_s.index].isin(set(fault.reach))]
         yield fault.number, "begin", float(reached_s.max()) - begin_s if len(reached_s) else 0.0
