@@ -182,8 +182,13 @@ class IngressNetwork:
     def affinity_entries(self, node: str = HOME) -> list[FlowEntry]:
         return [entry for entry in self.entries(node) if entry.is_affinity]
 
-    def ofctl(self, *arguments: str) -> str:
-        command = ["ovs-ofctl", "-O", "OpenFlow13", *arguments]
+    def groups(self, node: str = HOME) -> list[str]:
+        """The groups of a switch, a line each."""
+        done = self.ofctl("dump-groups", self.network.bridge(node).name, version="OpenFlow15")
+        return [line for line in done.splitlines() if "group_id=" in line]
+
+    def ofctl(self, *arguments: str, version: str = "OpenFlow13") -> str:
+        command = ["ovs-ofctl", "-O", version, *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout
 
 
@@ -285,6 +290,16 @@ class Control:
             lambda: sum(float(row["time_s"] or 0) >= now_s for row in self.table("metrics")) >= expected,
             what="both reports to be heard",
         )
+        if self.mode == "datapath":
+            wait_until(self._both_are_chosen, 30, "the switch to choose from both instances")
+
+    def _both_are_chosen(self) -> bool:
+        """Whether new flows go to both; where the switch cannot bind them, the control process has said so."""
+        if "is reactive now" in self.log_path.read_text():
+            return True
+        groups = self._ingress.groups(self.node)
+        wanted = sum(not (service.keys() & {"flow_fields", "port_block"}) for service in SERVICES) * len(STEADY)
+        return sum(group.count("bucket_id:") == len(INSTANCES) for group in groups) >= wanted
 
     def table(self, name: str) -> list[dict[str, str]]:
         return list(whole_rows(self._folder / f"{name}.{self.name}.part.csv"))
