@@ -187,6 +187,20 @@ def test_what_is_kept_is_forgotten_where_the_function_is_no_more(client: Client)
     assert len(there.requests) == 21 and len(here.requests) >= 2
 
 
+def test_what_is_kept_is_forgotten_where_nobody_serves(client: Client):
+    import socket
+
+    here = Cluster("at once")
+    here.elsewhere = closed_port(socket.SOCK_STREAM)
+    here.fields = {"Cache-Control": "max-age=3600"}
+    with running(here.begin):
+        first = {"asked_first": ["127.0.0.1", here.port], "d_sid": "127.0.0.2"}
+        _invoke(client, here.elsewhere, each_s=0.3, first_answer="redirect", **first)
+        client.run()
+    assert outcomes(client.rows("flows")) == {"reset": 3}
+    assert len(here.requests) == 3, "each asked again where to go"
+
+
 @pytest.mark.parametrize(
     ("mode", "outcome", "status"),
     [

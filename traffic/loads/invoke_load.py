@@ -220,12 +220,13 @@ class _Invocation:
         try:
             answer = await self._ask()
         except aiohttp.ClientConnectorError:  # nobody has received it
+            self._load.forget(self._url)
             if not self._is_by_kept:
                 raise
         else:
             if not (self._is_by_kept and answer.status == _NOT_FOUND):
                 return answer
-        self._load.forget(self._url)
+            self._load.forget(self._url)
         self._url, self._is_by_kept = self._load.url, False
         return None
 

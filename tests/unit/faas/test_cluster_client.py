@@ -398,38 +398,6 @@ def test_a_removal_that_fails_keeps_users_away_until_the_cluster_says_what_it_ho
     assert client.redirected()[number] == "near"
 
 
-# -- users whom the network steers -------------------------------------------------------------------
-
-
-def test_users_are_sent_to_the_cluster_until_the_network_knows_of_it_and_are_steered_then() -> None:
-    client = PlayedClient([NEAR, FAR], announced_after_s={"detect": 3.0})
-    client.asked()
-    client.orders()
-    client.asked()
-    assert {(item.chosen.cluster, item.is_steered) for item in client.take(Redirect)} == {("near", False)}
-    client.pass_s(3.0)
-    client.asked()
-    assert [item.is_steered for item in client.take(Redirect)] == [True]
-
-
-def test_other_functions_are_redirected_as_ever() -> None:
-    client = PlayedClient([NEAR], announced_after_s={"thumbnail": 0.0}, held={"detect": ["near"]})
-    client.pass_s(100.0)
-    client.asked()
-    assert [item.is_steered for item in client.take(Redirect)] == [False]
-
-
-def test_wherever_users_may_be_steered_a_function_counts_as_used() -> None:
-    client = PlayedClient([NEAR, FAR], functions=[replace(DETECT, replicas=2)], announced_after_s={"detect": 1.0},
-                          unused_s=30.0)  # fmt: skip
-    client.asked()
-    client.orders()
-    for _ in range(10):
-        client.pass_s(10.0)
-        client.asked()
-    assert not client.take(Remove)
-
-
 # -- parts -----------------------------------------------------------------------------------------
 
 
