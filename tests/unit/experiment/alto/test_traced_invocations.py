@@ -8,14 +8,17 @@ from typing import Any
 
 import pytest
 
+from testbed.experiment.fidelity.verdict import Fidelity
 from testbed.experiment.scenario.file import ScenarioError, parse
 from testbed.experiment.study.study import _references
 from testbed.experiment.systems.alto.launch import workload_files
+from testbed.experiment.systems.alto.run import traced
 from tests.function_scenarios import functions_document, functions_plan
 from tests.trace_samples import DURATIONS_NAME, counts_file, durations_text, invocations_file
 from traffic.arrivals import file as arrivals_file
 from traffic.arrivals.file import Arrival
 from traffic.config import InvokeWorkloadConfig
+from traffic.traces.file import Drawn
 from traffic.workloads import InvokeWorkload
 
 DAY = {"aaaa1111": {1: 40, 2: 40, 3: 40}, "bbbb2222": {2: 7}}
@@ -26,10 +29,10 @@ def asks(path: str, function: str = "echo", **invocations: Any) -> dict[str, Any
     return {"name": "asks", "kind": "invoke", "function": function, "clients": ["east"], "arrivals": arrivals}
 
 
-def written(folder: Path, said: list[str] | None = None, **changes: Any) -> list[InvokeWorkloadConfig]:
+def written(folder: Path, traced: list[Drawn] | None = None, **changes: Any) -> list[InvokeWorkloadConfig]:
     plan = functions_plan(folder, **changes)
-    say = (lambda _: None) if said is None else said.append
-    by_client = workload_files.write(plan, folder / "work", folder, "me:secret", say)
+    found = [] if traced is None else traced
+    by_client = workload_files.write(plan, folder / "work", folder, "me:secret", lambda _, drawn: found.append(drawn))
     return [config for configs in by_client.values() for config in configs]
 
 
@@ -40,14 +43,24 @@ def arrivals(configs: list[InvokeWorkloadConfig]) -> list[Arrival]:
 
 def test_a_minute_of_the_trace_takes_as_long_as_speed_says(tmp_path: Path) -> None:
     counts_file(tmp_path, DAY)
-    said: list[str] = []
+    traced: list[Drawn] = []
     keys = asks("invocations_per_function_md.anon.d01.csv", functions=["aaaa"], speed=30)
     keys["arrivals"] |= {"start_s": 1.0}
-    found = arrivals(written(tmp_path, said, workloads=[keys], duration_s=4))
+    found = arrivals(written(tmp_path, traced, workloads=[keys], duration_s=4))
     assert [sum(at <= one.offset_s < at + 2 for one in found) for at in (1, 3)] == [40, pytest.approx(20, abs=16)]
     assert all(1 <= one.offset_s < 4 and one.amount is None for one in found)
-    assert len(said) == 1 and said[0].startswith("trace invocations_per_function_md.anon.d01.csv, workload asks: ")
-    assert said[0].endswith(f"80 invocations of 1 functions become {len(found)}")
+    assert [str(drawn) for drawn in traced] == [f"80 invocations of 1 functions become {len(found)}"]
+
+
+def test_what_a_trace_had_is_in_the_manifest(tmp_path: Path) -> None:
+    path = invocations_file(tmp_path, [("aaaa1111", 60.5, 0.25), ("aaaa1111", 1.0, 30.0), ("bbbb2222", 70.0, 1.0)]).name
+    traced_here: list[Drawn] = []
+    keys = asks(path, first_minute=2, speed=10)
+    written(tmp_path, traced_here, workloads=[keys, keys | {"name": "more"}])
+    fidelity = Fidelity()
+    traced.assess(fidelity, traced_here)
+    assert fidelity.measured == {"trace_invocations": 4, "trace_begun_before": 2, "trace_without_duration": 0}
+    assert fidelity.verdict == "valid"
 
 
 def test_invocations_are_shared_among_clients_and_the_same_for_the_same_seed(tmp_path: Path) -> None:

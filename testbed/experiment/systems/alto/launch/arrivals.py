@@ -20,19 +20,20 @@ from traffic.traces import file as trace_file
 from traffic.traces.file import Drawn, InvocationTrace
 from traffic.traces.lines import TraceError
 
+Traced = Callable[[InvokeKeys, Drawn], None]
 _KEY = re.compile(r"(functions\[\d+\]|first_minute|load): ")  # that an error of a trace may begin with
 
 
 def drawn(
-    plan: AltoPlan, number: int, workload: InvokeKeys, rng: random.Random, base: Path, say: Callable[[str], None]
+    plan: AltoPlan, number: int, workload: InvokeKeys, rng: random.Random, base: Path, traced: Traced
 ) -> Sequence[Arrival]:
-    """Draw the arrivals of a workload; `base`: what paths are relative to. What a trace had is said by `say`.
+    """Draw the arrivals of a workload; `base`: what paths are relative to. `traced` takes what a trace had.
 
     Raises ArrivalsError naming the key.
     """
     found = _traced(plan, number, workload, rng, base)
     if found is not None:
-        say(f"trace {workload.arrivals.path}, workload {workload.name}: {found}")
+        traced(workload, found)
         return found.arrivals
     return [Arrival(offset_s, None) for offset_s in generators.offsets_s(plan, number, rng, base)]
 

@@ -15,6 +15,7 @@ from testbed.agents.host.shown_documents import ShownDocument
 from testbed.emulation import run_tag
 from testbed.experiment.faults.steps import Happening, Step
 from testbed.experiment.fidelity.process_gaps import Window, Windows
+from testbed.experiment.fidelity.verdict import Fidelity
 from testbed.experiment.launch import generators
 from testbed.experiment.launch.processes import RunError
 from testbed.experiment.launch.running import Running
@@ -25,6 +26,7 @@ from testbed.experiment.systems.alto import topology_facts
 from testbed.experiment.systems.alto.cluster_api import ClusterApi, ClusterApiError
 from testbed.experiment.systems.alto.faults.operations import RunOperations
 from testbed.experiment.systems.alto.faults.performer import FaultPerformer, Refill
+from testbed.experiment.systems.alto.keys.workload import InvokeKeys
 from testbed.experiment.systems.alto.launch import function_code, installing, process_configs, workload_files
 from testbed.experiment.systems.alto.launch.credentials import Credentials
 from testbed.experiment.systems.alto.launch.delivering import Delivering
@@ -32,8 +34,10 @@ from testbed.experiment.systems.alto.launch.installing import Creating
 from testbed.experiment.systems.alto.launch.known_clusters import KnownClusters
 from testbed.experiment.systems.alto.plan.faults import concerned
 from testbed.experiment.systems.alto.plan.plan import AltoPlan, PlannedCluster, PlannedServer
+from testbed.experiment.systems.alto.run import traced
 from testbed.experiment.systems.alto.true_paths import true_paths
 from traffic.config import InvokeWorkloadConfig
+from traffic.traces.file import Drawn
 
 _CLUSTER = "testbed.agents.cluster"
 _SUFFIXES = {"alto": "_server"}
@@ -64,6 +68,7 @@ class RunningAlto(Running):
             "" if self.plan.alto_server is None else self.plan.alto_server.name,
             self._refill,
         )
+        self._traced: list[Drawn] = []
         self._loads = InstanceLoads(testbed.folder, [item.name for item in self.plan.clusters])
 
     def start(self) -> None:
@@ -123,9 +128,14 @@ class RunningAlto(Running):
 
     def prepare_load(self, base: Path) -> int:
         """Draw all arrivals, write all payloads."""
-        folder, say = self.testbed.folder / "workloads", self.testbed.progress.phase
-        self._workloads = workload_files.write(self.plan, folder, base, self._auth, say)
+        folder = self.testbed.folder / "workloads"
+        self._workloads = workload_files.write(self.plan, folder, base, self._auth, self._take_trace)
         return len(self._workloads)
+
+    def _take_trace(self, workload: InvokeKeys, drawn: Drawn) -> None:
+        """Say what a trace had for a workload, and keep it for the verdict."""
+        self.testbed.progress.phase(f"trace {workload.arrivals.path}, workload {workload.name}: {drawn}")
+        self._traced.append(drawn)
 
     def start_load(self, start_s: float) -> Sequence[str]:
         """Users: one generator at each client that takes part."""
@@ -241,6 +251,11 @@ class RunningAlto(Running):
         """Return what creates the functions that a cluster holds before the load."""
         keys = self.plan.scenario.functions
         return {name: function_code.document(keys[name], self.plan.folder) for name in item.holds}
+
+    def assess(self, fidelity: Fidelity, start_s: float) -> None:
+        """Note what traces had, and what of it could not be replayed."""
+        del start_s
+        traced.assess(fidelity, self._traced)
 
     def sending(self) -> Mapping[str, Mapping[str, Any]]:
         """Return how its generators kept to their schedules."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import json
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from testbed.experiment.launch import generators
 from testbed.experiment.systems.alto.keys.workload import InvokeKeys, PayloadKeys
 from testbed.experiment.systems.alto.launch import arrivals
+from testbed.experiment.systems.alto.launch.arrivals import Traced
 from testbed.experiment.systems.alto.plan.plan import CLUSTER_PORT, AltoPlan
 from testbed.faas.limits import ClusterLimits
 from traffic.arrivals import file as arrivals_file
@@ -20,11 +21,11 @@ _MOST_FILES = 1000
 
 
 def write(
-    plan: AltoPlan, folder: Path, base: Path, auth: str, say: Callable[[str], None] = lambda _: None
+    plan: AltoPlan, folder: Path, base: Path, auth: str, traced: Traced = lambda _workload, _drawn: None
 ) -> dict[str, list[InvokeWorkloadConfig]]:
     """Write arrivals and payloads to `folder`; return the workload configurations by client host.
 
-    `base` is what relative paths are relative to; `say` takes what was found in traces. Raises ValueError naming
+    `base` is what relative paths are relative to; `traced` takes what was found in traces. Raises ValueError naming
     workload and key.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -34,7 +35,7 @@ def write(
     for number, workload in plan.scenario.invocations:
         rng = generators.stream_of(plan, workload)
         clients = plan.clients_of(workload)
-        shares = generators.shared_out(clients, arrivals.drawn(plan, number, workload, rng, base, say), rng)
+        shares = generators.shared_out(clients, arrivals.drawn(plan, number, workload, rng, base, traced), rng)
         bodies = tuple(_bodies(f"workloads[{number}]", workload, folder, base, rng))
         for of_client, client in enumerate(clients):
             if not shares[client.name]:
