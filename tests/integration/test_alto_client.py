@@ -94,6 +94,24 @@ def test_what_changes_at_the_server_is_known_to_the_client(directory: Callable[[
             assert len(fetched) == 1, "the directory, and no map: those came by the stream"
 
 
+def test_who_polls_is_not_sent_what_it_has() -> None:
+    with serving(Place(), directory=without_stream()) as server, following(server.url) as client:
+
+        def answers(status: str) -> set[str]:
+            return {urlsplit(one.resource).path for one in client.exchanges if one.outcome == status}
+
+        wait_until(
+            lambda: {"/directory", "/net", "/costs/delay-ow-numerical"} <= answers("304"), 30, "answers without bodies"
+        )
+        assert client.known.network is not None and client.delay_us() is not None
+        server.update(abilene().with_cost("net", DELAY, *PAIR, 123))
+        wait_until(lambda: client.delay_us() == 123, 30, "the new cost")
+        assert not client.problems
+        sent = [urlsplit(one.resource).path for one in client.exchanges if one.outcome == "200"]
+        assert sent.count("/net") == sent.count("/directory") == 1
+        assert sent.count("/costs/delay-ow-numerical") == 2
+
+
 def test_a_server_that_is_not_there_is_asked_again_until_it_is() -> None:
     with serving(Place()) as first:
         port = urlsplit(first.url).port

@@ -20,6 +20,7 @@ from testbed.alto.client import requests
 from testbed.alto.client.answer_errors import AltoAnswerError
 from testbed.alto.client.closure import Closure
 from testbed.alto.client.directory_walk import DirectoryWalk
+from testbed.alto.client.kept_answers import KeptAnswers
 from testbed.alto.errors import AltoDataError
 from testbed.alto.service.exchange import Answer, Request
 from testbed.alto.updates.following.client import Broken, Stopped
@@ -64,6 +65,7 @@ class Follower:
         self._session, self._url, self._known, self._pace = session, url, known, pace
         self._note, self._complain = note, complain
         self._stream_failures = 0
+        self._kept = KeptAnswers()
 
     async def run(self) -> None:
         """Follow; never returns."""
@@ -114,14 +116,17 @@ class Follower:
 
     async def _fetch(self, request: Request) -> Answer:
         began_s = time.monotonic()
+        kept = self._kept.fresh(request, began_s)
+        if kept is not None:
+            return kept
         try:
-            answer = await self._session.fetch(request)
+            answer = await self._session.fetch(self._kept.conditional(request))
         except TestbedError:
             self._note(Exchange("request", request.path, "no answer", 0, 1e3 * (time.monotonic() - began_s)))
             raise
         took_ms = 1e3 * (time.monotonic() - began_s)
         self._note(Exchange("request", request.path, str(answer.status), len(answer.body), took_ms))
-        return answer
+        return self._kept.take(request, answer, time.monotonic())
 
 
 def _why(event: Broken | Stopped) -> str:
