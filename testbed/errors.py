@@ -11,7 +11,7 @@ Each class stays in the module that raises it. Whatever does not derive from her
     │   ├── OffersUnordered
     │   ├── ScenarioError, ServiceTimeError, TopologyError
     │   ├── TraceError
-    │   └── UnknownBenchmark, YamlError
+    │   └── UnknownBenchmark, UnknownDemo, YamlError
     ├── AskedInVain, CannotListen, CommandError
     ├── NoCheckout                      2
     │

@@ -5,7 +5,6 @@ The demo's network under a hot spot, with a link that is cut and an instance tha
 
 from __future__ import annotations
 
-import importlib.resources
 import random
 from pathlib import Path
 from types import TracebackType
@@ -14,6 +13,7 @@ from testbed.experiment.live.flow_rates import FLUSH_S
 from testbed.experiment.live.state import LiveReader, LiveState
 from testbed.experiment.progress import InstanceLoad
 from testbed.experiment.scenario import file as scenario_file
+from testbed.experiment.systems.dyncast.demo import DEMO
 from testbed.experiment.systems.dyncast.plan.plan import DyncastPlan
 from testbed.records.writer import RecordWriter
 from tests.scenarios import dyncast_plan
@@ -29,8 +29,7 @@ _STEP_S = 0.05
 
 def demo_plan(**changes: object) -> DyncastPlan:
     """Return the plan of the demo, with faults."""
-    with importlib.resources.as_file(importlib.resources.files("testbed.experiment") / "scenarios/demo.yaml") as source:
-        return dyncast_plan(scenario_file.load(source, {"faults": FAULTS, **changes}), source)
+    return dyncast_plan(scenario_file.load(DEMO.scenario, {"faults": FAULTS, **changes}), DEMO.scenario)
 
 
 class SampleRun:

@@ -71,6 +71,8 @@ def folder_of_commands(folder: Path, *names: str) -> str:
     [
         ("", "help"),
         ("demo", "demo"),
+        ("demo --duration 10 alto", "demo alto"),
+        ("alto serve", "alto"),
         ("--verbose run scenario.yaml --seed 3", "run"),
         ("run --help", "help"),
         ("--version", "help"),
@@ -97,6 +99,16 @@ def test_a_bare_machine_lacks_every_package_and_the_tests_need_more(checkout, tm
         == {"bubblewrap", "crun", "curl", "ffmpeg", "iperf3", "nginx", "shellcheck", "tcpdump", "tshark", "wrk"}
         | browser
     )
+
+
+def test_the_demo_of_functions_brings_what_containers_take(checkout, tmp_path):
+    nothing = folder_of_commands(tmp_path / "nothing")
+    lacking = {
+        name: set(call(checkout, f"missing_packages {name}", nothing).stdout.split())
+        for name in ("demo", "'demo alto'")
+    }
+    assert lacking["'demo alto'"] - lacking["demo"] == {"bubblewrap", "crun"}
+    assert call(checkout, "needs_root 'demo alto' && needs_open_vswitch 'demo alto'").returncode == 0
 
 
 def test_a_command_that_is_there_needs_no_package(checkout, tmp_path):

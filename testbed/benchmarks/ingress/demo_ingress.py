@@ -17,15 +17,15 @@ from testbed.benchmarks.instruments.flood import Flood, Outcome
 from testbed.emulation.machine.capabilities import probe
 from testbed.emulation.network import EmulatedNetwork
 from testbed.emulation.temporary_folders import temporary_folder
-from testbed.experiment import demo
 from testbed.experiment.launch.testbed import Testbed
 from testbed.experiment.plan.plan import make_plan
 from testbed.experiment.scenario import file as scenario_file
+from testbed.experiment.systems.dyncast.demo import DEMO
 from testbed.experiment.systems.dyncast.plan.plan import DyncastPlan
 from testbed.records.parts import whole_rows
 from testbed.runtime.polling import wait_until
 
-_SCENARIO = Path(demo.__file__).with_name("scenarios") / "demo.yaml"
+_SCENARIO = DEMO.scenario
 _INGRESS = "new-york"
 _SERVICE = "render"
 _FLOWS_PER_S = 50_000

@@ -16,6 +16,7 @@ from testbed.cli import app as command_line
 from testbed.cli.app import app, run_command
 from testbed.emulation.netns.namespaces import NamespaceError
 from testbed.errors import InputError, TestbedError
+from testbed.experiment.demonstration import demonstrations
 
 COMMANDS = {str(info.callback.__name__): info for info in app.registered_commands if info.callback}
 
@@ -42,6 +43,12 @@ def test_help_says_in_a_sentence_what_a_command_does_and_shows_examples(name: st
         assert f" {example.strip()} " in shown, "the example is cut on a terminal of 80 columns"
 
 
+def test_the_help_of_demo_names_all_that_there_are() -> None:
+    shown = " ".join(help_of("demo").split())
+    for name, item in demonstrations().items():
+        assert f"{name}: " in shown and item.about.split()[0] in shown
+
+
 def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(["--version"]) == 0
     assert capsys.readouterr().out == f"dyncast {__version__}\n"
@@ -53,6 +60,7 @@ def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
         (["rnu"], "No such command 'rnu'. Did you mean 'run'? see dyncast --help"),
         (["compare", "x", "--basline", "closest"], "--basline"),
         (["run"], "Missing argument 'SCENARIO'; see dyncast run --help"),
+        (["demo", "nobody"], "there is no demo 'nobody'; there are: dyncast, alto"),
         (["bench", "stalenes"], "there is no benchmark 'stalenes'; there are: alto, binding_table,"),
     ],
 )
