@@ -99,13 +99,13 @@ def test_each_fault_is_done_found_out_and_steered_around(scenario: Path, tmp_pat
 def test_ctrl_c_in_the_middle_of_faults_leaves_nothing(scenario: Path, tmp_path: Path) -> None:
     with unchanged():
         out = tmp_path / "results"
-        # An hour of them: a halted agent, a cut link, a control process that is away.
+        # Minutes of them: a halted agent, a cut link, a control process that is away.
         faults = [
-            {"at_s": 0.5, "until_s": 3000, "kind": "agent_silent", "site": "middle"},
-            {"at_s": 0.5, "until_s": 3000, "kind": "egress_unreachable", "site": "west"},
-            {"at_s": 0.6, "until_s": 3000, "kind": "control_killed", "site": "middle"},
+            {"at_s": 0.5, "until_s": 300, "kind": "agent_silent", "site": "middle"},
+            {"at_s": 0.5, "until_s": 300, "kind": "egress_unreachable", "site": "west"},
+            {"at_s": 0.6, "until_s": 300, "kind": "control_killed", "site": "middle"},
         ]
-        settings = ["--set", "duration_s=3600", "--set", f"faults={json.dumps(faults)}"]
+        settings = ["--set", "duration_s=360", "--set", f"faults={json.dumps(faults)}"]
         run = start_dyncast("run", str(scenario), "--out", str(out), *settings)
         wait_until(lambda: _begun(out) == len(faults), 150, "all faults")
         run.send_signal(signal.SIGINT)

@@ -17,17 +17,17 @@ from tests.machine import dyncast, unchanged
 pytestmark = [pytest.mark.root, pytest.mark.timeout(200)]
 
 SLOW = "import time\n\ndef main(args):\n    time.sleep(0.1)\n    return {}\n"
-BIG_OCTETS, RATE_MBPS = 4_000_000, 20  # some 1.7 s on the way
+BIG_OCTETS, RATE_MBPS = 8_000_000, 20  # some 3.4 s on the way
 KILLED, CUT = 0, 1
-KILLED_S, BACK_S, WRONG_S, DURATION_S = 4.5, 9.5, 10.5, 13
+KILLED_S, BACK_S, WRONG_S, DURATION_S = 6.5, 11.5, 12.5, 15
 FAULTS = [
     {"at_s": KILLED_S, "until_s": BACK_S, "kind": "cluster_killed", "site": "north"},
-    {"at_s": 1, "until_s": 1.6, "kind": "link_down", "link": ["store", "Atlanta"]},  # while `big` is delivered
+    {"at_s": 2.5, "until_s": 3.1, "kind": "link_down", "link": ["store", "Atlanta"]},  # while `big` is delivered
     {"at_s": 0, "until_s": 4, "kind": "code_corrupt", "function": "other"},
-    {"at_s": 2.7, "until_s": 3.7, "kind": "alto_silent"},
-    {"at_s": 8.5, "kind": "container_killed", "site": "west"},
+    {"at_s": 4.5, "until_s": 5.5, "kind": "alto_silent"},
+    {"at_s": 10.5, "kind": "container_killed", "site": "west"},
     {"at_s": WRONG_S, "kind": "alto_wrong_cost", "between": ["users", "north"], "delay_ms": 300},
-    {"at_s": 11.2, "until_s": 11.7, "kind": "alto_stale"},
+    {"at_s": 13.2, "until_s": 13.7, "kind": "alto_stale"},
 ]
 ASKS = {"kind": "invoke", "clients": ["users"], "timeout_s": 4}
 
