@@ -66,7 +66,7 @@ FORMS = (
     Form(_RUN.replace(r"(?P<name>[\w-]+)", "cameras"), "run --help", root=False),
     Form(
         _RUN.replace(r"(?P<name>[\w-]+)", "functions-steered"),
-        r"run docs/examples/functions-steered.yaml\g<rest> --set duration_s=3 --set warm_up_s=0",
+        r"run docs/examples/functions-steered.yaml\g<rest> --set duration_s=3 --set warm_up_s=0 --set 'faults=[]'",
     ),
     # tests/e2e/test_functions_move.py runs its short form under each policy.
     Form(
