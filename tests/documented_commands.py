@@ -48,6 +48,7 @@ FORMS = (
     Form(r"sweep docs/examples/studies/policies-by-load.yaml( --limit \d+)?", f"sweep {TINY_STUDY}"),
     Form(r"sweep (docs/examples/studies/[\w-]+\.yaml)", r"sweep \1 --dry-run", root=False),
     Form(r"demo alto\b.*", "demo alto --duration 5"),
+    Form(r"demo alto\b.*", "demo alto --duration 5"),
     Form(r"demo\b.*", "demo --duration 5"),
     Form(_RUN.replace(r"(?P<name>[\w-]+)", "first"), r"run docs/examples/first.yaml\g<rest> --set duration_s=2"),
     Form(

@@ -42,6 +42,7 @@ from testbed.faas.settings import ClusterSettings
 from testbed.records.writer import RecordWriter
 from testbed.runtime.config import ConfigError
 from testbed.runtime.lifecycle import ProcessFailure, announce_ready
+from testbed.runtime.message_errors import to_stderr
 
 _RUN_TAG, _RUN_OWNER = "DYNCAST_RUN", "DYNCAST_RUN_OWNER"
 _END_WITHIN_S = 10.0
@@ -75,6 +76,7 @@ class ClusterProcess:
         self._sandbox = sandbox
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
+        self._complained = ""
         self._kinds = view.kinds()
         self._url = url_of(listening)
         self._core = Cluster(_settings(config, self._url, self._kinds), time.time() - time.monotonic(), SystemRandom())
@@ -151,6 +153,9 @@ class ClusterProcess:
 
     def on_ended(self, container: int, failure: Failure, detail: str, logs: tuple[str, ...], now_s: float) -> None:
         """A container is no more."""
+        if failure is Failure.START and detail != self._complained:  # once, for those that follow fail alike
+            self._complained = detail
+            to_stderr(f"{self._config.name}: a container did not start: {detail}")
         self._core.on_ended(container, failure, detail, logs, now_s)
         self._perform()
 
@@ -188,9 +193,9 @@ class ClusterProcess:
                 self._carrier.carry_out(order)
 
     def _layer(self, name: str) -> Path:
-        """Return the folder of a layer by its full name."""
+        """Return the folder of a layer by its full name: absolute, for a sandbox has a working folder of its own."""
         blob = blob_of(name)
-        return self._config.layers[name] if blob is None else self._store.layer(blob)
+        return (self._config.layers[name] if blob is None else self._store.layer(blob)).absolute()
 
     def _set_timer(self) -> None:
         if self._timer is not None:
