@@ -14,6 +14,7 @@ from testbed.analysis.alto import figures
 from testbed.analysis.measures.columns import Columns, TitledFrame
 from testbed.analysis.measures.comparison import labels
 from testbed.analysis.run_data.loading import RunData
+from testbed.faas.activations.outcome import Status
 
 # Parts of a response time in their order, and what people call them; `begin_ms` is start and initialisation.
 PARTS = {
@@ -24,7 +25,7 @@ PARTS = {
     "begin_ms": "container's start",
     "run_ms": "run",
 }
-NOWHERE = "none"  # in place of a cluster, where no container answered
+NOWHERE = "none"  # in place of a cluster, where none answered as it should
 _RESPONSES: Columns = {
     "policy": ("policy", ""),
     "site": ("users at", ""),
@@ -54,7 +55,8 @@ def invocations(run: RunData) -> pd.DataFrame:
         begin_ms=run.activations["start_ms"] + run.activations["init_ms"],
     )
     rows = rows.assign(redirect_ms=rows["redirect_ms"].fillna(0.0) - rows["delivery_ms"])
-    answered = rows["start"].notna() & rows["run_ms"].notna() & rows["path_ms"].notna()
+    succeeded = rows["status"].astype(object) == Status.SUCCESS.text
+    answered = succeeded & rows["start"].notna() & rows["run_ms"].notna() & rows["path_ms"].notna()
     rows = rows.assign(cluster=rows["cluster"].where(answered, NOWHERE), is_answered=answered)
     return run.counting(rows, "due_s")
 

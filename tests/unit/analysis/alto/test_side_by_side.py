@@ -49,6 +49,7 @@ def _activation(number: int, site: str, cluster: str | None, due_s: float, sent_
     if cluster is not None:
         parts = {"path_ms": 20.0, "wait_ms": 10.0, "start_ms": 15.0, "init_ms": 5.0, "run_ms": 20.0}
         row |= {**parts, "cluster": cluster, "start": "cold", "http_status": 200}
+        row["status"] = "success"
     return row
 
 
@@ -57,6 +58,13 @@ def test_what_comes_before_a_cluster_is_split_into_the_delivery_and_the_redirect
     assert rows["delivery_ms"].tolist() == [2000, 1000, 0, 0, 0]
     assert rows["redirect_ms"].tolist() == pytest.approx([30, 35, 40, 45, 50])
     assert rows["cluster"].tolist() == [WEST, WEST, WEST, side_by_side.NOWHERE, EAST]
+
+
+def test_who_got_an_error_was_not_answered(tmp_path: Path) -> None:
+    run = _run(tmp_path, "alto")
+    run.activations["status"] = run.activations["status"].astype(object).replace("success", "whisk internal error")
+    assert set(side_by_side.invocations(run)["cluster"]) == {side_by_side.NOWHERE}
+    assert side_by_side.responses(run)["answered_percent"].tolist() == [0, 0]
 
 
 def test_parts_of_what_was_answered_add_up_to_its_response_time(tmp_path: Path) -> None:
