@@ -97,8 +97,8 @@ class WeightedGroups:
         """Send what binds flows to instances and brings their answers home.
 
         A group goes to the switch another way, and overtakes it: answers to flows bound meanwhile would come from
-        D-BIDs. So an instance of a group is chosen once the switch says that it has these. Slots go the same way as
-        these.
+        D-BIDs. So an instance of a group is chosen once the switch says that it has these (docs/decisions/0052). Slots
+        go the same way as these.
         """
         for d_bid in new:
             self._members[spec.d_sid].add(d_bid)
