@@ -33,14 +33,17 @@ def test_there_is_a_row_for_whatever_was_advertised_and_is_observed() -> None:
 def test_rows_say_what_is_observed_but_for_an_instance_that_comes_back_too_soon() -> None:
     says = {State.UP: {"UP"}, State.DRAINING: {"DRAINING"}, State.DOWN: {"DOWN_ONCE", "DOWN"}}
     for (advertised, observed), (due, reported, following) in TRANSITIONS.items():
-        assert following.name in says[reported]
+        is_absent = observed in (Observed.ABSENT, Observed.ABSENT_AGAIN)
+        assert following.name in says[reported] or (is_absent and following is Advertised.NEVER)
         held = observed is Observed.UP_SUPPRESSED and advertised not in (Advertised.NEVER, Advertised.UP)
         if held:
             assert (due, reported) == (Due.AT_REFRESH, State.DRAINING)
         else:
-            assert reported.name == observed.name.split("_")[0]
+            assert reported.name == ("DOWN" if is_absent else observed.name.split("_")[0])
         has_left = advertised is Advertised.UP and reported is not State.UP
-        assert due is Due.AT_ONCE or not (has_left or advertised is Advertised.NEVER)
+        is_new = advertised is Advertised.NEVER and not is_absent
+        assert due is Due.AT_ONCE or not (has_left or is_new)
+        assert (due is Due.NEVER) == (is_absent and advertised in (Advertised.NEVER, Advertised.DOWN))
 
 
 class Updates(RuleBasedStateMachine):
@@ -54,6 +57,7 @@ class Updates(RuleBasedStateMachine):
         self.known: State | None = None  # at the D-Routers
         self.times_down = 0  # reported in a row
         self.polls_since_report = 0
+        self.is_absent = False  # by the last poll
 
     @rule(state=st.sampled_from(State), queue_length=st.integers(0, 12), passed_s=st.sampled_from((0.1, 0.5, 3.0)))
     def the_instance_is_polled(self, state: State, queue_length: int, passed_s: float) -> None:
@@ -62,6 +66,15 @@ class Updates(RuleBasedStateMachine):
         self.trigger.observe(report_of(D_SID, NEAR, state, raw), self.now_s)
         self.polled.append(state)
         self.polls_since_report += 1
+        self.is_absent = False
+
+    @rule(passed_s=st.sampled_from((0.1, 0.5, 3.0)))
+    def the_instance_does_not_serve_this(self, passed_s: float) -> None:
+        self.now_s += passed_s
+        self.trigger.observe(report_of(D_SID, NEAR, State.DOWN, None), self.now_s, is_absent=True)
+        self.polled.append(State.DOWN)
+        self.polls_since_report += 1
+        self.is_absent = True
 
     @precondition(lambda self: self.polled)
     @rule()
@@ -78,6 +91,8 @@ class Updates(RuleBasedStateMachine):
             assert self.polls_since_report > 0, "no poll is reported twice"
         self.known = report.state
         self.times_down = self.times_down + 1 if report.state is State.DOWN else 0
+        if self.is_absent and self.times_down == 2:  # withdrawn: D-Routers know of no such instance
+            self.known, self.times_down = None, 0
         self.polls_since_report = 0
 
     @precondition(lambda self: self.polled)
@@ -89,7 +104,9 @@ class Updates(RuleBasedStateMachine):
     @precondition(lambda self: self.polled)
     @invariant()
     def an_instance_that_left_is_due_at_once_and_what_is_advertised_is_what_was_reported(self) -> None:
-        if self.known in (None, State.UP) and self.polled[-1] is not State.UP:
+        if self.known is None and self.is_absent:
+            assert self._reason() == "", "what is not there is not reported"
+        elif self.known in (None, State.UP) and self.polled[-1] is not State.UP:
             assert self._reason() == "state"
         advertised = {None: "NEVER", State.UP: "UP", State.DRAINING: "DRAINING"}.get(self.known)
         assert self.trigger.advertised.name == (advertised or ("DOWN_ONCE" if self.times_down == 1 else "DOWN"))
