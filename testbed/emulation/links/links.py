@@ -39,6 +39,8 @@ BACKENDS: Mapping[str, Callable[[LinkContext], LinkBackend]] = {
     "netem": KernelLinks,
 }
 
+_COUNTS = ("packets", "bytes", "dropped", "dropped_loss")
+
 
 class Links:
     """The links of a run: plain ones on bare veth pairs, impaired ones on a backend."""
@@ -50,6 +52,7 @@ class Links:
         self._requests = {request.label: request for request in requests}
         self._cuts: Counter[str] = Counter()
         self._changes: dict[str, list[LinkSpec]] = {}  # the last one counts
+        self._counted: dict[str, dict[str, Any]] = {}  # of links of netem, before they were cut
         self._impaired = impaired
         self._cleanup = cleanup
         self._final: dict[str, Any] | None = None
@@ -61,7 +64,7 @@ class Links:
 
     def statistics(self) -> dict[str, Any]:
         """Return the impaired links' statistics; after `close`, the final ones."""
-        return self._impaired.statistics() if self._final is None else self._final
+        return self._counted_in_all() if self._final is None else self._final
 
     def measure(self) -> list[MeasuredDirection]:
         """Measure both directions of every impaired link, side by side; call it before there is traffic."""
@@ -85,6 +88,8 @@ class Links:
         """Have a link lose everything, both ways. Raises LinkError."""
         self._cuts[label] += 1
         if self._cuts[label] == 1:
+            if self.name == KernelLinks.name and label in (links := self.statistics()["links"]):
+                self._counted[label] = links[label]  # netem begins anew when the cut is undone
             link_cut.cut(self._requests[label])
 
     def restore(self, label: str) -> None:
@@ -127,7 +132,21 @@ class Links:
         if self._final is None:
             with self._cleanup:
                 self._impaired.close()
-                self._final = self._impaired.statistics()
+                self._final = self._counted_in_all()
+
+    def _counted_in_all(self) -> dict[str, Any]:
+        found = self._impaired.statistics()
+        links = {
+            label: {way: _together(before[way], of[way]) for way in of} if (before := self._counted.get(label)) else of
+            for label, of in found["links"].items()
+        }
+        return {**found, "links": links}
+
+
+def _together(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
+    """Return what a direction carried and dropped in all, of two counts; other figures are those of now."""
+    both = {name: [count for count in (before.get(name), now.get(name)) if count is not None] for name in _COUNTS}
+    return {**now, **{name: sum(counts) for name, counts in both.items() if counts}}
 
 
 def create_links(
