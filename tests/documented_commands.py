@@ -66,8 +66,13 @@ FORMS = (
     # It takes a layer, which tests/e2e/test_cameras.py makes.
     Form(_RUN.replace(r"(?P<name>[\w-]+)", "cameras"), "run --help", root=False),
     Form(
+        r"run docs/examples/functions-steered.yaml --set 'faults=.*'",
+        "run docs/examples/functions-steered.yaml --set duration_s=3 --set warm_up_s=0 "
+        "--set 'faults=[{at_s: 1, until_s: 2, kind: cluster_killed, site: west}]'",
+    ),
+    Form(
         _RUN.replace(r"(?P<name>[\w-]+)", "functions-steered"),
-        r"run docs/examples/functions-steered.yaml\g<rest> --set duration_s=3 --set warm_up_s=0 --set 'faults=[]'",
+        r"run docs/examples/functions-steered.yaml\g<rest> --set duration_s=3 --set warm_up_s=0",
     ),
     # tests/e2e/test_functions_move.py runs its short form under each policy.
     Form(

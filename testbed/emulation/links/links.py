@@ -88,7 +88,7 @@ class Links:
         """Have a link lose everything, both ways. Raises LinkError."""
         self._cuts[label] += 1
         if self._cuts[label] == 1:
-            if self.name == KernelLinks.name and label in (links := self.statistics()["links"]):
+            if self.name == KernelLinks.name and label in (links := self.statistics().get("links", {})):
                 self._counted[label] = links[label]  # netem begins anew when the cut is undone
             link_cut.cut(self._requests[label])
 
@@ -136,6 +136,8 @@ class Links:
 
     def _counted_in_all(self) -> dict[str, Any]:
         found = self._impaired.statistics()
+        if not self._counted:
+            return found
         links = {
             label: {way: _together(before[way], of[way]) for way in of} if (before := self._counted.get(label)) else of
             for label, of in found["links"].items()
