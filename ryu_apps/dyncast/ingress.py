@@ -28,6 +28,7 @@ from ryu_apps.dyncast.journal import Journal
 from ryu_apps.dyncast.measurement.measurement import Measuring
 from ryu_apps.dyncast.performer import Performer
 from ryu_apps.openflow import control_delay
+from ryu_apps.openflow.barriers import Barriers
 from ryu_apps.openflow.control_delay import ControlDelay
 from ryu_apps.openflow.framework import BaseApp, cfg, handler, hub, ofp_event, ofproto_v1_3
 from ryu_apps.openflow.inherited_sockets import inherited
@@ -79,7 +80,7 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
         )
         self._fragments = Fragments(self.d_router.counters)
         self._error_rate = TokenBucket(_ERROR_RATE)
-        self._when_taken: dict[int, Callable[[], Iterable[Output]]] = {}  # by barrier, what waits for its answer
+        self._barriers = Barriers()
         self._own_threads: list[Any] = []
         self._in_band = inherited(self.settings.in_band_fd, "in_band_fd", socket.SOCK_DGRAM)
         self._deferrable = None if self.settings.deferrable is None else DeferrableSocket(self.settings.deferrable)
@@ -259,9 +260,7 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
         if event.datapath is self._datapath:
             self._datapath = self._read_back = None
             self._datapath_mode.disconnect()
-            waiting, self._when_taken = self._when_taken, {}  # a switch that is away has nothing more to do
-            for outputs in waiting.values():
-                self._perform(outputs())
+            self._barriers.on_switch_gone()
             self.d_router.counters["switch_lost"] += 1
             self._flush(time.monotonic())  # the verdict names the time
 
@@ -276,9 +275,8 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
     @handler.set_ev_cls(ofp_event.EventOFPBarrierReply, [handler.CONFIG_DISPATCHER, handler.MAIN_DISPATCHER])
     def on_barrier(self, event: Any) -> None:
         """Handle the switch's word that it has carried out all messages."""
-        waiting = self._when_taken.pop(event.msg.xid, None) if event.msg.datapath is self._datapath else None
-        if waiting is not None:
-            self._perform(waiting())
+        if event.msg.datapath is self._datapath:
+            self._barriers.on_reply(event.msg.xid)
 
     @handler.set_ev_cls(ofp_event.EventOFPEchoReply, handler.MAIN_DISPATCHER)
     def on_echo(self, event: Any) -> None:
@@ -294,22 +292,13 @@ class DyncastIngress(BaseApp):  # type: ignore[misc]
         if self._datapath is None:
             return True
         taken = hub.Event()
-
-        def wake() -> tuple[()]:
-            taken.set()
-            return ()
-
-        self._perform_when_taken(wake)
+        self._barriers.request(self._datapath, taken.set)
         return bool(taken.wait(_SWITCH_PATIENCE_S))
 
     def _perform_when_taken(self, outputs: Callable[[], Iterable[Output]]) -> None:
         """Have what a function returns performed when the switch has carried out all messages. Waits for nothing."""
-        if self._datapath is None:
-            return
-        barrier = self._datapath.ofproto_parser.OFPBarrierRequest(self._datapath)
-        self._datapath.set_xid(barrier)
-        self._when_taken[barrier.xid] = outputs
-        self._datapath.send_msg(barrier)
+        if self._datapath is not None:
+            self._barriers.request(self._datapath, lambda: self._perform(outputs()))
 
     # -- looking inside --------------------------------------------------------------------------
 
